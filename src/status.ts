@@ -1,0 +1,90 @@
+/**
+ * The shape of `carpio status --json`, of the feed's snapshot and of every event: the contract that screens, tests
+ * and other people's tools rely on. Adding a field is free; a value that is not known is `null`, never a guess.
+ */
+
+export type CarpState = 'INIT' | 'BACKUP' | 'MASTER';
+export type NodeRole = 'master' | 'backup' | 'mixed' | 'init';
+
+/** One named reason of the demotion sum (weights are clamped on the wire, not here). */
+export interface DemotionReason {
+  reason: string;
+  weight: number;
+}
+
+export interface VipStatus {
+  vhid: number;
+  interface: string;
+  device: string;
+  addresses: string[];
+  state: CarpState;
+  /** ISO time of the last role change. */
+  since: string;
+  reason: string;
+  advbase: number;
+  advskew: number;
+  effective_advskew: number;
+  mac: string;
+  /** Longest silence of the master, in ms, before this node takes over. */
+  takeover_ms: number;
+  heard: { from: string; advbase: number; advskew: number; ms_ago: number } | null;
+}
+
+export interface PeerStatus {
+  node: string | null;
+  address: string | null;
+  alive: boolean;
+  heard_ms_ago: number | null;
+  role: NodeRole | null;
+}
+
+export interface SyncStatus {
+  dialect: string;
+  sealed: boolean;
+  peer: PeerStatus;
+  /** `kernel`: how many of the mirrored states the kernel holds, plus the own ones. */
+  states: { total: number; own: number; mirrored: number; kernel: number };
+  /** `null`: not known (no peer, or nothing compared yet). */
+  in_step: boolean | null;
+  /** Why not in step, or why it is not known; `null` while in step. */
+  in_step_reason: string | null;
+  checked_ms_ago: number | null;
+  digest: string | null;
+  lag_ms: number | null;
+  /** Datagrams. */
+  sent: number;
+  received: number;
+  sent_bytes: number;
+  received_bytes: number;
+  repairs: number;
+  repair_bytes: number;
+  overruns: number;
+  /** Refused input by cause. */
+  refused: Record<string, number>;
+}
+
+export interface NodeStatus {
+  node: string;
+  version: string;
+  time: string;
+  uptime_s: number;
+  role: NodeRole;
+  carp: {
+    preempt: boolean;
+    maintenance: boolean;
+    demotion: { total: number; reasons: DemotionReason[] };
+    vips: VipStatus[];
+    /** Packets, by the BSD names of the counters (ipackets, badauth …). */
+    counters: Record<string, number>;
+  };
+  /** `null` when the configuration has no [sync] section. */
+  sync: SyncStatus | null;
+}
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** What a part of the node reports; the feed adds `type`, `seq` and `time`. Kinds are dotted, e.g. `carp.state`, `sync.in_step`. */
+export interface NodeEvent {
+  kind: string;
+  [field: string]: Json;
+}
