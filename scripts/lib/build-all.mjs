@@ -70,8 +70,11 @@ async function tryOut(arch) {
   const emulator = native ? null : which(`qemu-${arch === 'arm64' ? 'aarch64' : 'x86_64'}-static`);
   if (!native && !emulator)
     return say(`dist/carpio-linux-${arch} was not started here: no emulator for it (qemu-user-static)`);
+  // The cross compiler brings the C library that the emulated program is linked with.
+  const libraries = `/usr/${arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
+  const call = emulator ? [emulator, '-L', libraries, binary, 'version'] : [binary, 'version'];
   const begun = performance.now();
-  const result = await run(emulator ?? binary, emulator ? [binary, 'version'] : ['version'], { timeoutMs: 60_000 });
+  const result = await run(call[0], call.slice(1), { timeoutMs: 60_000 });
   const took = (performance.now() - begun).toFixed(0);
   if (result.code !== 0) throw new Error(`${binary} version: exit ${result.code}\n${result.stderr}`);
   say(

@@ -28,7 +28,8 @@ export async function bundle(arch, facts) {
       format: 'cjs',
       legalComments: 'eof',
       logLevel: 'warning',
-      define: { CARPIO_BUILD: JSON.stringify(facts) },
+      // A worker started from text has no file name, and koffi makes its require from one.
+      define: { CARPIO_BUILD: JSON.stringify(facts), __filename: 'process.execPath' },
       plugins: [nativesPlugin({ arch })],
     });
     for (const file of result.outputFiles) writeWhole(file.path, file.contents);

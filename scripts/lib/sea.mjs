@@ -1,6 +1,6 @@
 /**
  * The single executable: a stripped copy of the bundled Node with the host bundle, the add-ons, the WebAssembly module,
- * the worker and the page inside. Nothing lies beside it; at run time it needs glibc and libstdc++'s usual company only.
+ * the worker and the page inside. Nothing lies beside it; at run time it needs glibc and libstdc++ only.
  */
 import {
   chmodSync,
