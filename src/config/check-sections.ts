@@ -2,6 +2,7 @@
  * The rules of the other sections that need more than one key: [[track]], [sync], [feed], [replicate], [interfaces].
  */
 
+import { formatListen } from '../feed/address.ts';
 import { parseAddress, parseCidr, sameAddress } from './address.ts';
 import { unknownRole } from './check-vips.ts';
 import { deviceOf } from './devices.ts';
@@ -110,11 +111,11 @@ export function checkFeed(config: RawConfig, report: Report): void {
   feed.listen.forEach((text, i) => {
     const listen = parseListen(text);
     if (!listen) return;
-    const name = `${listen.host} ${listen.port}`;
+    const name = formatListen(listen, listen.kind === 'tcp' ? listen.port : 0);
     const path = ['feed', 'listen', i];
     if (seen.has(name)) report.error(path, `found ${text} twice, allowed each address once`);
     seen.set(name, i);
-    if (listen.loopback) return;
+    if (listen.local) return;
     if (feed.token_file === null) {
       report.error(path, `found ${text}, which is not loopback, allowed only with token_file`);
     } else if (feed.tls === null) {

@@ -3,6 +3,7 @@
  * family, timers that can work.
  */
 
+import { DEMOTED_SKEW } from '../carp/timers.ts';
 import { type Cidr, parseAddress, parseCidr, sameAddress } from './address.ts';
 import { deviceOf, virtualDevice } from './devices.ts';
 import { nearest } from './nearest.ts';
@@ -14,8 +15,6 @@ type RawVip = RawConfig['vip'][number];
 
 /** Below this a busy box is late often enough that the backup would take over from a living master. */
 const RISKY_TAKEOVER_MS = 50;
-/** FreeBSD's ceiling: what a demoted node advertises at most. */
-const MAX_DEMOTED_SKEW = 240;
 
 export function unknownRole(role: string, interfaces: RawConfig['interfaces']): string {
   const roles = Object.keys(interfaces);
@@ -147,9 +146,9 @@ class VipChecker {
         `${text}: a busy box will lose its role; advbase 0 with advskew 8 is a fast pair`,
       );
     }
-    if (vip.advskew > MAX_DEMOTED_SKEW) {
-      const text = `found ${vip.advskew}: a demotion cannot lower this node any further, since a demoted node advertises`;
-      this.#report.warn(['vip', index, 'advskew'], `${text} ${MAX_DEMOTED_SKEW} at most`);
+    if (vip.advskew > DEMOTED_SKEW) {
+      const text = `found ${vip.advskew}: a demotion stops at ${DEMOTED_SKEW}, so it cannot lower this node any further`;
+      this.#report.warn(['vip', index, 'advskew'], text);
     }
     const first = this.#config.vip[0]!;
     if (this.#config.carp.preempt && vip.advbase !== first.advbase) {

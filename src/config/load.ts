@@ -28,7 +28,14 @@ export type LoadResult =
   | { ok: true; config: Config; warnings: ConfigError[] }
   | { ok: false; errors: ConfigError[]; warnings: ConfigError[] };
 
-const failed = (report: Report): LoadResult => ({ ok: false, errors: report.errors, warnings: report.warnings });
+/** In the order of the file, which is how it is mended. */
+const inOrder = (list: readonly ConfigError[]) => [...list].sort((a, b) => a.line - b.line);
+
+const failed = (report: Report): LoadResult => ({
+  ok: false,
+  errors: inOrder(report.errors),
+  warnings: inOrder(report.warnings),
+});
 
 /** `z.core.$ZodIssue`, as far as it is used here. */
 interface Issue {
@@ -37,6 +44,7 @@ interface Issue {
   message: string;
   keys?: string[];
   issues?: { message: string }[];
+  params?: { why?: string };
 }
 
 function valueAt(document: unknown, path: KeyPath): unknown {
@@ -78,8 +86,16 @@ function reportIssues(issues: readonly Issue[], document: unknown, report: Repor
       continue;
     }
     const value = valueAt(document, path);
-    const missing = value === undefined ? 'missing, needed' : `found ${describe(value, path)}, allowed`;
-    report.error(path, `${missing} ${issue.message}`);
+    if (value === undefined) {
+      report.error(path, `missing, needed ${issue.message}`);
+      continue;
+    }
+    const why = issue.params?.why === undefined ? '' : `, ${issue.params.why}`;
+    const whole = typeof value === 'number' && /^[0-9]+\.\.[0-9]/.test(issue.message) && !Number.isInteger(value);
+    report.error(
+      path,
+      `found ${describe(value, path)}${why}, allowed ${whole ? 'whole numbers ' : ''}${issue.message}`,
+    );
   }
 }
 
@@ -174,7 +190,7 @@ export function parseConfig(text: string, file: string, readableByAll = false): 
   let document: unknown;
   let lines: TomlLines;
   try {
-    document = parse(text, { maxDepth: MAX_DEPTH });
+    document = parse(text, { maxDepth: MAX_DEPTH, unsafeKeyBehaviour: 'throw' });
     lines = new TomlLines(text);
   } catch (error) {
     return { ok: false, errors: [syntaxError(file, error)], warnings: [] };
@@ -200,7 +216,7 @@ export function parseConfig(text: string, file: string, readableByAll = false): 
   const config = assemble(raw, tracks, report);
   if (!config) return failed(report);
   lineTables.set(config, { file, lines });
-  return { ok: true, config, warnings: report.warnings };
+  return { ok: true, config, warnings: inOrder(report.warnings) };
 }
 
 /** Reads and checks the configuration at `path`. Never throws. */

@@ -84,28 +84,32 @@ const deviceName = text(
     !CONTROL.test(value),
 );
 
-const cidr = z.string(allowed('address/prefix, as in "203.0.113.1/24"')).check((ctx) => {
-  const parsed = parseCidr(ctx.value);
-  const odd = parsed && notAssignable(parsed);
-  if (parsed && !odd) return;
-  const why = odd ? `it is ${odd}; ` : '';
-  const message = `${why}a host address with its prefix length, as in "203.0.113.1/24" or "2001:db8::1/64"`;
-  ctx.issues.push({ code: 'custom', message, input: ctx.value });
+/** `why` is what is wrong with a value of the right form; the loader puts it behind the value. */
+function address(what: string, odd: (value: string) => string | null | undefined) {
+  return z.string(allowed(what)).check((ctx) => {
+    const why = odd(ctx.value);
+    if (why === null) return;
+    ctx.issues.push({ code: 'custom', message: what, input: ctx.value, params: { why } });
+  });
+}
+
+/** `undefined`: not an address at all. */
+const cidr = address('an address with its prefix length, as in "203.0.113.1/24" or "2001:db8::1/64"', (value) => {
+  const parsed = parseCidr(value);
+  return parsed ? notAssignable(parsed) : undefined;
 });
 
 const network = text('a network or address, as in "10.99.0.0/24" or "2001:db8::/32"', (value) =>
   Boolean(value.includes('/') ? parseCidr(value) : parseAddress(value)),
 );
 
-const unicast = z.string(allowed('a unicast address')).check((ctx) => {
-  const parsed = parseAddress(ctx.value);
-  const odd = parsed && notUnicast(parsed);
-  if (parsed && !odd) return;
-  const message = `${odd ? `it is ${odd}; ` : ''}one unicast address without prefix, zone or port`;
-  ctx.issues.push({ code: 'custom', message, input: ctx.value });
+const unicast = address('one unicast address without prefix, zone or port', (value) => {
+  const parsed = parseAddress(value);
+  return parsed ? notUnicast(parsed) : undefined;
 });
 
-const listen = text('"address:port", as in "127.0.0.1:8180" or "[::1]:8180"', (value) => parseListen(value) !== null);
+const LISTEN = '"address:port" or "unix:/path", as in "127.0.0.1:8180", "[::1]:8180", "unix:/run/carpio/feed.sock"';
+const listen = text(LISTEN, (value) => !CONTROL.test(value) && parseListen(value) !== null);
 
 const node = section('node', {
   name: nodeName,

@@ -1,0 +1,436 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type LoadResult, loadConfig, parseConfig } from '../../src/config/load.ts';
+import { formatError } from '../../src/config/problem.ts';
+import type { Config } from '../../src/config/types.ts';
+
+const load = suite('config: loading');
+const dir = mkdtempSync(join(tmpdir(), 'carpio-load-'));
+load.after(() => rmSync(dir, { recursive: true, force: true }));
+
+const FILE = '/etc/carpio/carpio.toml';
+const HEAD = `[node]
+name = "fw-a"
+[interfaces]
+wan = "eth0"
+lan = "eth1"
+sync = "eth2"
+`;
+const VIP = `[[vip]]
+vhid = 1
+interface = "wan"
+addresses = ["203.0.113.1/24"]
+password = "hunter2"
+`;
+
+function file(name: string, content: string | Buffer): string {
+  const path = join(dir, name);
+  writeFileSync(path, content, { mode: 0o600 });
+  return path;
+}
+
+const parsed = (text: string) => parseConfig(text, FILE);
+const errors = (result: LoadResult) => (result.ok ? [] : result.errors.map(formatError));
+const warnings = (result: LoadResult) => result.warnings.map(formatError);
+
+function good(text: string): Config {
+  const result = parsed(text);
+  assert.equal(errors(result), []);
+  if (!result.ok) throw new Error('refused');
+  return result.config;
+}
+
+/** The one error of `text`, without its file. */
+function only(text: string): string {
+  const list = errors(parsed(text));
+  assert.is(list.length, 1, list.join('\n') || 'accepted');
+  assert.ok(list[0]!.startsWith(`${FILE}:`));
+  assert.not.match(list[0]!, /\n/);
+  return list[0]!.slice(FILE.length + 1);
+}
+
+load('the example of the interface page loads', () => {
+  const key = file('pair.key', '00112233445566778899aabbccddeeff');
+  const token = file('feed.token', '0123456789abcdef0123');
+  const rules = file('rules.nft', '');
+  const config = good(`
+[node]
+name = "fw-a"
+state_dir = "/var/lib/carpio"
+control = "/run/carpio/control.sock"
+[interfaces]
+wan  = "eth0"
+lan  = "eth1"
+sync = "eth2"
+[carp]
+preempt = true
+log = 1
+[[vip]]
+vhid = 1
+interface = "wan"
+addresses = ["203.0.113.1/24", "2001:db8::1/64"]
+password = "secret"
+advbase = 1
+advskew = 0
+mac = "virtual"
+peers = []
+[[track]]
+kind = "link"
+interface = "wan"
+weight = 240
+[sync]
+interface = "sync"
+peer = "10.99.0.2"
+dialect = "carpio"
+key_file = "${key}"
+sync_when = "answered"
+ignore = ["10.99.0.0/24"]
+defer = false
+[firewall]
+rules = "${rules}"
+forward = true
+[replicate]
+from = "fw-a"
+[feed]
+listen = ["127.0.0.1:8180"]
+token_file = "${token}"
+[hooks]
+on_event = "/bin/true"
+`);
+  assert.is(config.vip[0]?.password.reveal().toString(), 'secret');
+  assert.is(config.sync?.key?.length, 16);
+  assert.is(config.feed?.token?.reveal().toString(), '0123456789abcdef0123');
+  assert.equal(config.track, [{ kind: 'link', name: 'link wan', weight: 240, interface: 'wan' }]);
+  assert.is(config.firewall?.rules, rules);
+});
+
+load('what is left out gets its default, and a section left out is off', () => {
+  const config = good(HEAD + VIP);
+  assert.equal(config.node, { name: 'fw-a', state_dir: '/var/lib/carpio', control: '/run/carpio/control.sock' });
+  assert.equal(config.carp, { preempt: true, log: 1 });
+  const { password, ...vip } = config.vip[0]!;
+  assert.is(password.length, 7);
+  assert.equal(vip, {
+    vhid: 1,
+    interface: 'wan',
+    addresses: ['203.0.113.1/24'],
+    password_file: null,
+    advbase: 1,
+    advskew: 0,
+    mac: 'virtual',
+    peers: [],
+  });
+  assert.equal(
+    [config.sync, config.firewall, config.feed, config.hooks, config.replicate],
+    [null, null, null, null, null],
+  );
+  const { key, ...sync } = good(`${HEAD}${VIP}[sync]\n`).sync!;
+  assert.is(key, null);
+  assert.equal(sync, {
+    interface: 'sync',
+    peer: null,
+    dialect: 'carpio',
+    key_file: null,
+    sync_when: 'answered',
+    ignore: [],
+    defer: false,
+    max_states: 1_048_576,
+    mtu: 1500,
+  });
+  assert.equal(good(`${HEAD}${VIP}[feed]\n`).feed?.listen, ['127.0.0.1:8180']);
+});
+
+load('addresses get one spelling', () => {
+  const config = good(
+    `${HEAD}${VIP.replace('["203.0.113.1/24"]', '["2001:DB8:0::1/64"]')}peers=["2001:DB8::0:2"]\n[sync]\npeer="FD00::0:1"\nignore=["10.9.9.9/8", "10.1.1.1"]`,
+  );
+  assert.equal(config.vip[0]?.addresses, ['2001:db8::1/64']);
+  assert.equal(config.vip[0]?.peers, ['2001:db8::2']);
+  assert.is(config.sync?.peer, 'fd00::1');
+  assert.equal(config.sync?.ignore, ['10.0.0.0/8', '10.1.1.1/32']);
+});
+
+load('an error names line, key, the value found and what is allowed', () => {
+  const vip = (line: string) => only(`${HEAD}${VIP}${line}`);
+  assert.is(only(HEAD + VIP.replace('vhid = 1', 'vhid = 300')), '8: vip[0].vhid: found 300, allowed 1..255');
+  assert.is(only(HEAD + VIP.replace('vhid = 1\n', '')), '7: vip[0].vhid: missing, needed 1..255');
+  assert.is(vip('advbase = 255'), '12: vip[0].advbase: found 255, allowed 0..254 s');
+  assert.is(vip('advskew = -1'), '12: vip[0].advskew: found -1, allowed 0..254 (1/256 s)');
+  assert.is(vip('advskew = 1.5'), '12: vip[0].advskew: found 1.5, allowed whole numbers 0..254 (1/256 s)');
+  assert.is(vip('advskew = nan'), '12: vip[0].advskew: found NaN, allowed whole numbers 0..254 (1/256 s)');
+  assert.is(vip('advskew = "0"'), '12: vip[0].advskew: found "0", allowed 0..254 (1/256 s)');
+  assert.is(vip('advskew = 1979-05-27'), '12: vip[0].advskew: found a date, allowed 0..254 (1/256 s)');
+  assert.is(vip('mac = "real"'), '12: vip[0].mac: found "real", allowed "virtual", "physical"');
+  assert.match(vip('peers = "10.0.0.1"'), /^12: vip\[0\]\.peers: found "10\.0\.0\.1", allowed a list of addresses$/);
+  assert.match(
+    vip('peers = ["10.0.0.1",\n"224.0.0.18"]'),
+    /^13: vip\[0\]\.peers\[1\]: found "224.0.0.18", a multicast address, allowed one unicast address/,
+  );
+  assert.match(only(`${HEAD}${VIP}[carp]\npreempt = 1`), /^13: carp\.preempt: found 1, allowed true or false$/);
+  assert.match(only(HEAD.replace('"fw-a"', '"fw a"') + VIP), /^2: node\.name: found "fw a", allowed 1 to 63 letters/);
+  assert.match(
+    only(VIP + HEAD.replace('[node]\nname = "fw-a"\n', '')),
+    /^1: node: missing, needed a \[node\] section$/,
+  );
+});
+
+load('all errors come at once, in the order of the file', () => {
+  const list = errors(parsed(`${HEAD}${VIP.replace('= 1', '= 0')}advbase = 999\n[carp]\nlog = 9\n[nod]\n`));
+  assert.equal(
+    list.map((text) => Number(text.split(':')[1])),
+    [8, 12, 14, 15],
+  );
+});
+
+load('an unknown key is refused with a hint', () => {
+  assert.is(only(`${HEAD}${VIP}advskw = 1`), '12: vip[0].advskw: unknown key; did you mean "advskew"?');
+  assert.is(only(`${HEAD}${VIP}adv-base = 1`), '12: vip[0].adv-base: unknown key; did you mean "advbase"?');
+  assert.is(only(`${HEAD}${VIP}[carp]\nadvskew = 1`), '13: carp.advskew: unknown key here; it belongs in [[vip]]');
+  assert.match(only(`zzz = 1\n${HEAD}${VIP}`), /^1: zzz: unknown key; allowed: node, interfaces, carp/);
+  assert.is(only(`${HEAD}${VIP}[firewal]\nx = 1`), '12: firewal: unknown key; did you mean "firewall"?');
+});
+
+load('what is not TOML is refused at its line', () => {
+  assert.match(only('a = 1\nb = = 2\n'), /^2: not TOML: /);
+  assert.match(only(`${HEAD}${HEAD}`), /^7: not TOML: trying to redefine/);
+  assert.match(only('[node]\n__proto__ = 1'), /^2: not TOML: /);
+  assert.match(only(`a = ${'['.repeat(100)}${']'.repeat(100)}`), /^1: not TOML: .*nested/);
+});
+
+load('no error, warning or print of a configuration shows a password', () => {
+  const broken = [
+    `${HEAD}${VIP}password_file = "/nonexistent"`,
+    HEAD + VIP.replace('password', 'pasword'),
+    HEAD + VIP.replace('"hunter2"', '["hunter2"]'),
+    HEAD + VIP.replace('"hunter2"', '{ text = "hunter2" }'),
+    HEAD + VIP.replace('"hunter2"', '"hunter2hunter2hunter2"'),
+    HEAD + VIP.replace('"hunter2"', '"hunter2" x'),
+    HEAD + VIP.replace('"hunter2"', '"hunter2'),
+    `${HEAD}[carp]\npassword = "hunter2"`,
+    `${HEAD}[vip]\npassword = "hunter2"`,
+    `password = "hunter2"\n${HEAD}`,
+    HEAD + VIP.replace('vhid = 1', 'vhid = 0'),
+  ];
+  for (const text of broken) {
+    const result = parsed(text);
+    assert.not.ok(result.ok, text);
+    assert.not.match(inspect(result, { depth: 9 }) + errors(result).join(), /hunter2/);
+  }
+  const config = good(HEAD + VIP);
+  assert.not.match(JSON.stringify(config) + inspect(config, { depth: 9, showHidden: true }), /hunter2/);
+});
+
+load('exactly one of password and password_file', () => {
+  const path = file('password', 'from a file\n');
+  const both = `${HEAD}${VIP}password_file = "${path}"`;
+  assert.match(only(both), /^12: vip\[0\]\.password_file: found both, allowed exactly one/);
+  assert.match(
+    only(HEAD + VIP.replace('password = "hunter2"\n', '')),
+    /^7: vip\[0\]: found neither, allowed exactly one/,
+  );
+  const config = good(HEAD + VIP.replace('password = "hunter2"', `password_file = "${path}"`));
+  assert.is(config.vip[0]?.password.reveal().toString(), 'from a file');
+  assert.match(
+    only(HEAD + VIP.replace('password = "hunter2"', 'password_file = "/nonexistent"')),
+    /^11: vip\[0\]\.password_file: cannot read \/nonexistent: no such file$/,
+  );
+});
+
+load('passwords of 20 bytes and empty ones are pointed out, longer ones refused', () => {
+  const password = (text: string) => parsed(HEAD + VIP.replace('hunter2', text));
+  assert.equal(warnings(password('x'.repeat(19))), []);
+  assert.match(warnings(password('x'.repeat(20))).join(), /19 at most/);
+  assert.match(warnings(password('')).join(), /empty/);
+  assert.match(errors(password('ä'.repeat(11))).join(), /found 22 bytes, allowed at most 20 bytes/);
+});
+
+load('a vhid is unique on its interface, by device', () => {
+  const second = VIP.replace('.1/', '.2/');
+  assert.is(
+    only(HEAD + VIP + second),
+    '13: vip[1].vhid: found 1, which vip[0] (line 8) already uses on eth0, allowed each vhid once per interface',
+  );
+  good(HEAD + VIP + second.replace('"wan"', '"lan"'));
+  good(HEAD + VIP + second.replace('vhid = 1', 'vhid = 2'));
+  const twoRoles = HEAD.replace('"eth1"', '"eth0"');
+  assert.match(only(twoRoles + VIP + second.replace('"wan"', '"lan"')), /already uses on eth0/);
+});
+
+load('an address is used once, whatever its spelling', () => {
+  const second = VIP.replace('vhid = 1', 'vhid = 2').replace(
+    '["203.0.113.1/24"]',
+    '["203.0.113.2/24",\n"203.0.113.1/32"]',
+  );
+  assert.match(
+    only(HEAD + VIP + second),
+    /^16: vip\[1\]\.addresses\[1\]: found 203\.0\.113\.1\/32, which vip\[0\] \(line 10\)/,
+  );
+  assert.match(
+    only(HEAD + VIP.replace('["203.0.113.1/24"]', '["2001:db8::1/64", "2001:db8:0::1/64"]')),
+    /addresses\[1\].*allowed each address once/,
+  );
+});
+
+load('roles must exist', () => {
+  assert.is(
+    only(HEAD + VIP.replace('"wan"', '"wam"')),
+    '9: vip[0].interface: found "wam", allowed a role of [interfaces] (wan, lan, sync); did you mean "wan"?',
+  );
+  // A role by the name of something every object has is still no role.
+  assert.match(only(HEAD + VIP.replace('"wan"', '"toString"')), /allowed a role/);
+  assert.match(
+    only(`${HEAD.replace('sync = "eth2"\n', '')}${VIP}[sync]`),
+    /^11: sync\.interface: found "sync", allowed a role/,
+  );
+  assert.match(
+    only(`${HEAD}${VIP}[[track]]\nkind = "link"\ninterface = "x"`),
+    /^14: track\[0\]\.interface: .*allowed a role/,
+  );
+});
+
+load('device names are those the kernel takes', () => {
+  const device = (name: string) => errors(parsed(HEAD.replace('"eth0"', JSON.stringify(name)) + VIP));
+  assert.equal(device('enp0s31f6.4094'), []);
+  assert.equal(device('123456789012345'), []);
+  for (const name of ['1234567890123456', '', '.', '..', 'a/b', 'a b', 'a:b', 'äääääääääää']) {
+    assert.match(device(name).join(), /interfaces\.wan: .*allowed a device name/, name);
+  }
+  assert.match(
+    only(`[node]\nname = "a"\n[interfaces]\n"9x" = "eth0"`),
+    /^4: interfaces\.9x: found this name, allowed 1 to 15/,
+  );
+});
+
+load('virtual device names, cut to 15 bytes, stay different', () => {
+  const roles = '[node]\nname = "a"\n[interfaces]\noffice-north1 = "eth0"\noffice-north2 = "eth1"\n';
+  const vip = (role: string, n: number) =>
+    VIP.replace('"wan"', `"${role}"`).replace('vhid = 1', 'vhid = 255').replace('.1/', `.${n}/`);
+  assert.match(
+    only(roles + vip('office-north1', 1) + vip('office-north2', 2)),
+    /^13: vip\[1\]\.interface: its virtual device would be called carp255-office-, as that of vip\[0\] \(line 7\)/,
+  );
+  good(roles + vip('office-north1', 1) + vip('office-north2', 2).replace('255', '254'));
+  good(`${roles + vip('office-north1', 1) + vip('office-north2', 2)}mac = "physical"`);
+  assert.match(only(HEAD.replace('"eth1"', '"carp1-wan"') + VIP), /\[interfaces\] lan is a device of that name/);
+});
+
+load('unicast peers are for every family that advertises', () => {
+  assert.match(only(`${HEAD}${VIP}peers = ["2001:db8::2"]`), /^12: vip\[0\]\.peers: found no IPv4 peer/);
+  good(`${HEAD}${VIP}peers = ["203.0.113.3"]`);
+  const both = VIP.replace('["203.0.113.1/24"]', '["203.0.113.1/24", "2001:db8::1/64"]');
+  assert.match(only(`${HEAD}${both}peers = ["203.0.113.3"]`), /found no IPv6 peer/);
+  good(`${HEAD}${both}peers = ["203.0.113.3", "2001:db8::3"]`);
+  assert.match(only(`${HEAD}${VIP}peers = ["203.0.113.1"]`), /a virtual address of this vhid/);
+  assert.match(only(`${HEAD}${VIP}peers = ["203.0.113.3", "203.0.113.3"]`), /peers\[1\].*twice/);
+});
+
+load('timers that can not keep a role are pointed out', () => {
+  assert.match(warnings(parsed(`${HEAD}${VIP}advbase = 0`)).join(), /take-over after 11\.7 ms/);
+  assert.equal(warnings(parsed(`${HEAD}${VIP}advbase = 0\nadvskew = 8`)), []);
+  assert.match(warnings(parsed(`${HEAD}${VIP}advskew = 250`)).join(), /cannot lower/);
+  const two = `${HEAD}${VIP}${VIP.replace('"wan"', '"lan"').replace('.1/', '.2/')}advbase = 2\n`;
+  assert.match(warnings(parsed(two)).join(), /slowest decides/);
+  assert.equal(warnings(parsed(`${two}[carp]\npreempt = false`)), []);
+});
+
+load('tracking: what each kind needs and may have', () => {
+  const track = (text: string) => `${HEAD}${VIP}[[track]]\n${text}\n`;
+  assert.equal(good(track('kind = "script"\npath = "/bin/true"')).track[0], {
+    kind: 'script',
+    name: 'script true',
+    weight: 240,
+    path: '/bin/true',
+    interval: 5,
+    timeout: 3,
+  });
+  assert.equal(good(track('kind = "file"\npath = "/run/x"\nname = "by hand"\nweight = 10')).track[0], {
+    kind: 'file',
+    name: 'by hand',
+    weight: 10,
+    path: '/run/x',
+    interval: 1,
+  });
+  assert.is(only(track('kind = "link"')), '12: track[0].interface: found nothing, needed for kind "link"');
+  assert.is(
+    only(track('kind = "link"\ninterface = "wan"\ntimeout = 3')),
+    '15: track[0].timeout: found 3, not allowed for kind "link"',
+  );
+  assert.match(only(track('kind = "ping"')), /allowed "link", "script", "file"/);
+  assert.match(only(track('kind = "file"\npath = "run/x"')), /allowed an absolute path/);
+  assert.match(
+    only(track('kind="file"\npath="/a/x"\n[[track]]\nkind="file"\npath="/b/x"')),
+    /track\[1\].*give it a name/,
+  );
+});
+
+load('sync: what must fit together', () => {
+  const sync = (text: string) => `${HEAD}${VIP}[sync]\n${text}\n`;
+  assert.match(only(sync('peer = "fd00::2"\nmtu = 1000')), /^14: sync\.mtu: found 1000, allowed at least 1280/);
+  assert.match(only(sync('peer = "203.0.113.1"')), /a virtual address/);
+  assert.match(only(sync('peer = "224.0.0.240"')), /a multicast address/);
+  assert.match(
+    only(sync('key_file = "/nonexistent"')),
+    /^13: sync\.key_file: cannot read \/nonexistent: no such file$/,
+  );
+  assert.match(only(sync('max_states = 10')), /allowed 1024\.\.16777216 states/);
+  assert.match(only(sync('dialect = "pfsync"')), /allowed "carpio", "openbsd"/);
+  assert.match(warnings(parsed(sync(''))).join(), /:12: sync: sync is open/);
+  assert.match(warnings(parsed(`${sync('').replace('"eth2"', '"eth1"')}`)).join(), /sync and lan are both eth1/);
+  const key = file('k', '00112233445566778899aabbccddeeff');
+  assert.equal(warnings(parsed(sync(`key_file = "${key}"`))), []);
+  assert.match(warnings(parsed(sync(`dialect = "openbsd"\nkey_file = "${key}"`))).join(), /knows no seal/);
+});
+
+load('feed: outside only with a token', () => {
+  const feed = (text: string) => `${HEAD}${VIP}[feed]\n${text}\n`;
+  for (const listen of ['0.0.0.0:8180', '192.0.2.1:8180', '[::]:8180', '[2001:db8::1]:8180']) {
+    assert.match(
+      only(feed(`listen = ["${listen}"]`)),
+      /^13: feed\.listen\[0\]: .*not loopback, allowed only with token_file/,
+    );
+  }
+  for (const listen of ['127.0.0.1:8180', '127.8.8.8:1', '[::1]:8180', 'localhost:8180'])
+    good(feed(`listen = ["${listen}"]`));
+  for (const listen of ['8180', ':8180', '127.0.0.1', '127.0.0.1:99999', 'example.org:80', '::1:8180']) {
+    assert.match(only(feed(`listen = ["${listen}"]`)), /allowed "address:port"/, listen);
+  }
+  assert.match(only(feed('listen = []')), /at least one/);
+  assert.match(only(feed('listen = ["127.0.0.1:8180", "localhost:8180"]')), /twice/);
+  const token = file('t', '0123456789abcdef');
+  assert.match(warnings(parsed(feed(`listen = ["0.0.0.0:8180"]\ntoken_file = "${token}"`))).join(), /in clear/);
+  assert.match(only(feed('tls = { cert = "/nonexistent" }')), /feed\.tls\.key: missing, needed an absolute path/);
+  assert.match(only(feed('tls = { cert = "/nonexistent", key = "/bin/true" }')), /feed\.tls\.cert: cannot read/);
+});
+
+load('files that others will read must be there', () => {
+  assert.match(only(`${HEAD}${VIP}[firewall]\nrules = "/nonexistent"`), /^13: firewall\.rules: cannot read/);
+  assert.match(warnings(parsed(`${HEAD}${VIP}[hooks]\non_event = "/nonexistent"`)).join(), /cannot run/);
+  assert.match(warnings(parsed(`${HEAD}${VIP}[replicate]\nfrom = "fw-a"`)).join(), /key_file/);
+});
+
+load('the control socket has a path that fits', () => {
+  const control = (path: string) => errors(parsed(HEAD.replace('"fw-a"', `"fw-a"\ncontrol = "${path}"`) + VIP));
+  assert.equal(control(`/${'x'.repeat(106)}`), []);
+  assert.match(control(`/${'x'.repeat(107)}`).join(), /at most 107 bytes/);
+  assert.match(control('control.sock').join(), /absolute path/);
+});
+
+load('files are read with care', () => {
+  const refused = (path: string) => errors(loadConfig(path)).join('\n');
+  assert.ok(loadConfig(file('ok.toml', HEAD + VIP)).ok);
+  assert.match(
+    refused(join(dir, 'absent.toml')),
+    /absent\.toml:1: cannot read it: no such file; give its place with --config/,
+  );
+  assert.match(refused(dir), /not a regular file/);
+  assert.match(refused('/dev/zero'), /not a regular file/);
+  assert.match(refused(file('latin.toml', Buffer.from('[node]\nname = "\xe9"\n', 'latin1'))), /not UTF-8/);
+  assert.match(refused(file('big.toml', '#'.repeat((1 << 20) + 1))), /allowed at most 1048576/);
+  assert.match(warnings(parseConfig(HEAD + VIP, FILE, true)).join(), /chmod 600/);
+});
+
+load.run();
