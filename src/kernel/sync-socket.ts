@@ -1,0 +1,83 @@
+/**
+ * The raw IPv4 socket of the sync link (IP protocol 240), bound to its device, TTL 255 so that the receiver can tell
+ * that a datagram has not crossed a router.
+ */
+import { isIPv4 } from 'node:net';
+import { check, closeQuietly, Errno, errno, libc, Sock } from './libc.ts';
+
+export const IPPROTO_PFSYNC = 240;
+export const SYNC_GROUP = '224.0.0.240';
+const IPPROTO_IP = 0;
+const IP_TTL = 2;
+const IP_MTU_DISCOVER = 10;
+const IP_PMTUDISC_DO = 2;
+const IP_MULTICAST_TTL = 33;
+const IP_MULTICAST_LOOP = 34;
+const IP_ADD_MEMBERSHIP = 35;
+const IP_MULTICAST_IF = 32;
+const BUFFER = 16 * 1024 * 1024;
+
+export interface SyncSocket {
+  fd: number;
+  /** False when the kernel took nothing: link down, no route, buffer full. What is lost is sent again by the stream. */
+  send(datagram: Buffer, address: string): boolean;
+  close(): void;
+}
+
+/** @throws SysError without CAP_NET_RAW or when the device does not exist */
+export function openSyncSocket(device: string, ifindex: number): SyncSocket {
+  const type = Sock.SOCK_RAW | Sock.SOCK_CLOEXEC | Sock.SOCK_NONBLOCK;
+  const fd = check(libc().socket(Sock.AF_INET, type, IPPROTO_PFSYNC), 'open the sync socket');
+  try {
+    const name = Buffer.from(`${device}\0`);
+    check(
+      libc().setsockopt(fd, Sock.SOL_SOCKET, Sock.SO_BINDTODEVICE, name, name.length),
+      `bind the sync socket to ${device}`,
+    );
+    for (const [option, value] of [
+      [IP_TTL, 255],
+      [IP_MULTICAST_TTL, 255],
+      [IP_MULTICAST_LOOP, 0],
+      [IP_MTU_DISCOVER, IP_PMTUDISC_DO],
+    ] as const) {
+      check(libc().setsockopt(fd, IPPROTO_IP, option, int32(value), 4), `set option ${option} of the sync socket`);
+    }
+    const membership = Buffer.alloc(12);
+    ipv4(SYNC_GROUP).copy(membership, 0);
+    membership.writeInt32LE(ifindex, 8);
+    check(libc().setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, membership, 12), `join ${SYNC_GROUP} on ${device}`);
+    check(libc().setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, membership, 12), `send ${SYNC_GROUP} on ${device}`);
+    libc().setsockopt(fd, Sock.SOL_SOCKET, Sock.SO_RCVBUFFORCE, int32(BUFFER), 4);
+  } catch (error) {
+    closeQuietly(fd);
+    throw error;
+  }
+  return { fd, send: (datagram, address) => sendTo(fd, datagram, address), close: () => closeQuietly(fd) };
+}
+
+function sendTo(fd: number, datagram: Buffer, address: string): boolean {
+  const name = Buffer.alloc(16);
+  name.writeUInt16LE(Sock.AF_INET, 0);
+  ipv4(address).copy(name, 4);
+  for (let attempt = 0; attempt < 2; attempt++) {
+    if (Number(libc().sendto(fd, datagram, datagram.length, 0, name, name.length)) >= 0) return true;
+    if (errno() !== Errno.EINTR) return false;
+  }
+  return false;
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value);
+  return bytes;
+}
+
+export function ipv4(address: string): Buffer {
+  if (!isIPv4(address)) throw new Error(`${address} is no IPv4 address`);
+  return Buffer.from(address.split('.').map(Number));
+}
+
+/** The address in a sockaddr_in. */
+export function addressOfName(name: Buffer): string {
+  return [...name.subarray(4, 8)].join('.');
+}

@@ -1,0 +1,104 @@
+/**
+ * Reading the kernel's whole connection table again: at the start, after lost events, and when somebody asks for proof.
+ * Events go on meanwhile; the module knows which lines of the dump they have made old. While it lasts this node's
+ * digest proves nothing, so none is sent.
+ */
+import { dumpState, requestDump } from '../kernel/conntrack.ts';
+import type { Engine } from './engine.ts';
+
+/** Records that one slice of the final walk looks at. */
+const SLICE = 4000;
+/** A dump that makes no progress for this long (ms) is asked for again. */
+const STUCK = 5000;
+
+type Phase = 'idle' | 'dumping' | 'closing';
+
+export class Audit {
+  /** Differences between table and kernel that finished audits have mended. */
+  corrections = 0;
+  /** Audits that have ended. */
+  finished = 0;
+  private readonly engine: Engine;
+  private readonly fd: number;
+  private readonly setUnsure: (unsure: boolean) => void;
+  private phase: Phase = 'idle';
+  private wanted = false;
+  private sequence = 0;
+  private progressAt = 0;
+  private correctedBefore = 0;
+
+  constructor(engine: Engine, dumpSocket: number, setUnsure: (unsure: boolean) => void) {
+    this.engine = engine;
+    this.fd = dumpSocket;
+    this.setUnsure = setUnsure;
+  }
+
+  running(): boolean {
+    return this.phase === 'dumping';
+  }
+
+  busy(): boolean {
+    return this.phase !== 'idle';
+  }
+
+  /** `start`: what is found belongs to nobody yet. `audit`: what is found and was not known is this node's own. */
+  begin(kind: 'start' | 'audit', now: number): void {
+    this.setUnsure(true);
+    if (this.phase !== 'idle') {
+      this.wanted = true;
+      return;
+    }
+    this.correctedBefore = this.engine.counter('corrections');
+    this.phase = 'dumping';
+    this.engine.dumpBegin(kind === 'start');
+    this.ask(now);
+  }
+
+  /** The dump's own buffer ran over: pieces are missing, so it is asked for again when this one has ended. */
+  again(): void {
+    this.wanted = true;
+  }
+
+  /** One received piece in the module's memory. */
+  take(offset: number, length: number): void {
+    const piece = Buffer.from(this.engine.memory.buffer, offset, length);
+    const state = dumpState(piece);
+    this.progressAt = 0;
+    if (typeof state === 'number') this.wanted = true;
+    this.engine.takeDump(offset, length);
+    if (state !== 'more') this.phase = 'closing';
+  }
+
+  step(now: number): void {
+    if (this.phase === 'dumping') {
+      if (this.progressAt === 0) this.progressAt = now;
+      if (now - this.progressAt > STUCK) this.ask(now);
+      return;
+    }
+    if (this.phase !== 'closing') return;
+    if (this.wanted) {
+      // Something was lost while reading: nothing may be concluded from what was not seen.
+      this.wanted = false;
+      this.phase = 'dumping';
+      this.engine.dumpBegin(false);
+      this.ask(now);
+      return;
+    }
+    if (this.engine.dumpEnd(SLICE) !== 0) return;
+    this.phase = 'idle';
+    this.finished += 1;
+    this.corrections += this.engine.counter('corrections') - this.correctedBefore;
+    this.setUnsure(false);
+  }
+
+  private ask(now: number): void {
+    this.progressAt = now;
+    this.sequence += 1;
+    try {
+      requestDump(this.fd, this.sequence);
+    } catch {
+      // EBUSY: the last dump is still being read from this socket. Asked again when it makes no progress.
+      this.progressAt = now;
+    }
+  }
+}

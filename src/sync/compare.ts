@@ -1,0 +1,91 @@
+/** Comparison of the digests: the proof that the pair is in step, and what happens when it is not. */
+
+import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
+import { seqAfter, TIMING } from './state.ts';
+import { windowOpen } from './stream.ts';
+
+/** May this node's digest be appended to the stream now? Only when it describes exactly what the stream has carried. */
+export function digestReady(state: SyncState, context: Context): boolean {
+  const { counts } = context;
+  return state.alive && windowOpen(state) && counts.dirty === 0 && !counts.unsure && state.bulkOut === 'no';
+}
+
+/** A digest of the peer, in its place in the stream; `equal`: it fits the states mirrored here. */
+export function onDigest(
+  state: SyncState,
+  event: Extract<SyncEvent, { type: 'digest' }>,
+  context: Context,
+  actions: SyncAction[],
+): void {
+  if (state.bulkIn) return;
+  // While a change of ownership is on its way the two sums speak of different sets: no verdict, neither good nor bad.
+  if (event.adoptSeen !== state.adoptId || state.late || seqAfter(state.lateSeq, event.digest.applied)) return;
+  const before = state.theirs;
+  state.theirs = { equal: event.equal, missing: context.counts.missing, at: context.now };
+  actions.push({
+    type: 'sendVerdict',
+    verdict: { seq: event.seq, equal: event.equal, missing: context.counts.missing },
+  });
+  if (event.equal) {
+    state.resyncWait = TIMING.resyncMin;
+    state.resyncAt = context.now;
+    return;
+  }
+  if (before?.equal !== false)
+    actions.push({ type: 'event', kind: 'sync.mismatch', fields: { count: context.counts.mirrored } });
+  if (context.now < state.resyncAt) return;
+  state.resyncAt = context.now + state.resyncWait;
+  state.resyncWait = Math.min(state.resyncWait * 2, TIMING.resyncMax);
+  state.repairs += 1;
+  actions.push({ type: 'sendResync' });
+}
+
+export function onVerdict(state: SyncState, event: Extract<SyncEvent, { type: 'verdict' }>, context: Context): void {
+  state.mine = { equal: event.verdict.equal, missing: event.verdict.missing, at: context.now };
+}
+
+export function compareTimers(state: SyncState, context: Context, actions: SyncAction[]): void {
+  if (state.bulkOut === 'begin' && windowOpen(state)) {
+    state.bulkOut = 'running';
+    actions.push({ type: 'beginBulk' });
+    return;
+  }
+  if (!digestReady(state, context)) return;
+  if (!state.digestNow && context.now < state.digestAt) return;
+  state.digestNow = false;
+  state.digestAt = context.now + TIMING.digest;
+  actions.push({ type: 'sendDigest' });
+}
+
+export interface InStep {
+  /** `null`: not known. */
+  inStep: boolean | null;
+  reason: string | null;
+  /** Age of the older of the two comparisons. */
+  checkedMsAgo: number | null;
+}
+
+/** The fact with its age: both nodes' states were equal on both sides, kernel included, that long ago. */
+export function inStep(state: SyncState, now: number): InStep {
+  if (!state.open || !state.alive) {
+    const silence =
+      state.heardAt === null
+        ? 'the peer has not been heard on the sync link'
+        : `the peer has been silent for ${((now - state.heardAt) / 1000).toFixed(1)} s`;
+    return { inStep: null, reason: silence, checkedMsAgo: null };
+  }
+  const { mine, theirs } = state;
+  if (state.bulkIn) return { inStep: false, reason: "learning the peer's states", checkedMsAgo: null };
+  if (state.bulkOut !== 'no') return { inStep: false, reason: "sending this node's states", checkedMsAgo: null };
+  if (mine === null || theirs === null) return { inStep: null, reason: 'not yet compared', checkedMsAgo: null };
+  const checkedMsAgo = now - Math.min(mine.at, theirs.at);
+  if (!mine.equal || !theirs.equal) return { inStep: false, reason: 'the digests differ', checkedMsAgo };
+  if (mine.missing > 0 || theirs.missing > 0) {
+    const where = mine.missing > 0 ? `the peer's kernel lacks ${mine.missing}` : `this kernel lacks ${theirs.missing}`;
+    return { inStep: false, reason: `${where} mirrored states`, checkedMsAgo };
+  }
+  if (checkedMsAgo > TIMING.stale) {
+    return { inStep: null, reason: `last compared ${(checkedMsAgo / 1000).toFixed(1)} s ago`, checkedMsAgo };
+  }
+  return { inStep: true, reason: null, checkedMsAgo };
+}

@@ -1,0 +1,345 @@
+/**
+ * Carries out what the session machine decides: opens and seals datagrams, moves records between them and the
+ * WebAssembly table, keeps what must be sent again. Deterministic and without I/O of its own: links, kernel, clock and
+ * entropy come through `DriverPorts`, so that the simulator runs this very file.
+ */
+import type { InStep } from './compare.ts';
+import { inStep } from './compare.ts';
+import type { Engine } from './engine.ts';
+import { Inbox } from './inbox.ts';
+import { nextSyncDeadline, stepSync } from './machine.ts';
+import { Outbox } from './outbox.ts';
+import type { Context, Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
+import { createSync } from './state.ts';
+import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from './wire.ts';
+
+export interface DriverConfig {
+  /** Name of this node: the tie-break between equals, and what the peer shows. */
+  name: string;
+  /** The pair's secret; `null`: the link is open. */
+  secret: Buffer | null;
+  /** Largest IP packet on the sync link, bytes. */
+  mtu: number;
+}
+
+export interface DriverPorts {
+  transmit(datagram: Buffer): void;
+  /** Gives the queued changes to the kernel and reads its refusals, until the queue is empty. */
+  flushKernel(): void;
+  /** 32 hex digits, never the same. */
+  nonce(): string;
+  event(kind: string, fields: Record<string, string | number | boolean | null>): void;
+  peerReport(content: Buffer): void;
+  /** The peer's name, when a session begins. */
+  peerName(name: string): void;
+  /** The peer wants this node to read its kernel's table again and to say how much had to be mended (`auditDone`). */
+  auditAsked(): void;
+}
+
+/** How many records one slice of background work touches. */
+const SLICE = 2000;
+
+type Task = { name: string; step(): boolean; done?(): void };
+
+export class SyncDriver {
+  readonly state: SyncState;
+  readonly refused: Record<string, number> = {};
+  readonly outbox: Outbox;
+  /** Set while this node's own table is being read again. */
+  unsure = false;
+  repairBytes = 0;
+  /** The peer's last answer to `askPeerToAudit`. */
+  peerAudit: { at: number; corrections: number } | null = null;
+  private readonly engine: Engine;
+  private readonly ports: DriverPorts;
+  private readonly inbox: Inbox;
+  private readonly tasks = new Map<string, Task>();
+  private report: Buffer = Buffer.alloc(0);
+  private claimsSeen = 0;
+  private now = 0;
+
+  constructor(engine: Engine, config: DriverConfig, ports: DriverPorts) {
+    this.engine = engine;
+    this.ports = ports;
+    this.state = createSync(ports.nonce());
+    this.outbox = new Outbox(engine, config, this.state, (datagram) => ports.transmit(datagram));
+    this.inbox = new Inbox(engine, config, this.state, {
+      count: (name) => this.count(name),
+      step: (event) => this.step(event),
+      flushKernel: () => ports.flushKernel(),
+      peerReport: (content) => this.onReport(content),
+      peerName: (name) => ports.peerName(name),
+      bulkEnd: () => this.onBulkEnd(),
+      received: (bytes) => this.onRecords(bytes),
+      auditAsked: () => ports.auditAsked(),
+      audited: (corrections) => {
+        this.peerAudit = { at: this.now, corrections };
+      },
+    });
+  }
+
+  receive(datagram: Buffer, now: number): void {
+    this.setNow(now);
+    this.inbox.receive(datagram);
+    this.pump();
+  }
+
+  /** Lets time pass; call at `deadline()` at the latest. */
+  tick(now: number): void {
+    this.setNow(now);
+    this.step({ type: 'tick' });
+    this.pump();
+  }
+
+  deadline(now: number): number {
+    this.setNow(now);
+    return this.tasks.size > 0 ? now : nextSyncDeadline(this.state, this.context());
+  }
+
+  /** The table has changed (kernel events, a dump): send what waits. */
+  flush(now: number): void {
+    this.setNow(now);
+    this.pump();
+  }
+
+  setRole(masterAny: boolean, report: Buffer, now: number): void {
+    this.setNow(now);
+    this.report = report;
+    this.step({ type: 'role', masterAny });
+    this.pump();
+  }
+
+  /** Compare as soon as possible, both ways. */
+  verify(now: number): void {
+    this.setNow(now);
+    this.step({ type: 'verify' });
+    this.outbox.beat(message(MSG.VERIFY, Buffer.alloc(0)));
+    this.pump();
+  }
+
+  /** Asks the peer to read its kernel again; a lost question is asked again by the caller. */
+  askPeerToAudit(now: number): void {
+    this.setNow(now);
+    this.outbox.beat(message(MSG.VERIFY, Buffer.from([1])));
+  }
+
+  auditDone(corrections: number, now: number): void {
+    this.setNow(now);
+    const content = Buffer.alloc(4);
+    content.writeUInt32BE(corrections);
+    this.outbox.beat(message(MSG.VERIFIED, content));
+  }
+
+  resync(now: number): void {
+    this.setNow(now);
+    this.step({ type: 'resync' });
+    this.step({ type: 'wantResync' });
+    this.pump();
+  }
+
+  get received(): { datagrams: number; bytes: number } {
+    return { datagrams: this.inbox.received, bytes: this.inbox.receivedBytes };
+  }
+
+  inStep(now: number): InStep {
+    return inStep(this.state, now);
+  }
+
+  /** One slice of the work that waits in the background; true while there is more. */
+  background(now: number): boolean {
+    this.setNow(now);
+    for (const task of this.tasks.values()) {
+      const more = task.step();
+      this.ports.flushKernel();
+      if (!more) {
+        this.tasks.delete(task.name);
+        task.done?.();
+      }
+    }
+    this.pump();
+    return this.tasks.size > 0;
+  }
+
+  /** Walks the table once more: after adoption and giving, and after kernel refusals that may have been passing. */
+  sweep(): void {
+    this.engine.sweepBegin();
+    this.tasks.set('sweep', { name: 'sweep', step: () => this.engine.sweep(SLICE) !== 0 });
+  }
+
+  counts(): Counts {
+    const { engine } = this;
+    return {
+      own: engine.countOf('me'),
+      mirrored: engine.countOf('peer'),
+      unclaimed: engine.countOf('none'),
+      dirty: engine.dirtyCount(),
+      missing: engine.kernelMissing(),
+      unsure: this.unsure,
+    };
+  }
+
+  count(name: string): void {
+    this.refused[name] = (this.refused[name] ?? 0) + 1;
+  }
+
+  private setNow(now: number): void {
+    this.now = now;
+    this.outbox.now = now;
+  }
+
+  private context(): Context {
+    return { now: this.now, nonce: this.ports.nonce(), counts: this.counts() };
+  }
+
+  private step(event: SyncEvent): void {
+    for (const action of stepSync(this.state, event, this.context())) this.perform(action);
+  }
+
+  private pump(): void {
+    this.noteClaims();
+    while (this.outbox.fill()) this.step({ type: 'sent' });
+    if (this.engine.dirtyCount() === 0 && this.outbox.empty()) {
+      if (this.state.bulkOut === 'running' && this.engine.bulkActive() === 0) {
+        this.step({ type: 'bulkSent' });
+        this.outbox.push(message(MSG.BULK_END, Buffer.alloc(0)));
+        while (this.outbox.fill()) this.step({ type: 'sent' });
+      }
+      if (this.state.late) this.step({ type: 'drained' });
+      this.step({ type: 'tick' });
+    }
+  }
+
+  // A state that changed hands here by traffic, or in a conflict: until the peer knows, its digest speaks of another set.
+  private noteClaims(): void {
+    const claims = this.engine.counter('claims') + this.engine.counter('conflicts');
+    if (claims === this.claimsSeen) return;
+    this.claimsSeen = claims;
+    this.step({ type: 'late' });
+  }
+
+  private onReport(content: Buffer): void {
+    let masterAny = false;
+    try {
+      const report: unknown = JSON.parse(content.toString('utf8'));
+      masterAny = typeof report === 'object' && report !== null && 'master' in report && report.master === true;
+    } catch {
+      this.count('bad_report');
+      return;
+    }
+    if (this.state.peerMasterAny !== masterAny) this.step({ type: 'report', masterAny });
+    this.ports.peerReport(content);
+  }
+
+  private onBulkEnd(): void {
+    if (!this.state.bulkIn) return;
+    this.tasks.set('bulkEnd', {
+      name: 'bulkEnd',
+      step: () => this.engine.peerBulkEnd(SLICE) !== 0,
+      done: () => this.step({ type: 'bulkEnd' }),
+    });
+  }
+
+  private onRecords(bytes: number): void {
+    if (this.state.bulkIn) this.repairBytes += bytes;
+  }
+
+  private perform(action: SyncAction): void {
+    switch (action.type) {
+      case 'sendHello':
+        this.outbox.hello();
+        break;
+      case 'openSession':
+        this.onSession();
+        break;
+      case 'closeSession':
+        this.outbox.close();
+        this.inbox.close();
+        this.tasks.delete('bulkEnd');
+        break;
+      case 'apply':
+        this.inbox.apply();
+        break;
+      case 'resend':
+        this.outbox.resend(action.from, action.to);
+        break;
+      case 'sendBeat':
+        this.outbox.beat(message(MSG.REPORT, this.report));
+        break;
+      case 'count':
+        this.count(action.counter);
+        break;
+      case 'event':
+        this.ports.event(action.kind, action.fields);
+        break;
+      default:
+        this.performOnTable(action);
+    }
+  }
+
+  private performOnTable(action: SyncAction): void {
+    const { engine, outbox } = this;
+    switch (action.type) {
+      case 'sendDigest':
+        this.sendDigest();
+        break;
+      case 'sendAdopt':
+        outbox.push(encodeAdopt(action.id));
+        break;
+      case 'sendVerdict':
+        outbox.push(encodeVerdict(action.verdict));
+        break;
+      case 'sendResync':
+        outbox.push(message(MSG.RESYNC, Buffer.alloc(0)));
+        break;
+      case 'beginBulk':
+        outbox.push(message(MSG.BULK_BEGIN, Buffer.alloc(0)));
+        engine.bulkBegin();
+        break;
+      case 'peerBulkBegin':
+        this.tasks.delete('bulkEnd');
+        engine.peerBulkBegin();
+        break;
+      case 'adoptPeer':
+        engine.adoptPeer();
+        this.sweep();
+        break;
+      case 'adoptUnclaimed':
+        engine.adoptUnclaimed();
+        this.sweep();
+        break;
+      case 'giveMine':
+        engine.giveMine();
+        this.sweep();
+        break;
+      case 'dropUnclaimed':
+        if (!this.tasks.has('drop')) {
+          this.tasks.set('drop', { name: 'drop', step: () => engine.unclaimedDrop(SLICE) !== 0 });
+        }
+        break;
+      case 'prefer':
+        engine.setPreferPeer(action.peer);
+        break;
+      default:
+        break;
+    }
+  }
+
+  // The fingerprints' key is the session's: sums of two sessions, or of two pairs, never mean anything to each other.
+  private onSession(): void {
+    this.tasks.delete('bulkEnd');
+    this.inbox.openSession();
+    this.engine.setFingerprintKey(this.outbox.openSession());
+  }
+
+  // Only asked for when nothing waits to be sent (compare.ts), so it leaves at once and describes this very point of the stream.
+  private sendDigest(): void {
+    if (this.engine.dirtyCount() > 0) {
+      this.state.digestNow = true;
+      return;
+    }
+    const { count, sum } = this.engine.digest('me');
+    const { adoptId, rxSeq } = this.state;
+    this.outbox.push(encodeDigest({ count, sum, adoptId, applied: rxSeq }));
+    while (this.outbox.fill()) this.step({ type: 'sent' });
+  }
+}

@@ -1,0 +1,93 @@
+/** Handshake and liveness of the sync session: who the peer is, whether it is there, when a session begins and ends. */
+import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
+import { freshStream, LIMITS, TIMING } from './state.ts';
+
+/**
+ * A HELLO that could be opened. A session begins only when the peer has echoed this node's own nonce: that proves the
+ * HELLO is no recording of another session. A nonce that once had a session here cannot have a second one.
+ */
+export function onHello(
+  state: SyncState,
+  event: Extract<SyncEvent, { type: 'hello' }>,
+  context: Context,
+  actions: SyncAction[],
+): void {
+  if (event.nonce === state.ownNonce) {
+    actions.push({ type: 'count', counter: 'own_hello' });
+    return;
+  }
+  const current = state.open && state.peerNonce === event.nonce;
+  const knowsUs = event.echo === state.ownNonce;
+  if (!current && state.usedNonces.includes(event.nonce)) {
+    actions.push({ type: 'count', counter: 'replayed_hello' });
+    return;
+  }
+  state.echo = event.nonce;
+  if (knowsUs && !current) openSession(state, event, context, actions);
+  else if (!knowsUs && context.now - state.helloSentAt >= TIMING.helloReply) sendHello(state, context.now, actions);
+}
+
+function openSession(
+  state: SyncState,
+  event: Extract<SyncEvent, { type: 'hello' }>,
+  context: Context,
+  actions: SyncAction[],
+): void {
+  Object.assign(state, freshStream());
+  state.usedNonces = [...state.usedNonces, event.nonce].slice(-LIMITS.nonces);
+  state.peerNonce = event.nonce;
+  state.peerMasterAny = null;
+  state.junior = event.junior;
+  state.open = true;
+  state.heardAt = context.now;
+  state.alive = true;
+  state.beatAt = context.now;
+  actions.push({ type: 'openSession' });
+  sendHello(state, context.now, actions);
+  actions.push({ type: 'event', kind: 'sync.session', fields: { up: true } });
+}
+
+/** Ends the session on this side: the next one gets a nonce of its own, so nothing of the old one is valid in it. */
+export function renewSession(state: SyncState, context: Context, actions: SyncAction[]): void {
+  Object.assign(state, freshStream());
+  state.ownNonce = context.nonce;
+  state.usedNonces = [];
+  state.peerNonce = null;
+  state.peerMasterAny = null;
+  state.open = false;
+  state.alive = false;
+  state.helloAt = context.now;
+  actions.push({ type: 'closeSession' });
+}
+
+export function sendHello(state: SyncState, now: number, actions: SyncAction[]): void {
+  state.helloAt = now + TIMING.hello;
+  state.helloSentAt = now;
+  actions.push({ type: 'sendHello' });
+}
+
+/** A datagram of the running session has arrived. */
+export function heard(state: SyncState, now: number, actions: SyncAction[]): void {
+  state.heardAt = now;
+  if (state.alive) return;
+  state.alive = true;
+  state.digestNow = true;
+  actions.push({ type: 'event', kind: 'sync.peer', fields: { alive: true } });
+}
+
+/** Silence, and the HELLOs that look for the peer while it is silent. */
+export function livenessTimers(state: SyncState, now: number, actions: SyncAction[]): void {
+  if (state.alive && state.heardAt !== null && now - state.heardAt >= TIMING.dead) {
+    state.alive = false;
+    state.peerMasterAny = null;
+    state.mine = null;
+    state.theirs = null;
+    state.helloAt = now;
+    actions.push({
+      type: 'event',
+      kind: 'sync.peer',
+      fields: { alive: false, reason: `nothing heard on the sync link for ${Math.round(now - state.heardAt)} ms` },
+    });
+  }
+  if (!(state.open && state.alive) && now >= state.helloAt) sendHello(state, now, actions);
+}

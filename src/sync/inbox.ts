@@ -1,0 +1,225 @@
+/** What arrives on the sync link: opening, order, and applying the messages of the peer's stream to the table. */
+import { timingSafeEqual } from 'node:crypto';
+import type { DriverConfig } from './driver.ts';
+import type { Engine } from './engine.ts';
+import { helloKey, open, sessionKeys } from './seal.ts';
+import type { SyncEvent, SyncState } from './state.ts';
+import type { FastFixed, Message } from './wire.ts';
+import {
+  decodeAdopt,
+  decodeDigest,
+  decodeVerdict,
+  HEADER_SIZE,
+  KIND_HELLO,
+  MSG,
+  NONCE_SIZE,
+  readFastFixed,
+  readHeader,
+  readMessages,
+} from './wire.ts';
+
+export interface InboxPorts {
+  count(name: string): void;
+  step(event: SyncEvent): void;
+  flushKernel(): void;
+  peerReport(content: Buffer): void;
+  peerName(name: string): void;
+  bulkEnd(): void;
+  /** Bytes of records that were applied. */
+  received(bytes: number): void;
+  auditAsked(): void;
+  audited(corrections: number): void;
+}
+
+const HEX_NONCE = /^[0-9a-f]{32}$/;
+const MAX_NAME = 64;
+
+export class Inbox {
+  received = 0;
+  receivedBytes = 0;
+  private readonly engine: Engine;
+  private readonly config: DriverConfig;
+  private readonly state: SyncState;
+  private readonly ports: InboxPorts;
+  private key: Buffer | null = null;
+  private lastCounter = 0n;
+  private body: Buffer = Buffer.alloc(0);
+  private fixed: FastFixed | null = null;
+  private messages: Message[] = [];
+
+  constructor(engine: Engine, config: DriverConfig, state: SyncState, ports: InboxPorts) {
+    this.engine = engine;
+    this.config = config;
+    this.state = state;
+    this.ports = ports;
+  }
+
+  openSession(): void {
+    const own = Buffer.from(this.state.ownNonce, 'hex');
+    const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
+    this.key = sessionKeys(this.config.secret, own, peer).receive;
+    this.lastCounter = 0n;
+  }
+
+  close(): void {
+    this.key = null;
+  }
+
+  /** One datagram without its IP header. Whatever it is, nothing is thrown: refused input is counted by cause. */
+  receive(datagram: Buffer): void {
+    this.received += 1;
+    this.receivedBytes += datagram.length;
+    const header = readHeader(datagram);
+    if (typeof header === 'string') {
+      this.ports.count(`bad_${header}`);
+      return;
+    }
+    if (header.kind === KIND_HELLO) {
+      this.onHello(datagram);
+      return;
+    }
+    if (this.key === null || header.mark !== this.peerMark()) {
+      this.ports.count('no_session');
+      return;
+    }
+    // The counter only grows: a recorded datagram is refused, and one that overtook others is treated as loss is.
+    if (header.counter <= this.lastCounter) {
+      this.ports.count('replayed');
+      return;
+    }
+    const body = open(this.key, datagram, HEADER_SIZE);
+    if (body === null) {
+      this.ports.count('bad_seal');
+      return;
+    }
+    this.lastCounter = header.counter;
+    this.onFast(body);
+  }
+
+  /** The machine says that the datagram just received is the next of the stream. */
+  apply(): void {
+    const { fixed, messages } = this;
+    if (fixed === null) return;
+    for (const message of messages) {
+      if (message.type < MSG.REPORT) this.applyMessage(fixed, message);
+    }
+    this.ports.flushKernel();
+  }
+
+  private onHello(datagram: Buffer): void {
+    const clear = HEADER_SIZE + NONCE_SIZE;
+    const nonce = datagram.subarray(HEADER_SIZE, clear);
+    if (nonce.length < NONCE_SIZE) {
+      this.ports.count('bad_short');
+      return;
+    }
+    const body = open(helloKey(this.config.secret, nonce), datagram, clear);
+    const hello = body === null ? null : parseHello(body);
+    if (hello === null) {
+      this.ports.count(body === null ? 'bad_key' : 'bad_hello');
+      return;
+    }
+    const fresh = this.state.peerNonce;
+    const hex = nonce.toString('hex');
+    this.ports.step({ type: 'hello', nonce: hex, echo: hello.echo, junior: this.config.name > hello.node });
+    if (this.state.peerNonce !== fresh) this.ports.peerName(hello.node);
+  }
+
+  private onFast(body: Buffer): void {
+    const fixed = readFastFixed(body);
+    const messages = fixed === null ? null : readMessages(body);
+    if (fixed === null || messages === null) {
+      this.ports.count('bad_body');
+      return;
+    }
+    this.body = body;
+    this.fixed = fixed;
+    this.messages = messages;
+    this.ports.step({ type: 'fast', fixed });
+    for (const message of messages) this.onLoose(message);
+    this.fixed = null;
+  }
+
+  // Messages outside the stream: each stands for itself, and a lost one is made good by the next.
+  private onLoose(message: Message): void {
+    const content = this.content(message);
+    if (message.type === MSG.REPORT) this.ports.peerReport(content);
+    if (message.type === MSG.VERIFIED && content.length >= 4) this.ports.audited(content.readUInt32BE(0));
+    if (message.type === MSG.VERIFY) {
+      if (content.length > 0) this.ports.auditAsked();
+      else this.ports.step({ type: 'verify' });
+    }
+  }
+
+  private applyMessage(fixed: FastFixed, message: Message): void {
+    const content = this.content(message);
+    switch (message.type) {
+      case MSG.RECORDS:
+        this.ports.received(content.length);
+        // The peer had not seen the last adoption when it sent this: what it calls its own is this node's already.
+        if (this.engine.applyRecords(content, fixed.adoptSeen !== this.state.adoptId) < 0)
+          this.ports.count('bad_record');
+        break;
+      case MSG.DIGEST:
+        this.compare(fixed, content);
+        break;
+      case MSG.ADOPT: {
+        const id = decodeAdopt(content);
+        if (id === null) this.ports.count('bad_message');
+        else this.ports.step({ type: 'adopt', id });
+        break;
+      }
+      case MSG.VERDICT: {
+        const verdict = decodeVerdict(content);
+        if (verdict === null) this.ports.count('bad_message');
+        else this.ports.step({ type: 'verdict', verdict });
+        break;
+      }
+      case MSG.BULK_BEGIN:
+        this.ports.step({ type: 'bulkBegin' });
+        break;
+      case MSG.BULK_END:
+        this.ports.bulkEnd();
+        break;
+      case MSG.RESYNC:
+        this.ports.step({ type: 'resync' });
+        break;
+      default:
+        this.ports.count('unknown_message');
+    }
+  }
+
+  private compare(fixed: FastFixed, content: Buffer): void {
+    const digest = decodeDigest(content);
+    if (digest === null) {
+      this.ports.count('bad_message');
+      return;
+    }
+    this.ports.flushKernel();
+    const here = this.engine.digest('peer');
+    const equal = here.count === digest.count && timingSafeEqual(here.sum, digest.sum);
+    this.ports.step({ type: 'digest', digest, seq: fixed.seq, adoptSeen: fixed.adoptSeen, equal });
+  }
+
+  private content(message: Message): Buffer {
+    return this.body.subarray(message.offset, message.offset + message.length);
+  }
+
+  private peerMark(): number {
+    return Number.parseInt((this.state.peerNonce ?? '').slice(0, 8), 16);
+  }
+}
+
+function parseHello(body: Buffer): { node: string; echo: string | null } | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch {
+    return null;
+  }
+  if (typeof value !== 'object' || value === null || !('node' in value) || !('echo' in value)) return null;
+  const { node, echo } = value;
+  if (typeof node !== 'string' || node.length === 0 || node.length > MAX_NAME) return null;
+  if (echo !== null && (typeof echo !== 'string' || !HEX_NONCE.test(echo))) return null;
+  return { node, echo };
+}

@@ -1,0 +1,84 @@
+/** What control thread and dataplane worker say to each other, and the counters they share. */
+import type { Json } from '../status.ts';
+import type { StateView } from './state-view.ts';
+
+export interface WorkerConfig {
+  name: string;
+  secret: Uint8Array | null;
+  /** The sync link's device, and the peer's address; `null`: multicast until the peer is heard. */
+  device: string;
+  ifindex: number;
+  peer: string | null;
+  mtu: number;
+  syncWhen: 'all' | 'answered' | 'assured';
+  /** Networks that are never synced, and this node's own addresses (its local connections are useless elsewhere). */
+  ignore: string[];
+  local: string[];
+  maxStates: number;
+  /** The kernel's timeouts by protocol state, seconds (engine.ts says which place means what). */
+  timeouts: number[];
+}
+
+export interface WorkerData {
+  wasm: Uint8Array;
+  config: WorkerConfig;
+  counters: SharedArrayBuffer;
+}
+
+export type ToWorker =
+  | { type: 'role'; masterAny: boolean; report: string }
+  | { type: 'local'; addresses: string[] }
+  | { type: 'verify'; id: number; deep: boolean }
+  | { type: 'resync' }
+  | { type: 'states'; id: number; cursor: number; most: number }
+  | { type: 'stop' };
+
+/** What `verify` found. `inStep: null`: could not tell. Corrections: what reading the kernel again had to mend, deep only. */
+export interface VerifyResult {
+  inStep: boolean | null;
+  reason: string | null;
+  states: { own: number; mirrored: number };
+  digest: string;
+  corrections: { here: number; peer: number | null } | null;
+}
+
+export type FromWorker =
+  | { type: 'ready'; wakeFd: number }
+  | { type: 'fatal'; reason: string }
+  | { type: 'event'; kind: string; fields: Record<string, Json> }
+  | { type: 'peer'; name: string | null; report: string | null }
+  | { type: 'step'; inStep: boolean | null; reason: string | null }
+  | { type: 'refused'; counters: Record<string, number> }
+  | { type: 'verified'; id: number; result: VerifyResult }
+  | { type: 'states'; id: number; states: StateView[]; cursor: number }
+  | { type: 'stopped' };
+
+/** Places in the shared Float64Array. The worker writes, the control thread reads; each is one 8-byte store. */
+export const STAT = {
+  own: 0,
+  mirrored: 1,
+  unclaimed: 2,
+  kernelMissing: 3,
+  /** Monotonic ms of the older of the two last comparisons (performance.timeOrigin clock of the process), NaN: none. */
+  checkedAt: 4,
+  lag: 5,
+  sent: 6,
+  received: 7,
+  sentBytes: 8,
+  receivedBytes: 9,
+  repairs: 10,
+  repairBytes: 11,
+  overruns: 12,
+  heardAt: 13,
+  alive: 14,
+  digestHigh: 15,
+  digestLow: 16,
+  events: 17,
+  inserted: 18,
+  passAt: 19,
+  memory: 20,
+  open: 21,
+  dirty: 22,
+} as const;
+
+export const STAT_COUNT = 32;

@@ -1,0 +1,168 @@
+/** What leaves on the sync link: HELLOs, the ordered stream (kept until acknowledged), heartbeats. Sealing included. */
+import type { DriverConfig } from './driver.ts';
+import type { Engine } from './engine.ts';
+import { helloKey, seal, sessionKeys } from './seal.ts';
+import type { SyncState } from './state.ts';
+import { seqAdd } from './state.ts';
+import { windowOpen } from './stream.ts';
+import {
+  FAST_FIXED,
+  HEADER_SIZE,
+  KIND_FAST,
+  KIND_HELLO,
+  MESSAGE_HEADER,
+  MSG,
+  message,
+  TAG_SIZE,
+  WIRE_VERSION,
+  writeFastFixed,
+  writeHeader,
+} from './wire.ts';
+
+const IPV4_HEADER = 20;
+/** Below this many free bytes no records are added to a datagram. */
+const LEAST_ROOM = 128;
+/** Control messages that may wait for the window; more than the machine can ever ask for. */
+const MAX_WAITING = 256;
+
+export class Outbox {
+  /** Monotonic ms, set by the driver. */
+  now = 0;
+  /** From giving the last acknowledged datagram to the link until the peer's kernel had its states and said so, ms. */
+  lag: number | null = null;
+  sent = 0;
+  sentBytes = 0;
+  private readonly engine: Engine;
+  private readonly config: DriverConfig;
+  private readonly state: SyncState;
+  private readonly transmit: (datagram: Buffer) => void;
+  private readonly capacity: number;
+  private waiting: Buffer[] = [];
+  /** Bodies by sequence number, until the peer has acknowledged them. */
+  private readonly kept = new Map<number, { body: Buffer; at: number }>();
+  private keptFrom = 1;
+  private key: Buffer | null = null;
+  private counter = 0n;
+  private helloCounter = 0n;
+  private helloNonce = '';
+  private helloSealKey: Buffer | null = null;
+
+  constructor(engine: Engine, config: DriverConfig, state: SyncState, transmit: (datagram: Buffer) => void) {
+    this.engine = engine;
+    this.config = config;
+    this.state = state;
+    this.transmit = transmit;
+    this.capacity = config.mtu - IPV4_HEADER - HEADER_SIZE - TAG_SIZE;
+  }
+
+  /** Begins a session for the nonces in the state; returns the key of the fingerprints. */
+  openSession(): Buffer {
+    const own = Buffer.from(this.state.ownNonce, 'hex');
+    const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
+    const keys = sessionKeys(this.config.secret, own, peer);
+    this.close();
+    this.key = keys.send;
+    return keys.fingerprint;
+  }
+
+  close(): void {
+    this.key = null;
+    this.counter = 0n;
+    this.waiting = [];
+    this.kept.clear();
+    this.keptFrom = 1;
+  }
+
+  /** A message that joins the stream as soon as the window allows. */
+  push(bytes: Buffer): void {
+    if (this.waiting.length < MAX_WAITING) this.waiting.push(bytes);
+  }
+
+  empty(): boolean {
+    return this.waiting.length === 0;
+  }
+
+  /** Sends the next datagram of the stream, if there is anything to send and the window allows it. */
+  fill(): boolean {
+    this.forget();
+    if (this.key === null || !windowOpen(this.state)) return false;
+    const parts: Buffer[] = [];
+    let room = this.capacity - FAST_FIXED;
+    for (let next = this.waiting[0]; next !== undefined && next.length <= room; next = this.waiting[0]) {
+      parts.push(next);
+      room -= next.length;
+      this.waiting.shift();
+    }
+    const records = room >= LEAST_ROOM ? this.engine.takeRecords(room - MESSAGE_HEADER) : null;
+    if (records !== null) parts.push(message(MSG.RECORDS, records));
+    if (parts.length === 0) return false;
+    const seq = seqAdd(this.state.txSeq, 1);
+    const body = this.body(seq, parts);
+    this.kept.set(seq, { body, at: this.now });
+    this.fast(body);
+    return true;
+  }
+
+  /** A datagram outside the stream. It carries the acknowledgement; nothing is lost when it is. */
+  beat(bytes: Buffer): void {
+    if (this.key === null || bytes.length > this.capacity - FAST_FIXED) return;
+    this.fast(this.body(0, [bytes]));
+  }
+
+  resend(from: number, to: number): void {
+    for (let seq = from; ; seq = seqAdd(seq, 1)) {
+      const body = this.kept.get(seq)?.body;
+      if (body === undefined) return;
+      // Only the acknowledgement is of today: the rest says what was true when the datagram was made.
+      body.writeUInt32BE(this.state.rxSeq, 0);
+      this.fast(body);
+      if (seq === to) return;
+    }
+  }
+
+  hello(): void {
+    const { ownNonce, echo } = this.state;
+    if (this.helloNonce !== ownNonce || this.helloSealKey === null) {
+      this.helloNonce = ownNonce;
+      this.helloCounter = 0n;
+      this.helloSealKey = helloKey(this.config.secret, Buffer.from(ownNonce, 'hex'));
+    }
+    const nonce = Buffer.from(ownNonce, 'hex');
+    this.helloCounter += 1n;
+    const clear = Buffer.alloc(HEADER_SIZE + nonce.length);
+    writeHeader(clear, { kind: KIND_HELLO, mark: nonce.readUInt32BE(0), counter: this.helloCounter });
+    nonce.copy(clear, HEADER_SIZE);
+    const body = Buffer.from(JSON.stringify({ node: this.config.name, echo, versions: [WIRE_VERSION] }));
+    this.count(seal(this.helloSealKey, clear, body));
+  }
+
+  private forget(): void {
+    while (this.kept.size > 0 && ((this.state.txAcked - this.keptFrom) | 0) >= 0) {
+      this.lag = this.now - (this.kept.get(this.keptFrom)?.at ?? this.now);
+      this.kept.delete(this.keptFrom);
+      this.keptFrom = seqAdd(this.keptFrom, 1);
+    }
+  }
+
+  private body(seq: number, parts: Buffer[]): Buffer {
+    const fixed = Buffer.alloc(FAST_FIXED);
+    const { rxSeq, gap, adoptSeen } = this.state;
+    writeFastFixed(fixed, 0, { ack: rxSeq, seq, gap, adoptSeen });
+    return Buffer.concat([fixed, ...parts]);
+  }
+
+  private fast(body: Buffer): void {
+    if (this.key === null) return;
+    this.counter += 1n;
+    const clear = Buffer.alloc(HEADER_SIZE);
+    const mark = Number.parseInt(this.state.ownNonce.slice(0, 8), 16);
+    writeHeader(clear, { kind: KIND_FAST, mark, counter: this.counter });
+    this.count(seal(this.key, clear, body));
+  }
+
+  private count(datagram: Buffer): void {
+    this.sent += 1;
+    this.sentBytes += datagram.length + IPV4_HEADER;
+    this.transmit(datagram);
+  }
+}

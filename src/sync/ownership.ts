@@ -1,0 +1,65 @@
+/**
+ * Who owns a state: the node that forwards it. A node that is master adopts what it has mirrored, in one step whatever
+ * the number of states (invariant 4), as soon as the peer is master of nothing or is gone.
+ *
+ * With the peer there, the adoption is a message in the stream (ADOPT): the peer gives its states away when it applies
+ * it, and what it still had to say about them is marked as late, so that nothing falls between the two. With the peer
+ * gone, the session ends with the adoption; when the peer returns, both tables meet anew.
+ */
+import { renewSession } from './handshake.ts';
+import type { Context, SyncAction, SyncState } from './state.ts';
+
+/** The rule for a state that both nodes claim: the master's word counts, and between equals the senior's. */
+export function preference(state: SyncState, actions: SyncAction[]): void {
+  const peerMaster = state.peerMasterAny === true;
+  const peer = peerMaster === state.masterAny ? state.junior : peerMaster;
+  actions.push({ type: 'prefer', peer });
+}
+
+export function considerAdoption(state: SyncState, context: Context, actions: SyncAction[]): void {
+  const { counts } = context;
+  if (state.masterAny) {
+    if (!state.alive) adoptAlone(state, context, actions);
+    else if (state.peerMasterAny === false) adoptWithPeer(state, context, actions);
+    return;
+  }
+  const proven = state.theirs?.equal === true && !state.bulkIn;
+  if (counts.unclaimed > 0 && state.alive && state.peerMasterAny === true && proven) {
+    actions.push({ type: 'dropUnclaimed' });
+  }
+}
+
+function adoptAlone(state: SyncState, context: Context, actions: SyncAction[]): void {
+  const { mirrored, unclaimed } = context.counts;
+  if (unclaimed > 0) actions.push({ type: 'adoptUnclaimed' });
+  if (mirrored === 0) return;
+  actions.push({ type: 'adoptPeer' });
+  actions.push({
+    type: 'event',
+    kind: 'sync.adopt',
+    fields: { states: mirrored, reason: 'master, and the peer is gone' },
+  });
+  renewSession(state, context, actions);
+}
+
+function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]): void {
+  const { mirrored, unclaimed } = context.counts;
+  if (unclaimed > 0 && state.theirs?.equal === true) actions.push({ type: 'adoptUnclaimed' });
+  if (mirrored === 0 || state.adoptSeenByPeer !== state.adoptId) return;
+  state.adoptId = (state.adoptId + 1) & 0xffff;
+  state.theirs = null;
+  actions.push({ type: 'adoptPeer' }, { type: 'sendAdopt', id: state.adoptId });
+  actions.push({
+    type: 'event',
+    kind: 'sync.adopt',
+    fields: { states: mirrored, reason: 'master, and the peer is not' },
+  });
+}
+
+/** The peer has adopted this node's states. */
+export function onAdopt(state: SyncState, id: number, actions: SyncAction[]): void {
+  state.adoptSeen = id;
+  state.late = true;
+  state.mine = null;
+  actions.push({ type: 'giveMine' });
+}

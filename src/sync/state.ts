@@ -1,0 +1,216 @@
+/** State, events and actions of the sync session (machine.ts), with every time and limit it uses. */
+import type { DigestMessage, FastFixed, VerdictMessage } from './wire.ts';
+
+/** Milliseconds. */
+export const TIMING = {
+  hello: 200,
+  /** A HELLO that shows the peer does not know us is answered at once, but not more often than this. */
+  helloReply: 50,
+  heartbeat: 100,
+  digest: 250,
+  ackDelay: 2,
+  /** Silence after which the peer counts as gone. */
+  dead: 1000,
+  rtoMin: 20,
+  rtoMax: 500,
+  resyncMin: 200,
+  resyncMax: 10_000,
+  /** A comparison older than this is no proof any more. */
+  stale: 2000,
+} as const;
+
+export const LIMITS = {
+  /** Datagrams sent and not yet acknowledged. */
+  window: 128,
+  /** Datagrams sent again at once. */
+  burst: 32,
+  /** Peer nonces remembered, so that a replayed HELLO of an ended session cannot end the running one. */
+  nonces: 64,
+  /** In-order datagrams after which an acknowledgement goes out without delay. */
+  ackEvery: 8,
+} as const;
+
+/** What the table tells the machine. */
+export interface Counts {
+  own: number;
+  mirrored: number;
+  unclaimed: number;
+  /** Changes that wait to be sent. */
+  dirty: number;
+  /** Mirrored states that this kernel does not hold. */
+  missing: number;
+  /** This node's table is being read again from its kernel: its digest proves nothing now. */
+  unsure: boolean;
+}
+
+export interface Context {
+  /** Monotonic milliseconds. */
+  now: number;
+  /** 32 hex digits that nobody has used before; taken when a session must begin anew. */
+  nonce: string;
+  counts: Counts;
+}
+
+export interface Comparison {
+  equal: boolean;
+  missing: number;
+  at: number;
+}
+
+/** What begins anew with every session. */
+export interface StreamState {
+  txSeq: number;
+  txAcked: number;
+  rto: number;
+  rtoAt: number | null;
+  /** The acknowledgement a gap was last answered for, and when. */
+  gapFor: number;
+  gapAt: number;
+  rxSeq: number;
+  gap: boolean;
+  ackAt: number | null;
+  unacked: number;
+  /** Own adoptions of the peer's states; the last one the peer has applied; the peer's last one applied here. */
+  adoptId: number;
+  adoptSeenByPeer: number;
+  adoptSeen: number;
+  /** The peer's digest means something only when it had applied this stream up to `lateSeq`; `late`: changes of that kind still wait to be sent. */
+  lateSeq: number;
+  late: boolean;
+  digestAt: number;
+  digestNow: boolean;
+  bulkOut: 'no' | 'begin' | 'running';
+  bulkIn: boolean;
+  resyncAt: number;
+  resyncWait: number;
+  /** The peer's verdict on this node's states, and this node's verdict on the peer's. */
+  mine: Comparison | null;
+  theirs: Comparison | null;
+}
+
+export interface SyncState extends StreamState {
+  ownNonce: string;
+  peerNonce: string | null;
+  /** The peer's nonce as last heard; the next HELLO echoes it. */
+  echo: string | null;
+  usedNonces: string[];
+  open: boolean;
+  alive: boolean;
+  heardAt: number | null;
+  helloAt: number;
+  helloSentAt: number;
+  beatAt: number;
+  masterAny: boolean;
+  peerMasterAny: boolean | null;
+  /** Tie-break of two equals: true on exactly one of the two nodes. */
+  junior: boolean;
+  repairs: number;
+}
+
+export type SyncEvent =
+  | { type: 'tick' }
+  | { type: 'hello'; nonce: string; echo: string | null; junior: boolean }
+  | { type: 'fast'; fixed: FastFixed }
+  | { type: 'role'; masterAny: boolean }
+  | { type: 'report'; masterAny: boolean }
+  | { type: 'adopt'; id: number }
+  | { type: 'bulkBegin' }
+  /** Everything the peer has sent is applied, and what it no longer named is gone. */
+  | { type: 'bulkEnd' }
+  | { type: 'resync' }
+  | { type: 'digest'; digest: DigestMessage; seq: number; adoptSeen: number; equal: boolean }
+  | { type: 'verdict'; verdict: VerdictMessage }
+  /** Ownership or content changed here in a way that the peer must learn before its digest means anything. */
+  | { type: 'late' }
+  /** All that waited to be sent has been given to the stream. */
+  | { type: 'drained' }
+  /** A datagram with the next sequence number has left. */
+  | { type: 'sent' }
+  | { type: 'bulkSent' }
+  /** Compare now. */
+  | { type: 'verify' }
+  /** Ask the peer for everything, whatever the digests say. */
+  | { type: 'wantResync' };
+
+export type SyncAction =
+  | { type: 'sendHello' }
+  /** Keys for (ownNonce, peerNonce); both streams begin at 1; fingerprints get the session's key. */
+  | { type: 'openSession' }
+  /** The session has ended: drop its keys and what was kept for sending again. */
+  | { type: 'closeSession' }
+  | { type: 'resend'; from: number; to: number }
+  /** This datagram is the next of the peer's stream: apply its messages. */
+  | { type: 'apply' }
+  /** A datagram outside the stream: acknowledgement and report. */
+  | { type: 'sendBeat' }
+  | { type: 'sendDigest' }
+  | { type: 'sendAdopt'; id: number }
+  | { type: 'sendVerdict'; verdict: VerdictMessage }
+  | { type: 'sendResync' }
+  | { type: 'beginBulk' }
+  | { type: 'adoptPeer' }
+  | { type: 'adoptUnclaimed' }
+  | { type: 'dropUnclaimed' }
+  | { type: 'giveMine' }
+  | { type: 'peerBulkBegin' }
+  /** Who wins when both claim a state: the peer, or this node. */
+  | { type: 'prefer'; peer: boolean }
+  | { type: 'count'; counter: string }
+  | { type: 'event'; kind: string; fields: Record<string, string | number | boolean | null> };
+
+/** Sequence numbers wrap at 2^32: does `a` come after `b`? */
+export function seqAfter(a: number, b: number): boolean {
+  return ((a - b) | 0) > 0;
+}
+
+export function seqAdd(seq: number, n: number): number {
+  return (seq + n) >>> 0;
+}
+
+export function freshStream(): StreamState {
+  return {
+    txSeq: 0,
+    txAcked: 0,
+    rto: TIMING.rtoMin,
+    rtoAt: null,
+    gapFor: -1,
+    gapAt: 0,
+    rxSeq: 0,
+    gap: false,
+    ackAt: null,
+    unacked: 0,
+    adoptId: 0,
+    adoptSeenByPeer: 0,
+    adoptSeen: 0,
+    lateSeq: 0,
+    late: false,
+    digestAt: 0,
+    digestNow: true,
+    bulkOut: 'no',
+    bulkIn: false,
+    resyncAt: 0,
+    resyncWait: TIMING.resyncMin,
+    mine: null,
+    theirs: null,
+  };
+}
+
+export function createSync(nonce: string): SyncState {
+  return {
+    ...freshStream(),
+    ownNonce: nonce,
+    peerNonce: null,
+    echo: null,
+    usedNonces: [],
+    open: false,
+    alive: false,
+    heardAt: null,
+    helloAt: 0,
+    helloSentAt: -TIMING.hello,
+    beatAt: 0,
+    masterAny: false,
+    peerMasterAny: null,
+    junior: false,
+    repairs: 0,
+  };
+}

@@ -1,0 +1,89 @@
+/** The ordered stream of datagrams in both directions: acknowledgement, gaps, sending again, the window. */
+import { heard } from './handshake.ts';
+import type { Context, SyncAction, SyncState } from './state.ts';
+import { LIMITS, seqAdd, seqAfter, TIMING } from './state.ts';
+import type { FastFixed } from './wire.ts';
+
+/** May another datagram join the stream? */
+export function windowOpen(state: SyncState): boolean {
+  return state.open && ((state.txSeq - state.txAcked) | 0) < LIMITS.window;
+}
+
+/** A datagram of this session (its seal was right). */
+export function onFast(state: SyncState, fixed: FastFixed, context: Context, actions: SyncAction[]): void {
+  heard(state, context.now, actions);
+  onAck(state, fixed, context, actions);
+  if (fixed.adoptSeen === state.adoptId) state.adoptSeenByPeer = fixed.adoptSeen;
+  if (fixed.seq === 0) return;
+  const next = seqAdd(state.rxSeq, 1);
+  if (fixed.seq === next) {
+    state.rxSeq = next;
+    state.gap = false;
+    state.unacked += 1;
+    state.ackAt = state.unacked >= LIMITS.ackEvery ? context.now : (state.ackAt ?? context.now + TIMING.ackDelay);
+    actions.push({ type: 'apply' });
+    return;
+  }
+  const lost = seqAfter(fixed.seq, next);
+  actions.push({ type: 'count', counter: lost ? 'gap' : 'duplicate' });
+  if (lost) state.gap = true;
+  state.ackAt = context.now;
+}
+
+function onAck(state: SyncState, fixed: FastFixed, context: Context, actions: SyncAction[]): void {
+  if (seqAfter(fixed.ack, state.txSeq)) {
+    actions.push({ type: 'count', counter: 'bad_ack' });
+    return;
+  }
+  if (seqAfter(fixed.ack, state.txAcked)) {
+    state.txAcked = fixed.ack;
+    state.rto = TIMING.rtoMin;
+    state.rtoAt = state.txAcked === state.txSeq ? null : context.now + state.rto;
+  }
+  if (!fixed.gap || state.txAcked === state.txSeq) return;
+  // One answer for each gap: the repeated requests for it that are already on their way ask for the same datagrams.
+  if (state.gapFor === state.txAcked && context.now - state.gapAt < TIMING.rtoMin) return;
+  state.gapFor = state.txAcked;
+  state.gapAt = context.now;
+  resend(state, context.now, LIMITS.burst, actions);
+}
+
+function resend(state: SyncState, now: number, most: number, actions: SyncAction[]): void {
+  const open = (state.txSeq - state.txAcked) | 0;
+  if (open <= 0) return;
+  state.rtoAt = now + state.rto;
+  actions.push({
+    type: 'resend',
+    from: seqAdd(state.txAcked, 1),
+    to: seqAdd(state.txAcked, Math.min(open, most)),
+  });
+}
+
+/** A datagram with the next number has left this node. */
+export function onSent(state: SyncState, now: number): void {
+  state.txSeq = seqAdd(state.txSeq, 1);
+  state.rtoAt ??= now + state.rto;
+  ackSent(state);
+}
+
+/** Every datagram carries the acknowledgement. */
+export function ackSent(state: SyncState): void {
+  state.ackAt = null;
+  state.unacked = 0;
+}
+
+/** The heartbeat (which is also the late acknowledgement) and sending again. */
+export function streamTimers(state: SyncState, now: number, actions: SyncAction[]): void {
+  if (!state.open) return;
+  if (state.rtoAt !== null && now >= state.rtoAt) {
+    state.rto = Math.min(state.rto * 2, TIMING.rtoMax);
+    resend(state, now, state.alive ? LIMITS.burst : 1, actions);
+    actions.push({ type: 'count', counter: 'resent' });
+  }
+  const beat = now >= state.beatAt;
+  if (beat) state.beatAt = now + TIMING.heartbeat;
+  if (beat || (state.ackAt !== null && now >= state.ackAt)) {
+    ackSent(state);
+    actions.push({ type: 'sendBeat' });
+  }
+}

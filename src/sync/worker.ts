@@ -1,0 +1,37 @@
+/**
+ * The dataplane worker: one loop that waits for conntrack events, dumps, datagrams of the peer and commands, moves them
+ * in batches into WebAssembly memory, runs the table, and sends what that queued. It never touches a virtual IP or a
+ * timer of CARP, and the control thread never waits for it.
+ */
+import { isMainThread, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { Dataplane } from './dataplane.ts';
+import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
+
+function main(): void {
+  const port = parentPort;
+  if (isMainThread || port === null) return;
+  const post = (message: FromWorker): void => port.postMessage(message);
+  let dataplane: Dataplane;
+  try {
+    dataplane = new Dataplane(workerData as WorkerData, post);
+  } catch (error) {
+    post({ type: 'fatal', reason: error instanceof Error ? error.message : String(error) });
+    return;
+  }
+  post({ type: 'ready', wakeFd: dataplane.wakeFd });
+  // This loop is the thread's whole life: it never goes back to the event loop, so a message port is read by hand.
+  for (let running = true; running; ) {
+    dataplane.wait();
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+      const message = next.message as ToWorker;
+      if (message.type === 'stop') running = false;
+      else dataplane.command(message);
+    }
+    dataplane.pass();
+  }
+  dataplane.close();
+  post({ type: 'stopped' });
+  port.close();
+}
+
+main();
