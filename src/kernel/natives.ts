@@ -11,7 +11,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import sea from 'node:sea';
 
 export type Koffi = typeof import('koffi');
@@ -75,11 +75,20 @@ function isBundle(): boolean {
   return typeof require === 'function';
 }
 
-// The entry script stands in the tree that node_modules belongs to; there is no import.meta here because the bundle has none.
+// The entry script, or else the working directory, stands in the tree that node_modules belongs to; there is no
+// import.meta here because the bundle has none.
 function fromModules(name: string): unknown {
-  const script = process.argv[1];
-  const base = script === undefined ? process.cwd() : dirname(script);
-  return createRequire(join(base, 'resolve.js'))(name);
+  const places = [dirname(process.argv[1] ?? '.'), process.cwd()].map((place) =>
+    createRequire(join(resolve(place), 'resolve.js')),
+  );
+  const place = places.find((from) => {
+    try {
+      return from.resolve(name) !== '';
+    } catch {
+      return false;
+    }
+  });
+  return (place ?? places[0]!)(name);
 }
 
 /**

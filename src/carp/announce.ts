@@ -1,0 +1,142 @@
+/**
+ * Telling the segment where a virtual address lives now: gratuitous ARP and unsolicited neighbour advertisement, as the
+ * BSDs send them (carp.md section 7). Frame builders are pure; the announcer is a packet socket that sends them.
+ */
+import { formatIp, virtualMac } from '../kernel/ip-text.ts';
+import { SysError } from '../kernel/libc.ts';
+import { PacketSocket } from '../kernel/packet-socket.ts';
+import { internetChecksum } from './ip.ts';
+
+const BROADCAST = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
+const ALL_NODES_MAC = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
+const ALL_NODES = Uint8Array.of(0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+
+const ETH_HEADER = 14;
+const ETH_P_ARP = 0x0806;
+const ETH_P_IPV6 = 0x86dd;
+const IPV6_HEADER = 40;
+const ICMPV6 = 58;
+const NA_LENGTH = 32; // 24 and one link-layer address option
+const NA_ROUTER = 0x80;
+const NA_OVERRIDE = 0x20;
+
+function ethernet(destination: Uint8Array, source: Uint8Array, type: number, payloadLength: number): Buffer {
+  const frame = Buffer.alloc(ETH_HEADER + payloadLength);
+  frame.set(destination, 0);
+  frame.set(source, 6);
+  frame.writeUInt16BE(type, 12);
+  return frame;
+}
+
+/**
+ * Gratuitous ARP: a broadcast request whose sender and target are both the address. 42 bytes.
+ *
+ * 0..13 Ethernet (ff:ff:ff:ff:ff:ff, mac, 0806) · 14 hardware 1 · 16 protocol 0800 · 18 lengths 6, 4 · 20 request (1) ·
+ * 22 sender mac · 28 sender address · 32 target mac, zero · 38 target address.
+ *
+ * UCarp fills the target hardware address with its own MAC too; BSD and RFC 5227 leave it zero, and so do we.
+ * @param mac 6 bytes, the virtual MAC (in mode `physical` the NIC's own)
+ * @param address 4 bytes
+ */
+export function gratuitousArp(mac: Uint8Array, address: Uint8Array): Buffer {
+  const frame = ethernet(BROADCAST, mac, ETH_P_ARP, 28);
+  frame.writeUInt16BE(1, 14);
+  frame.writeUInt16BE(0x0800, 16);
+  frame.writeUInt8(6, 18);
+  frame.writeUInt8(4, 19);
+  frame.writeUInt16BE(1, 20);
+  frame.set(mac, 22);
+  frame.set(address, 28);
+  frame.set(address, 38);
+  return frame;
+}
+
+/**
+ * Unsolicited neighbour advertisement to ff02::1 (RFC 4861 section 7.2.6): OVERRIDE, ROUTER if the host forwards, with the
+ * target link-layer address option, hop limit 255, source = the address itself. 86 bytes.
+ * @param mac 6 bytes
+ * @param address 16 bytes
+ */
+export function unsolicitedNeighbourAdvertisement(mac: Uint8Array, address: Uint8Array, router: boolean): Buffer {
+  const frame = ethernet(ALL_NODES_MAC, mac, ETH_P_IPV6, IPV6_HEADER + NA_LENGTH);
+  const ip = ETH_HEADER;
+  frame.writeUInt8(0x60, ip);
+  frame.writeUInt16BE(NA_LENGTH, ip + 4);
+  frame.writeUInt8(ICMPV6, ip + 6);
+  frame.writeUInt8(255, ip + 7);
+  frame.set(address, ip + 8);
+  frame.set(ALL_NODES, ip + 24);
+
+  const icmp = ip + IPV6_HEADER;
+  frame.writeUInt8(136, icmp);
+  frame.writeUInt8(NA_OVERRIDE | (router ? NA_ROUTER : 0), icmp + 4);
+  frame.set(address, icmp + 8);
+  frame.writeUInt8(2, icmp + 24); // option: target link-layer address
+  frame.writeUInt8(1, icmp + 25); // in units of 8 bytes
+  frame.set(mac, icmp + 26);
+  frame.writeUInt16BE(icmpv6Checksum(frame.subarray(ip, ip + 8 + 32), frame.subarray(icmp)), icmp + 2);
+  return frame;
+}
+
+/** Checksum over the pseudo header (addresses, length, next header; RFC 8200 section 8.1) and the message. */
+function icmpv6Checksum(ipHeader: Uint8Array, message: Uint8Array): number {
+  const pseudo = Buffer.alloc(40 + message.length);
+  pseudo.set(ipHeader.subarray(8, 40), 0);
+  pseudo.writeUInt32BE(message.length, 32);
+  pseudo.writeUInt8(ICMPV6, 39);
+  pseudo.set(message, 40);
+  return internetChecksum(pseudo);
+}
+
+/** The frame that announces an address of either family. */
+export function announcement(mac: Uint8Array, address: Uint8Array, router: boolean): Buffer {
+  return address.length === 4 ? gratuitousArp(mac, address) : unsolicitedNeighbourAdvertisement(mac, address, router);
+}
+
+export interface Announced {
+  readonly sent: number;
+  /** one per address that could not be announced; ENETDOWN when the device is down */
+  readonly failed: SysError[];
+}
+
+/**
+ * Announces addresses on a device. Never throws: what could not be sent is in the answer.
+ * @param device the macvlan, or in mode `physical` the NIC; `mac` is what is announced
+ * @param router whether this host forwards IPv6
+ */
+export function announce(
+  device: { ifindex: number; name: string; mac: Uint8Array },
+  addresses: readonly Uint8Array[],
+  router: boolean,
+): Announced {
+  const failed: SysError[] = [];
+  if (addresses.length === 0) return { sent: 0, failed };
+  let socket: PacketSocket | null = null;
+  try {
+    socket = new PacketSocket(device);
+    for (const address of addresses) attempt(socket, device, address, router, failed);
+  } catch (error) {
+    failed.push(error as SysError);
+    return { sent: 0, failed };
+  } finally {
+    socket?.close();
+  }
+  return { sent: addresses.length - failed.length, failed };
+}
+
+function attempt(
+  socket: PacketSocket,
+  device: { name: string; mac: Uint8Array },
+  address: Uint8Array,
+  router: boolean,
+  failed: SysError[],
+): void {
+  try {
+    socket.send(announcement(device.mac, address, router));
+  } catch (error) {
+    if (!(error instanceof SysError)) throw error;
+    failed.push(new SysError(`announce ${formatIp(address)} on ${device.name}`, error.errno));
+  }
+}
+
+export { virtualMac };

@@ -1,0 +1,242 @@
+/**
+ * Advertisements in and out, over raw-socket (main thread only).
+ *
+ * Receiving: one socket per family and interface, bound to the parent, member of the CARP group there. IPv4 gives the
+ * whole packet with its header; IPv6 gives the payload only, so the hop limit is checked by nftables (nft.ts).
+ *
+ * Sending: one socket per family and vhid, bound to the device whose MAC the frame shall carry. Its protocol is
+ * IPPROTO_RAW: it takes complete packets, header included, and receives nothing.
+ */
+import { loadRawSocket, type RawSocket } from './natives.ts';
+
+export const IPPROTO_CARP = 112;
+const IPPROTO_RAW = 255;
+
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+const SO_BINDTODEVICE = 25;
+const SOL_IP = 0;
+const IP_HDRINCL = 3;
+const IP_ADD_MEMBERSHIP = 35;
+const IP_MULTICAST_ALL = 49;
+const SOL_IPV6 = 41;
+const IPV6_JOIN_GROUP = 20;
+const IPV6_MULTICAST_ALL = 29;
+const IPV6_HDRINCL = 36;
+
+const GROUP_V4 = Uint8Array.of(224, 0, 0, 18);
+const GROUP_V6 = Uint8Array.of(0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12);
+
+/** Longest packet kept, bytes. An advertisement has 56; longer ones are cut and refused by the codec for their length. */
+const RECEIVE_BYTES = 2048;
+const RECEIVE_QUEUE_BYTES = 256 * 1024;
+const REOPEN_MS = 1000;
+
+export type Family = 4 | 6;
+
+function bindToDevice(socket: RawSocket, device: string): void {
+  const name = Buffer.from(`${device}\0`);
+  socket.setOption(SOL_SOCKET, SO_BINDTODEVICE, name, name.length);
+}
+
+function joinV4(socket: RawSocket, ifindex: number): void {
+  const mreqn = Buffer.alloc(12); // group, local address (any), device index
+  mreqn.set(GROUP_V4, 0);
+  mreqn.writeInt32LE(ifindex, 8);
+  socket.setOption(SOL_IP, IP_MULTICAST_ALL, 0);
+  socket.setOption(SOL_IP, IP_ADD_MEMBERSHIP, mreqn, mreqn.length);
+}
+
+function joinV6(socket: RawSocket, ifindex: number): void {
+  const mreq = Buffer.alloc(20);
+  mreq.set(GROUP_V6, 0);
+  mreq.writeInt32LE(ifindex, 16);
+  socket.setOption(SOL_IPV6, IPV6_MULTICAST_ALL, 0);
+  socket.setOption(SOL_IPV6, IPV6_JOIN_GROUP, mreq, mreq.length);
+}
+
+export interface CarpReceiverOptions {
+  /** the parent interface */
+  readonly device: string;
+  readonly ifindex: number;
+  readonly v4: boolean;
+  readonly v6: boolean;
+  /**
+   * `bytes` is a copy. IPv4: the packet from its IP header on. IPv6: the payload only.
+   * `source` is the sender's address without a zone.
+   */
+  readonly onPacket: (family: Family, bytes: Buffer, source: string) => void;
+  /** Also told when a socket had to be closed; it is opened again by itself, at once and then every second. */
+  readonly onError: (error: Error) => void;
+}
+
+export interface Closable {
+  close(): void;
+}
+
+/** Opens the receiver. What fails is told to `onError` (also at the start) and tried again every second. Never throws. */
+export function openCarpReceiver(options: CarpReceiverOptions): Closable {
+  const parts: Closable[] = [];
+  if (options.v4) parts.push(keepReceiving(4, options));
+  if (options.v6) parts.push(keepReceiving(6, options));
+  return {
+    close(): void {
+      for (const part of parts) part.close();
+    },
+  };
+}
+
+function keepReceiving(family: Family, options: CarpReceiverOptions): Closable {
+  let socket: RawSocket | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let open = true;
+  const fail = (error: unknown): void =>
+    options.onError(described(`receive CARP (IPv${family}) on ${options.device}`, error));
+  const later = (): void => {
+    timer = setTimeout(start, REOPEN_MS);
+    timer.unref();
+  };
+  const start = (): void => {
+    if (!open) return;
+    try {
+      socket = receiveSocket(family, options, fail);
+      const own = socket;
+      own.on('close', () => {
+        if (!open || socket !== own) return;
+        socket = null;
+        setImmediate(start);
+      });
+    } catch (error) {
+      socket = null;
+      fail(error);
+      later();
+    }
+  };
+  start();
+  return {
+    close(): void {
+      open = false;
+      if (timer !== null) clearTimeout(timer);
+      socket?.close();
+      socket = null;
+    },
+  };
+}
+
+function receiveSocket(family: Family, options: CarpReceiverOptions, fail: (error: unknown) => void): RawSocket {
+  const raw = loadRawSocket();
+  const socket = raw.createSocket({
+    protocol: IPPROTO_CARP,
+    addressFamily: family === 4 ? raw.AddressFamily.IPv4 : raw.AddressFamily.IPv6,
+    bufferSize: RECEIVE_BYTES,
+  });
+  try {
+    socket.setOption(SOL_SOCKET, SO_RCVBUF, RECEIVE_QUEUE_BYTES);
+    bindToDevice(socket, options.device);
+    if (family === 4) joinV4(socket, options.ifindex);
+    else joinV6(socket, options.ifindex);
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+  socket.on('error', fail);
+  socket.on('message', (bytes, source) => {
+    try {
+      // raw-socket reuses one buffer for every packet.
+      options.onPacket(family, Buffer.from(bytes), source.replace(/%.*$/, ''));
+    } catch (error) {
+      fail(error);
+    }
+  });
+  return socket;
+}
+
+export interface CarpSenderOptions {
+  /** the macvlan with the virtual MAC, or in mode `physical` the NIC */
+  readonly device: string;
+  readonly v4: boolean;
+  readonly v6: boolean;
+  /** Called for each `send`, with null when the kernel took the packet. */
+  readonly onResult: (family: Family, error: Error | null) => void;
+}
+
+export interface CarpSender extends Closable {
+  /**
+   * Sends a complete packet, IP header included.
+   * @param to destination address for the kernel's routing; by default the CARP group
+   */
+  send(family: Family, packet: Uint8Array, to?: string): void;
+}
+
+/**
+ * Opens the sender. Never throws: a socket that cannot be opened makes the send a failed one. After any failure the next
+ * send opens a new socket, so a device that was made anew is found again.
+ */
+export function openCarpSender(options: CarpSenderOptions): CarpSender {
+  const sockets = new Map<Family, RawSocket>();
+  const wanted: Record<Family, boolean> = { 4: options.v4, 6: options.v6 };
+  let open = true;
+
+  const drop = (family: Family, socket: RawSocket): void => {
+    if (sockets.get(family) !== socket) return;
+    sockets.delete(family);
+    socket.close();
+  };
+  const ready = (family: Family): RawSocket => {
+    const known = sockets.get(family);
+    if (known !== undefined) return known;
+    if (!open) throw new Error('the sender is closed');
+    if (!wanted[family]) throw new Error(`opened without IPv${family}`);
+    const socket = sendSocket(family, options.device);
+    sockets.set(family, socket);
+    socket.on('error', () => drop(family, socket));
+    socket.on('close', () => {
+      if (sockets.get(family) === socket) sockets.delete(family);
+    });
+    return socket;
+  };
+  const result = (family: Family, error: unknown): void =>
+    options.onResult(family, error === null ? null : described(`send CARP (IPv${family}) on ${options.device}`, error));
+
+  return {
+    send(family, packet, to = family === 4 ? '224.0.0.18' : 'ff02::12'): void {
+      try {
+        const socket = ready(family);
+        socket.send(Buffer.from(packet), 0, packet.length, to, (error) => {
+          if (error !== null) drop(family, socket);
+          result(family, error);
+        });
+      } catch (error) {
+        result(family, error);
+      }
+    },
+    close(): void {
+      open = false;
+      for (const socket of sockets.values()) socket.close();
+      sockets.clear();
+    },
+  };
+}
+
+function sendSocket(family: Family, device: string): RawSocket {
+  const raw = loadRawSocket();
+  const socket = raw.createSocket({
+    protocol: IPPROTO_RAW,
+    addressFamily: family === 4 ? raw.AddressFamily.IPv4 : raw.AddressFamily.IPv6,
+    bufferSize: RECEIVE_BYTES,
+  });
+  try {
+    bindToDevice(socket, device);
+    if (family === 4) socket.setOption(SOL_IP, IP_HDRINCL, 1);
+    else socket.setOption(SOL_IPV6, IPV6_HDRINCL, 1);
+    return socket;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+}
+
+// raw-socket's errors carry only the C library's words, so what was attempted is put in front.
+function described(attempted: string, error: unknown): Error {
+  return new Error(`${attempted}: ${error instanceof Error ? error.message : String(error)}`);
+}

@@ -1,0 +1,88 @@
+/**
+ * Whole Ethernet frames, out of and into one device (AF_PACKET).
+ *
+ * sockaddr_ll: u16 family, u16 protocol (network order), i32 device index, u16 hardware type, u8 packet type,
+ * u8 address length, u8 address[8]; 20 bytes.
+ */
+import { check, closeQuietly, Errno, errno, libc, Sock, SysError } from './libc.ts';
+import { type FdWatch, watchFd } from './uv-poll.ts';
+
+export const ETH_P_ALL = 0x0003;
+const SOCKADDR_LL = 20;
+const PACKET_OUTGOING = 4;
+const BUFFER = 9216;
+const FRAMES_PER_WAKE = 64;
+
+function linkAddress(ifindex: number, protocol: number): Buffer {
+  const address = Buffer.alloc(SOCKADDR_LL);
+  address.writeUInt16LE(Sock.AF_PACKET, 0);
+  address.writeUInt16BE(protocol, 2);
+  address.writeInt32LE(ifindex, 4);
+  return address;
+}
+
+export class PacketSocket {
+  #fd: number;
+  #watch: FdWatch | null = null;
+  readonly #name: string;
+
+  /**
+   * @param device index and name; the name is for messages only
+   * @param protocol EtherType to receive, ETH_P_ALL for all; 0 to only send
+   * @throws SysError
+   */
+  constructor(device: { ifindex: number; name: string }, protocol = 0) {
+    this.#name = device.name;
+    const type = Sock.SOCK_RAW | Sock.SOCK_NONBLOCK | Sock.SOCK_CLOEXEC;
+    // Opened with protocol 0 so that nothing arrives before the socket is bound to its device.
+    this.#fd = check(libc().socket(Sock.AF_PACKET, type, 0), `open a packet socket for ${device.name}`);
+    const bound = libc().bind(this.#fd, linkAddress(device.ifindex, protocol), SOCKADDR_LL);
+    if (bound < 0) {
+      const error = errno();
+      this.close();
+      throw new SysError(`bind a packet socket to ${device.name}`, error);
+    }
+  }
+
+  /** Sends one complete frame (destination, source, EtherType, payload). Throws SysError, ENETDOWN when the device is down. */
+  send(frame: Uint8Array): void {
+    for (;;) {
+      if (libc().send(this.#fd, frame, frame.length, Sock.MSG_DONTWAIT) >= 0) return;
+      const error = errno();
+      if (error !== Errno.EINTR) throw new SysError(`send a frame on ${this.#name}`, error);
+    }
+  }
+
+  /** Calls `onFrame` with a copy of every frame that arrives (not of those this host sends). At most one receiver. */
+  receive(onFrame: (frame: Buffer) => void, onError: (error: Error) => void): void {
+    const buffer = Buffer.alloc(BUFFER);
+    const from = Buffer.alloc(SOCKADDR_LL);
+    const length = Buffer.alloc(4);
+    this.#watch = watchFd(
+      this.#fd,
+      () => {
+        for (let i = 0; i < FRAMES_PER_WAKE && this.#fd >= 0; i++) {
+          length.writeUInt32LE(SOCKADDR_LL, 0);
+          const got = libc().recvfrom(this.#fd, buffer, BUFFER, 0, from, length);
+          if (got < 0) {
+            const error = errno();
+            if (error === Errno.EAGAIN) return;
+            if (error === Errno.EINTR) continue;
+            onError(new SysError(`receive frames on ${this.#name}`, error));
+            return;
+          }
+          if (from.readUInt8(10) !== PACKET_OUTGOING) onFrame(Buffer.from(buffer.subarray(0, got)));
+        }
+      },
+      onError,
+    );
+  }
+
+  close(): void {
+    const fd = this.#fd;
+    this.#fd = -1;
+    if (this.#watch === null) closeQuietly(fd);
+    else this.#watch.close(() => closeQuietly(fd));
+    this.#watch = null;
+  }
+}
