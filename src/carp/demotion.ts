@@ -1,0 +1,39 @@
+/**
+ * Demotion: named reasons with weights. The sum is what peers see; it is clamped only on the wire.
+ * Reasons that the group itself raises cannot be taken away from outside.
+ */
+
+import { demotionTotal } from './context.ts';
+import { emit } from './machine.ts';
+import type { Action, GroupState } from './types.ts';
+
+/** Weight of everything that makes a node unfit. */
+export const FULL_WEIGHT = 240;
+/** More reasons than this are refused: every limit has a number. */
+export const MAX_REASONS = 64;
+const MAX_WEIGHT = 100_000;
+const OWN_REASON = /^(link:|senderr:|vip:|maintenance$|shutdown$)/;
+
+/** Sets (or with null removes) one reason. @returns true when the sum changed, so that all masters must advertise. */
+export function setReason(state: GroupState, reason: string, weight: number | null, actions: Action[]): boolean {
+  const before = demotionTotal(state);
+  const old = state.demotions[reason] ?? null;
+  if (old === weight) return false;
+  if (weight === null) delete state.demotions[reason];
+  else state.demotions[reason] = weight;
+  const total = demotionTotal(state);
+  emit(actions, { kind: 'carp.demotion', reason, weight, total, reasons: { ...state.demotions } });
+  return total !== before;
+}
+
+/** Why a reason from outside is refused; null: it is not. */
+export function refuseReason(state: GroupState, reason: string, weight: number | null): string | null {
+  if (reason === '' || reason.length > 128) return 'a demotion reason is 1 to 128 characters long';
+  if (OWN_REASON.test(reason)) return `the demotion reason ${reason} belongs to the node itself`;
+  if (weight === null) return reason in state.demotions ? null : `there is no demotion with the reason ${reason}`;
+  if (!Number.isInteger(weight) || Math.abs(weight) > MAX_WEIGHT) {
+    return `demotion weight ${weight}: expected a whole number from -${MAX_WEIGHT} to ${MAX_WEIGHT}`;
+  }
+  const full = !(reason in state.demotions) && Object.keys(state.demotions).length >= MAX_REASONS;
+  return full ? `there are ${MAX_REASONS} demotion reasons already; take one away first` : null;
+}

@@ -1,0 +1,154 @@
+/**
+ * What a valid advertisement of another host does to a vhid: the decision of rules.ts, the master-down timers, and the
+ * watch over a second master that does not go away.
+ */
+
+import { compareAddresses } from './address.ts';
+import { downTimeUs, emit, enterBackup, lastHeard, ms, ownIntervalUs, place, takeOver } from './machine.ts';
+import { decide, isBowOut, type Tie, type Verdict } from './rules.ts';
+import { advertIntervalUs, demoteByte, effectiveSkew } from './timers.ts';
+import type { Context, Family, HeardAdvert, VhidState } from './types.ts';
+
+/** A node that lost the tie steps down at our first advertisement; one that goes on does not hear us. */
+const TIE_PATIENCE = 4;
+/** With advbase 0 a master that is not taken over from gets three of its own intervals, but not more than this. */
+const FAST_PATIENCE_US = 3_000_000;
+
+/** Who wins equal timers: the numerically lower source address. */
+function tieOf(v: VhidState, family: Family, from: string): Tie {
+  const alone = family === 4 || !v.config.v4;
+  const own = alone ? v.config.ownAddress : v.config.ownAddress6;
+  const order = own === undefined ? 0 : compareAddresses(own, from);
+  if (order === 0) return null;
+  return order < 0 ? 'own' : 'peer';
+}
+
+export function judge(v: VhidState, ctx: Context, heard: HeardAdvert, tie: Tie): Verdict {
+  const own = { advbase: v.config.advbase, advskew: v.config.advskew, demotion: ctx.demotion };
+  return decide({ state: v.state === 'MASTER' ? 'MASTER' : 'BACKUP', preempt: ctx.preempt, own, heard, tie });
+}
+
+/** A valid advertisement of another host. */
+export function hear(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert, from: string): void {
+  if (v.state === 'INIT') return;
+  if (v.state === 'MASTER') hearAsMaster(v, ctx, family, advert, from);
+  else hearAsBackup(v, ctx, family, advert, from);
+}
+
+function hearAsMaster(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert, from: string): void {
+  const found = judge(v, ctx, advert, tieOf(v, family, from));
+  const undecided = found.why === 'tie' && family === 6 && v.config.v4 && awaitsV4(v, ctx);
+  if (found.act === 'stepDown' && !undecided) {
+    enterBackup(v, ctx, `better advert from ${from} (${explain(v, ctx, advert, found)})`);
+    remember(v, ctx, family, advert, from);
+    return;
+  }
+  noteRival(v, ctx, family, advert, from);
+  if (undecided || v.rival === null || isBowOut(advert)) return;
+  v.rival.ties = found.why === 'tie' ? v.rival.ties + 1 : 0;
+  if (v.rival.ties < TIE_PATIENCE) {
+    reportRival(v, ctx, advert);
+    return;
+  }
+  enterBackup(v, ctx, `equal adverts from ${from} go on: it does not hear this node`);
+  remember(v, ctx, family, advert, from);
+}
+
+/**
+ * The two families may order the hosts differently, and then each would let go for the other: IPv4 decides a tie of a
+ * vhid that has both, unless the rival has been there for an interval without being heard over IPv4.
+ */
+function awaitsV4(v: VhidState, ctx: Context): boolean {
+  if (v.heard4 !== null && ctx.now - v.heard4.atUs <= downTimeUs(v)) return true;
+  return v.rival === null || ctx.now - v.rival.sinceUs <= ownIntervalUs(v, ctx.demotion);
+}
+
+function remember(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert, from: string): void {
+  const heard = { advbase: advert.advbase, advskew: advert.advskew, demote: advert.demote, from, atUs: ctx.now };
+  if (family === 4) v.heard4 = heard;
+  else v.heard6 = heard;
+}
+
+/** Another master is heard that this one outranks. */
+function noteRival(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert, from: string): void {
+  remember(v, ctx, family, advert, from);
+  const intervalUs = advertIntervalUs(advert.advbase, advert.advskew);
+  if (v.rival === null) {
+    v.rival = { from, sinceUs: ctx.now, lastUs: ctx.now, intervalUs, ties: 0, reported: false };
+    // Whoever listened to the other one must learn at once where the addresses are.
+    ctx.actions.push({ type: 'announce', key: v.config.key, reason: `${from} advertises as master too` });
+  }
+  v.rival.lastUs = ctx.now;
+  v.rival.intervalUs = intervalUs;
+}
+
+/** A rival that hears us stops within one of our intervals; the quarter is for the way. */
+function reportRival(v: VhidState, ctx: Context, advert: HeardAdvert): void {
+  const rival = v.rival;
+  if (rival === null || rival.reported) return;
+  const interval = ownIntervalUs(v, ctx.demotion);
+  if (ctx.now - rival.sinceUs <= interval + interval / 4) return;
+  rival.reported = true;
+  emit(ctx.actions, {
+    kind: 'carp.dual_master',
+    ...place(v),
+    from: rival.from,
+    for_ms: ms(ctx.now - rival.sinceUs),
+    own: { advbase: v.config.advbase, advskew: effectiveSkew(v.config.advskew, ctx.demotion) },
+    heard: { advbase: advert.advbase, advskew: advert.advskew, demote: advert.demote },
+    reason: `${rival.from} goes on as a worse master: it does not hear this node's adverts on ${v.config.interface}`,
+  });
+}
+
+function hearAsBackup(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert, from: string): void {
+  remember(v, ctx, family, advert, from);
+  v.pending = null;
+  restart(v, ctx, family, advert);
+  if (v.multicastLost) {
+    v.multicastLost = false;
+    emit(ctx.actions, { kind: 'carp.multicast_back', ...place(v), from });
+  }
+  const found = judge(v, ctx, advert, null);
+  if (found.act !== 'takeOver') return;
+  if (found.why === 'bowOut') takeOver(v, ctx, 'rescue', `peer bowed out (${from})`);
+  else takeOver(v, ctx, 'lead', `worse advert from ${from} (${explain(v, ctx, advert, found)})`);
+}
+
+/** The reason to take the lead from the master heard last; null: there is none. */
+export function leadReason(v: VhidState, ctx: Context): string | null {
+  const heard = lastHeard(v);
+  if (v.state !== 'BACKUP' || heard === null || ctx.now - heard.atUs > downTimeUs(v)) return null;
+  const found = judge(v, ctx, heard, null);
+  if (found.act !== 'takeOver') return null;
+  return `worse advert from ${heard.from} (${explain(v, ctx, heard, found)}), together with the other vhids`;
+}
+
+/** Restarts the master-down timer of one family and notices when only the other one still gets through. */
+function restart(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert): void {
+  const promised = Math.min(FAST_PATIENCE_US, 3 * advertIntervalUs(advert.advbase, advert.advskew));
+  const patience = v.config.advbase === 0 ? Math.max(downTimeUs(v), promised) : downTimeUs(v);
+  if (family === 4 && v.config.v4) v.down4At = ctx.now + patience;
+  if (family === 6 && v.config.v6) v.down6At = ctx.now + patience;
+  v.graced = false;
+  const other: Family = family === 4 ? 6 : 4;
+  const otherConfigured = family === 4 ? v.config.v6 : v.config.v4;
+  const otherSilent = (family === 4 ? v.down6At : v.down4At) === null;
+  if (v.silent === family) v.silent = null;
+  if (!otherConfigured || !otherSilent || v.silent === other) return;
+  v.silent = other;
+  const reason = `adverts arrive over IPv${family} only: IPv${other} multicast is lost on ${v.config.interface}`;
+  emit(ctx.actions, { kind: 'carp.family_silent', ...place(v), family: other, reason });
+}
+
+/** `1/0 < 1/100`: the better side's advbase/advskew first; or the demotions when they decided. */
+function explain(v: VhidState, ctx: Context, heard: HeardAdvert, found: Verdict): string {
+  const own = `${v.config.advbase}/${effectiveSkew(v.config.advskew, ctx.demotion)}`;
+  const peer = `${heard.advbase}/${heard.advskew}`;
+  const down = found.act === 'stepDown';
+  if (found.why === 'demotion') {
+    const od = demoteByte(ctx.demotion);
+    return down ? `demotion ${heard.demote} < ${od}` : `demotion ${od} < ${heard.demote}`;
+  }
+  if (found.why === 'tie') return `${peer} = ${own}, lower address`;
+  return down ? `${peer} < ${own}` : `${own} < ${peer}`;
+}

@@ -1,0 +1,96 @@
+/**
+ * The second path: what the peer says over the authenticated sync link. It keeps a backup that hears no
+ * advertisements from becoming a second master, and lets it take over at once when the peer says that it cannot go on.
+ * A report counts for one master-down time of the vhid, so the sync layer repeats it with every heartbeat.
+ */
+
+import { compareAddresses } from './address.ts';
+import { judge } from './hear.ts';
+import { armDown, downTimeUs, emit, enterBackup, families, place, takeOver } from './machine.ts';
+import type { Tie } from './rules.ts';
+import { demoteByte, effectiveSkew } from './timers.ts';
+import type { Context, GroupState, PeerReport, PeerVhid, VhidState } from './types.ts';
+
+function fresh(v: VhidState, ctx: Context): PeerReport | null {
+  if (ctx.peer === null || ctx.now - ctx.peer.atUs > downTimeUs(v)) return null;
+  return ctx.peer.report;
+}
+
+/** What keeps the peer from going on with this vhid, in words; null: nothing it told. */
+function peerFault(v: VhidState, report: PeerReport): string | null {
+  if (report.linkDown.includes(v.config.interface)) return `peer says its link is down on ${v.config.interface}`;
+  if (report.vhids[v.config.key]?.state === 'INIT') return 'peer says it gave up this vhid';
+  return report.goingDown ? 'peer says it is going down' : null;
+}
+
+/** The peer says, freshly, that it is MASTER of this vhid and fit to be. */
+export function peerHolds(v: VhidState, ctx: Context): boolean {
+  const report = fresh(v, ctx);
+  if (report === null || peerFault(v, report) !== null) return false;
+  return report.vhids[v.config.key]?.state === 'MASTER';
+}
+
+/** A master-down timer expired, but the peer is MASTER over the sync link: advertisements are being eaten. */
+export function stayBehindPeer(v: VhidState, ctx: Context, silence: string): void {
+  armDown(v, ctx);
+  if (v.multicastLost) return;
+  v.multicastLost = true;
+  const reason = `${silence} on ${v.config.interface}, but the peer says over the sync link that it is MASTER`;
+  emit(ctx.actions, { kind: 'carp.multicast_lost', ...place(v), reason });
+}
+
+/** A report came in: acts on it for one vhid. */
+export function hearPeer(v: VhidState, ctx: Context, report: PeerReport): void {
+  const theirs = report.vhids[v.config.key];
+  if (theirs?.state === 'MASTER') v.peerWasMaster = true;
+  if (theirs?.state === 'BACKUP') v.peerWasMaster = false;
+  if (v.state === 'MASTER') compareMasters(v, ctx, report, theirs);
+  if (v.state !== 'BACKUP' || !v.peerWasMaster) return;
+  const fault = peerFault(v, report);
+  if (fault === null) return;
+  // While it still holds the vhid a demoted backup leaves it the time of an orderly hand-over.
+  if (theirs?.state === 'MASTER' && demoteByte(ctx.demotion) >= demoteByte(report.demotion)) return;
+  v.peerWasMaster = false;
+  takeOver(v, ctx, 'rescue', fault);
+}
+
+function tieWith(v: VhidState, theirs: PeerVhid): Tie {
+  if (theirs.address === undefined) return null;
+  const sameFamily = [v.config.ownAddress, v.config.ownAddress6].map((own) =>
+    own === undefined ? 0 : compareAddresses(own, theirs.address ?? ''),
+  );
+  const order = sameFamily.find((o) => o !== 0) ?? 0;
+  if (order === 0) return null;
+  return order < 0 ? 'own' : 'peer';
+}
+
+/** Both say MASTER, for longer than a take-over needs: the worse one lets go even if no advertisement gets through. */
+function compareMasters(v: VhidState, ctx: Context, report: PeerReport, theirs: PeerVhid | undefined): void {
+  if (theirs?.state !== 'MASTER') {
+    v.bothMasterSince = null;
+    return;
+  }
+  v.bothMasterSince ??= ctx.now;
+  if (!ctx.frozen && ctx.now - v.bothMasterSince <= downTimeUs(v)) return;
+  const heard = { advbase: theirs.advbase, advskew: theirs.advskew, demote: demoteByte(report.demotion) };
+  const tie = tieWith(v, theirs);
+  const found = judge(v, ctx, heard, tie);
+  if (v.rival === null && !v.multicastLost && !ctx.frozen) {
+    v.multicastLost = true;
+    const own = `${v.config.advbase}/${effectiveSkew(v.config.advskew, ctx.demotion)}`;
+    const reason = `the peer says it is MASTER too (${heard.advbase}/${heard.advskew}, here ${own}), but it is not heard`;
+    emit(ctx.actions, { kind: 'carp.multicast_lost', ...place(v), reason: `${reason} on ${v.config.interface}` });
+  }
+  if (found.act !== 'stepDown' || (found.why === 'tie' && tie === null)) return;
+  enterBackup(v, ctx, 'the peer is the better master, says the sync link');
+  v.peerWasMaster = true;
+}
+
+/** Every path to the peer was asked and none answered: what it held is free. */
+export function peerDied(state: GroupState, ctx: Context, reason: string): void {
+  for (const v of Object.values(state.vhids)) {
+    if (!v.peerWasMaster || families(v.config).length === 0) continue;
+    v.peerWasMaster = false;
+    takeOver(v, ctx, 'rescue', reason);
+  }
+}
