@@ -11,7 +11,7 @@ import { SyncDriver } from './driver.ts';
 import type { Engine } from './engine.ts';
 import { loadEngine } from './engine.ts';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerData } from './messages.ts';
-import { STAT } from './messages.ts';
+import { STAT, workerClock } from './messages.ts';
 import { StatesLister } from './states-lister.ts';
 import { Verifier } from './verifier.ts';
 
@@ -155,7 +155,7 @@ export class Dataplane {
   }
 
   private now(): number {
-    return performance.timeOrigin + performance.now();
+    return workerClock();
   }
 
   private fillPollSet(): void {

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { libc } from '../kernel/libc.ts';
 import type { Json } from '../status.ts';
 import type { FromWorker, ToWorker, VerifyResult, WorkerConfig } from './messages.ts';
-import { STAT, STAT_COUNT } from './messages.ts';
+import { STAT, STAT_COUNT, workerClock } from './messages.ts';
 import type { StateView } from './state-view.ts';
 
 /** The worker's program: a file in development, text in the single executable. */
@@ -101,6 +101,17 @@ export class DataplaneHandle {
   /** One of the shared counters; NaN where the worker has no value. */
   stat(name: keyof typeof STAT): number {
     return this.stats[STAT[name]] ?? Number.NaN;
+  }
+
+  /** The worker's clock, in which the counters' times are. */
+  now(): number {
+    return workerClock();
+  }
+
+  /** The first 12 bytes of this node's digest, as hex. */
+  digest(): string {
+    const part = (value: number): string => value.toString(16).padStart(12, '0');
+    return part(this.stat('digestHigh')) + part(this.stat('digestLow'));
   }
 
   async stop(): Promise<void> {

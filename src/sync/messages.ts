@@ -59,7 +59,7 @@ export const STAT = {
   mirrored: 1,
   unclaimed: 2,
   kernelMissing: 3,
-  /** Monotonic ms of the older of the two last comparisons (performance.timeOrigin clock of the process), NaN: none. */
+  /** `workerClock` of the older of the two last comparisons, NaN: none. */
   checkedAt: 4,
   lag: 5,
   sent: 6,
@@ -82,3 +82,8 @@ export const STAT = {
 } as const;
 
 export const STAT_COUNT = 32;
+
+/** Monotonic milliseconds that mean the same on every thread of the process. */
+export function workerClock(): number {
+  return Number(process.hrtime.bigint() / 1000n) / 1000;
+}

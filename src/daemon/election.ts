@@ -1,0 +1,108 @@
+/**
+ * Runs the election machine on the real clock: gives it events, carries its actions out, wakes it at its deadlines, and
+ * notices when the loop itself did not run (invariant 7).
+ */
+import { createGroup, nextDeadline, step } from '../carp/group.ts';
+import type { Action, GroupConfig, GroupEvent, GroupState } from '../carp/types.ts';
+
+export type RoleAction = Extract<Action, { type: 'role' }>;
+export type SendAdvertAction = Extract<Action, { type: 'sendAdvert' }>;
+
+export interface ElectionPorts {
+  role(action: RoleAction): void;
+  sendAdvert(action: SendAdvertAction): void;
+  announce(key: string, reason: string): void;
+  event(event: Extract<Action, { type: 'event' }>['event']): void;
+  stopped(clean: boolean, reason: string): void;
+  /** The state may have changed; called once after each run of the machine. */
+  changed(): void;
+}
+
+/** The longest time between two looks at the clock, ms: how fine a stall can be seen. */
+const LOOK = 50;
+
+/** Monotonic microseconds. */
+export function nowUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}
+
+export class Election {
+  readonly state: GroupState;
+  private readonly ports: ElectionPorts;
+  private timer: NodeJS.Timeout | null = null;
+  private lastLook = nowUs();
+  private running = false;
+  private readonly queue: GroupEvent[] = [];
+
+  constructor(config: GroupConfig, ports: ElectionPorts) {
+    this.state = createGroup(config);
+    this.ports = ports;
+  }
+
+  /** Feeds one event; what the actions cause in turn (a failed send) is fed after it, never inside. */
+  feed(event: GroupEvent): void {
+    this.queue.push(event);
+    if (this.running) return;
+    this.running = true;
+    try {
+      for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) this.run(next);
+    } finally {
+      this.running = false;
+    }
+    this.ports.changed();
+    this.arm();
+  }
+
+  /**
+   * Called first thing whenever the loop has been given something to do. A node that slept longer than its master-down
+   * time steps down before it reads or sends anything: while it slept, the other may have taken over.
+   */
+  look(): void {
+    const now = nowUs();
+    const slept = now - this.lastLook;
+    this.lastLook = now;
+    if (slept > LOOK * 4 * 1000) this.feed({ type: 'stall', sleptUs: slept });
+  }
+
+  close(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+  }
+
+  private run(event: GroupEvent): void {
+    const { actions } = step(this.state, event, nowUs());
+    for (const action of actions) this.perform(action);
+  }
+
+  private perform(action: Action): void {
+    switch (action.type) {
+      case 'role':
+        this.ports.role(action);
+        break;
+      case 'sendAdvert':
+        this.ports.sendAdvert(action);
+        break;
+      case 'announce':
+        this.ports.announce(action.key, action.reason);
+        break;
+      case 'event':
+        this.ports.event(action.event);
+        break;
+      case 'stopped':
+        this.ports.stopped(action.clean, action.reason);
+        break;
+    }
+  }
+
+  private arm(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    const deadline = nextDeadline(this.state);
+    const wait = deadline === null ? LOOK : Math.max(0, Math.min(LOOK, (deadline - nowUs()) / 1000));
+    this.timer = setTimeout(() => {
+      this.look();
+      const due = nextDeadline(this.state);
+      if (due !== null && due <= nowUs()) this.feed({ type: 'tick' });
+      else this.arm();
+    }, wait);
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What the nodes tell each other about themselves over the sync link, ten times a second and at every change: JSON, so
+ * that versions can add to it. What arrives is checked like anything from a network.
+ */
+import { z } from 'zod';
+import { demotionTotal } from '../carp/context.ts';
+import { nodeRole } from '../carp/group.ts';
+import { effectiveSkew } from '../carp/timers.ts';
+import type { GroupState, PeerReport, PeerVhid } from '../carp/types.ts';
+import type { NodeRole } from '../status.ts';
+
+const MAX_VHIDS = 1024;
+const timer = z.number().int().min(0).max(255);
+
+const vhidSchema = z.object({
+  state: z.enum(['INIT', 'BACKUP', 'MASTER']),
+  advbase: timer,
+  advskew: timer,
+  address: z.string().max(64).optional(),
+});
+
+const reportSchema = z.object({
+  master: z.boolean(),
+  role: z.enum(['master', 'backup', 'mixed', 'init']),
+  version: z.string().max(64),
+  vhids: z.record(z.string().max(64), vhidSchema).refine((all) => Object.keys(all).length <= MAX_VHIDS),
+  demotion: z.number().int(),
+  goingDown: z.boolean(),
+  linkDown: z.array(z.string().max(64)).max(MAX_VHIDS),
+  inStep: z.boolean().nullable(),
+});
+
+export interface ReceivedReport {
+  role: NodeRole;
+  version: string;
+  report: PeerReport;
+}
+
+export function masterOfAny(state: GroupState): boolean {
+  return Object.values(state.vhids).some((v) => v.state === 'MASTER');
+}
+
+/** This node's report, as text. */
+export function makeReport(state: GroupState, inStep: boolean | null, version: string): string {
+  const demotion = demotionTotal(state);
+  const vhids: Record<string, PeerVhid> = {};
+  for (const [key, v] of Object.entries(state.vhids)) {
+    const { advbase, advskew, ownAddress } = v.config;
+    vhids[key] = { state: v.state, advbase, advskew: effectiveSkew(advskew, demotion), address: ownAddress };
+  }
+  return JSON.stringify({
+    master: masterOfAny(state),
+    role: nodeRole(state),
+    version,
+    vhids,
+    demotion,
+    goingDown: state.stopping !== null,
+    linkDown: Object.entries(state.links)
+      .filter(([, link]) => !link.up || !link.present)
+      .map(([role]) => role),
+    inStep,
+  });
+}
+
+/** `null`: not a report that this version understands. */
+export function readReport(text: string): ReceivedReport | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const parsed = reportSchema.safeParse(value);
+  if (!parsed.success) return null;
+  const { role, version, vhids, demotion, goingDown, linkDown, inStep } = parsed.data;
+  const checked: Record<string, PeerVhid> = {};
+  for (const [key, { address, ...vhid }] of Object.entries(vhids)) {
+    checked[key] = address === undefined ? vhid : { ...vhid, address };
+  }
+  return { role, version, report: { vhids: checked, demotion, goingDown, linkDown, inStep } };
+}

@@ -1,0 +1,120 @@
+/** Puts the status together: what the election, the wire and the dataplane know, in the words of the contract. */
+import { demotionTotal } from '../carp/context.ts';
+import { nodeRole } from '../carp/group.ts';
+import { effectiveSkew, masterDownUs } from '../carp/timers.ts';
+import type { GroupState, VhidState } from '../carp/types.ts';
+import type { ResolvedVip } from '../config/resolve.ts';
+import type { NodeRole, NodeStatus, SyncStatus, VipStatus } from '../status.ts';
+import type { DataplaneHandle } from '../sync/handle.ts';
+import { nowUs } from './election.ts';
+
+/** What stands still between two looks at a vhid. */
+export interface VipFacts {
+  vip: ResolvedVip;
+  /** The device that carries the addresses while MASTER. */
+  device: string;
+  mac: string;
+  /** ISO time of the last role change. */
+  since: string;
+}
+
+export interface PeerFacts {
+  name: string | null;
+  address: string | null;
+  role: NodeRole | null;
+}
+
+export interface StatusSources {
+  name: string;
+  version: string;
+  startedUs: number;
+  group: GroupState;
+  vips: ReadonlyMap<string, VipFacts>;
+  counters: Record<string, number>;
+  sync: { dialect: string; sealed: boolean; handle: DataplaneHandle; peer: PeerFacts } | null;
+}
+
+const msAgo = (us: number): number => Math.max(0, Math.round((nowUs() - us) / 1000));
+
+export function makeStatus(sources: StatusSources): NodeStatus {
+  const { group } = sources;
+  return {
+    node: sources.name,
+    version: sources.version,
+    time: new Date().toISOString(),
+    uptime_s: Math.round((nowUs() - sources.startedUs) / 100_000) / 10,
+    role: nodeRole(group),
+    carp: {
+      preempt: group.config.preempt,
+      maintenance: group.maintenance.on,
+      demotion: {
+        total: demotionTotal(group),
+        reasons: Object.entries(group.demotions).map(([reason, weight]) => ({ reason, weight })),
+      },
+      vips: Object.entries(group.vhids).flatMap(([key, v]) => {
+        const facts = sources.vips.get(key);
+        return facts === undefined ? [] : [vipStatus(facts, v, demotionTotal(group))];
+      }),
+      counters: { ...sources.counters },
+    },
+    sync: sources.sync === null ? null : syncStatus(sources.sync),
+  };
+}
+
+function vipStatus(facts: VipFacts, v: VhidState, demotion: number): VipStatus {
+  const { vip, device, mac, since } = facts;
+  const heard = [v.heard4, v.heard6].filter((h) => h !== null).toSorted((a, b) => b.atUs - a.atUs)[0];
+  return {
+    vhid: vip.vhid,
+    interface: vip.interface,
+    device,
+    addresses: vip.addresses,
+    state: v.state,
+    since,
+    reason: v.reason,
+    advbase: vip.advbase,
+    advskew: vip.advskew,
+    effective_advskew: effectiveSkew(vip.advskew, demotion),
+    mac,
+    takeover_ms: masterDownUs(vip.advbase, vip.advskew) / 1000,
+    heard:
+      heard === undefined
+        ? null
+        : { from: heard.from, advbase: heard.advbase, advskew: heard.advskew, ms_ago: msAgo(heard.atUs) },
+  };
+}
+
+function syncStatus({ dialect, sealed, handle, peer }: NonNullable<StatusSources['sync']>): SyncStatus {
+  const number = (name: Parameters<DataplaneHandle['stat']>[0]): number => handle.stat(name) || 0;
+  const ago = (name: 'checkedAt' | 'heardAt'): number | null => {
+    const at = handle.stat(name);
+    return at > 0 ? Math.max(0, Math.round(handle.now() - at)) : null;
+  };
+  const [own, mirrored, unclaimed] = [number('own'), number('mirrored'), number('unclaimed')];
+  const lag = handle.stat('lag');
+  return {
+    dialect,
+    sealed,
+    peer: {
+      node: peer.name,
+      address: peer.address,
+      alive: number('alive') === 1,
+      heard_ms_ago: ago('heardAt'),
+      role: number('alive') === 1 ? peer.role : null,
+    },
+    states: { total: own + mirrored + unclaimed, own, mirrored, kernel: own + mirrored - number('kernelMissing') },
+    in_step: handle.inStep,
+    in_step_reason: handle.inStepReason,
+    checked_ms_ago: handle.inStep === null ? null : ago('checkedAt'),
+    digest: number('open') === 1 ? handle.digest() : null,
+    lag_ms: Number.isFinite(lag) ? Math.round(lag * 100) / 100 : null,
+    sent: number('sent'),
+    received: number('received'),
+    sent_bytes: number('sentBytes'),
+    received_bytes: number('receivedBytes'),
+    repairs: number('repairs'),
+    repair_bytes: number('repairBytes'),
+    overruns: number('overruns'),
+    refused: { ...handle.refused },
+  };
+}
