@@ -177,11 +177,13 @@ http('the check itself finds broken text', () => {
     ['# UNIT carpio_uptime_seconds seconds', '# UNIT carpio_uptime_seconds bytes'],
   ] as const) {
     assert.ok(good.includes(from));
-    assert.throws(
-      () => checkOpenMetrics(good.replace(from, to)),
-      () => true,
-      from,
-    );
+    let found = false;
+    try {
+      checkOpenMetrics(good.replace(from, to));
+    } catch {
+      found = true;
+    }
+    assert.ok(found, from);
   }
 });
 

@@ -5,7 +5,7 @@ import type { NodeEvent } from '../../src/status.ts';
 
 const log = suite('feed: event log');
 const TIME = '2026-01-01T00:00:00.000Z';
-const seqs = (events: { seq: number }[] | null): number[] | null => events?.map(({ seq }) => seq);
+const seqs = (events: { seq: number }[] | null): number[] | undefined => events?.map(({ seq }) => seq);
 
 log('numbers events without a gap and gives them back after a number', () => {
   const events = new EventLog({ firstSeq: 100 });
