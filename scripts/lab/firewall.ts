@@ -9,7 +9,8 @@ import { type Answer, ask } from './control.ts';
 import type { Lab } from './lab.ts';
 import type { FirewallName } from './plan.ts';
 
-export const BINARY = new URL('../../dist/carpio', import.meta.url).pathname;
+/** The built binary, or another one to be measured in the same lab. */
+export const BINARY = process.env.CARPIO_BINARY ?? new URL('../../dist/carpio', import.meta.url).pathname;
 
 export class Firewall {
   readonly name: FirewallName;
