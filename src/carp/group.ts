@@ -6,7 +6,6 @@
  * master waits until all vhids of the node have listened, and then takes all of them in one step.
  */
 
-import type { NodeRole } from '../status.ts';
 import { contextOf } from './context.ts';
 import { FULL_WEIGHT, refuseReason, setReason } from './demotion.ts';
 import { checkHandover, handoverWaitUs } from './handover.ts';
@@ -25,6 +24,7 @@ import {
   families,
   ms,
   newVhid,
+  ownIntervalUs,
   takeOver,
   vhidDeadline,
 } from './machine.ts';
@@ -81,12 +81,19 @@ export function nextDeadline(state: GroupState): number | null {
 
 /** Invariant 7: a MASTER that did not run for its master-down time has lost its role, whatever the event says. */
 function wakeLate(state: GroupState, actions: Action[], slept: number): boolean {
+  const ctx = contextOf(state, actions);
   const late = list(state).filter((v) => {
-    if (v.state === 'MASTER') return slept > downTimeUs(v);
+    if (v.state === 'MASTER') return slept > longestNap(v, ctx);
     const last = Math.max(v.down4At ?? 0, v.down6At ?? 0);
     return v.state === 'BACKUP' && last > 0 && state.lastUs - last > downTimeUs(v);
   });
   return fellAsleep(state, actions, slept, late);
+}
+
+/** A demoted master with advbase 0 has intervals longer than its master-down time: between them it may rest. */
+function longestNap(v: VhidState, ctx: Context): number {
+  const interval = ownIntervalUs(v, ctx.demotion);
+  return interval < downTimeUs(v) ? downTimeUs(v) : interval + downTimeUs(v);
 }
 
 function fellAsleep(state: GroupState, actions: Action[], slept: number, late: VhidState[]): boolean {
@@ -330,10 +337,4 @@ function leadTogether(state: GroupState, actions: Action[]): void {
   }
 }
 
-/** Role of the whole node. */
-export function nodeRole(state: GroupState): NodeRole {
-  const states = new Set(list(state).map((v) => v.state));
-  if (states.size === 0 || (states.size === 1 && states.has('INIT'))) return 'init';
-  if (states.size > 1) return 'mixed';
-  return states.has('MASTER') ? 'master' : 'backup';
-}
+export { nodeRole } from './report.ts';
