@@ -17,7 +17,7 @@ import { fileTrouble, readKey, readPassword, readToken, type SecretResult } from
 import { type KeyPath, TomlLines } from './toml-lines.ts';
 import type { Config, FeedConfig, SyncConfig, TrackConfig, VipConfig } from './types.ts';
 
-export const DEFAULT_CONFIG = '/etc/carpio/carpio.toml';
+export { DEFAULT_CONFIG } from './default-paths.ts';
 
 /** Longest configuration file, in bytes. */
 const MAX_FILE = 1 << 20;

@@ -6,6 +6,7 @@
 
 import { z } from 'zod';
 import { notAssignable, notUnicast, parseAddress, parseCidr } from './address.ts';
+import { DEFAULT_CONTROL, DEFAULT_STATE_DIR } from './default-paths.ts';
 import { parseListen } from './listen.ts';
 
 const MAX_ADDRESSES = 128;
@@ -113,10 +114,10 @@ const listen = text(LISTEN, (value) => !CONTROL.test(value) && parseListen(value
 
 const node = section('node', {
   name: nodeName,
-  state_dir: directory.default('/var/lib/carpio'),
+  state_dir: directory.default(DEFAULT_STATE_DIR),
   control: file
     .refine((value) => bytes(value) <= MAX_SOCKET_PATH, allowed(`an absolute path of at most ${MAX_SOCKET_PATH} bytes`))
-    .default('/run/carpio/control.sock'),
+    .default(DEFAULT_CONTROL),
 });
 
 const carp = section('carp', {

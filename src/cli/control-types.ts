@@ -1,0 +1,63 @@
+/**
+ * Results of control commands that are not in status.ts: what the node answers and the commands print. Adding a field is
+ * free; a value that is not known is `null`.
+ */
+
+import type { DemotionReason, Json } from '../status.ts';
+
+/** `verify`: `in_step` null means that it could not be told, and `reason` says why. */
+export interface VerifyResult {
+  in_step: boolean | null;
+  reason: string | null;
+  /** States compared, here and at the peer. */
+  states: number | null;
+  peer_states: number | null;
+  digest: string | null;
+  peer_digest: string | null;
+  /** ms since the comparison. */
+  checked_ms_ago: number | null;
+  /** With `deep`: states that are not the same in both kernels, as lines for people; the first 100. */
+  differences?: string[];
+}
+
+/** `resync` */
+export interface ResyncResult {
+  in_step: boolean | null;
+  reason: string | null;
+  /** States that were repaired and what that cost on the sync link. */
+  repaired: number | null;
+  bytes: number | null;
+  ms: number | null;
+}
+
+/** `demote`, `undemote` */
+export interface DemoteResult {
+  total: number;
+  reasons: DemotionReason[];
+}
+
+/** `maintenance`: answered when the peer is master (or this node may be again), or when that cannot be. */
+export interface MaintenanceResult {
+  on: boolean;
+  done: boolean;
+  /** What happened or why it could not. */
+  reason: string;
+}
+
+/** `sysctl`; `old` only after a write. */
+export interface SysctlResult {
+  value: number;
+  old?: number;
+}
+
+/** `states`: after the chunks of StateView. */
+export interface StatesResult {
+  /** How many matched. */
+  count: number;
+}
+
+/** The result of a command of a node that may be of another version: at least an object, or a clear refusal. */
+export function asObject<T>(value: Json): T {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as T;
+  throw new TypeError('the node answered with something else than an object');
+}

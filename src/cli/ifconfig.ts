@@ -1,0 +1,18 @@
+import type { NodeStatus } from '../status.ts';
+import { type Command, EXIT } from './command.ts';
+import { asObject } from './control-types.ts';
+import { renderIfconfig } from './ifconfig-text.ts';
+import { askNode, SOCKET_OPTIONS } from './node-call.ts';
+
+export const command: Command = {
+  name: 'ifconfig',
+  positionals: [],
+  options: [...SOCKET_OPTIONS],
+  details: `
+Shows the interfaces that carry virtual addresses as ifconfig does on a BSD: each address with its vhid, then
+carp: STATE vhid N advbase N advskew N. Only shows; the configuration is where things are changed.`,
+  async run(args, io) {
+    await io.out(renderIfconfig(asObject<NodeStatus>(await askNode(args, 'status', {}))));
+    return EXIT.done;
+  },
+};

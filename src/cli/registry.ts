@@ -1,0 +1,35 @@
+/**
+ * The commands. Each is loaded when it is called, so that `carpio status` starts without what `carpio run` needs.
+ */
+
+import type { Command } from './command.ts';
+
+type Loader = () => Promise<{ command: Command }>;
+
+export const COMMANDS = {
+  run: { summary: 'run the node in the foreground', load: () => import('./run.ts') },
+  check: {
+    summary: 'is everything here that Carpio needs, is the configuration sound',
+    load: () => import('./check.ts'),
+  },
+  status: { summary: 'this node and its peer at a glance', load: () => import('./status.ts') },
+  states: { summary: 'the state table', load: () => import('./states.ts') },
+  verify: { summary: 'prove that both nodes hold the same states', load: () => import('./verify.ts') },
+  resync: { summary: 'compare with the peer and repair now', load: () => import('./resync.ts') },
+  demote: { summary: 'lower this node in the election', load: () => import('./demote.ts') },
+  undemote: { summary: 'take a demotion back', load: () => import('./undemote.ts') },
+  maintenance: { summary: 'planned hand-over to the peer, and back', load: () => import('./maintenance.ts') },
+  ifconfig: { summary: "the virtual interfaces in the words of BSD's ifconfig", load: () => import('./ifconfig.ts') },
+  sysctl: { summary: 'the BSD names: net.inet.carp.*', load: () => import('./sysctl.ts') },
+  version: { summary: 'version, build, runtime', load: () => import('./version.ts') },
+} as const satisfies Record<string, { summary: string; load: Loader }>;
+
+export type CommandName = keyof typeof COMMANDS;
+
+export function isCommand(word: string): word is CommandName {
+  return Object.hasOwn(COMMANDS, word);
+}
+
+export async function loadCommand(name: CommandName): Promise<Command> {
+  return (await COMMANDS[name].load()).command;
+}

@@ -1,0 +1,35 @@
+/** The program: hands the command line and the real world to cli/app.ts. */
+
+import { runCli } from './cli/app.ts';
+import type { Io } from './cli/command.ts';
+
+/** A reader that has seen enough (`carpio states | head`) is no failure. */
+function endQuietly(error: NodeJS.ErrnoException): void {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+}
+
+function write(text: string): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.stdout.write(text)) resolve();
+    else process.stdout.once('drain', resolve);
+  });
+}
+
+const io: Io = {
+  out: write,
+  err: (line) => process.stderr.write(`${line}\n`),
+  colour: process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
+  now: Date.now,
+  native: {
+    runNode: async (options) => (await import('./daemon/node.ts')).runNode(options),
+    kernelProbe: async () => (await import('./kernel/probe.ts')).kernelProbe,
+  },
+};
+
+process.stdout.on('error', endQuietly);
+process.stderr.on('error', () => {}); // nobody to tell
+
+runCli(process.argv.slice(2), io).then((code) => {
+  // An add-on's handle must not keep a finished command alive; what was written goes out first.
+  process.stdout.write('', () => process.exit(code));
+});
