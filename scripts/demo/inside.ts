@@ -4,10 +4,10 @@
  */
 import type { Server } from 'node:net';
 import { furnish } from '../lab/enter.ts';
+import { setUpStage } from '../lab/stage.ts';
 import { serveRelay } from './relay.ts';
 import { Screen } from './screen.ts';
 import { runScript } from './script.ts';
-import { setUpStage } from './stage.ts';
 
 /** A demo that someone forgot ends by itself. */
 const LIFETIME_S = { script: 600, screen: 12 * 3600 };
@@ -17,6 +17,8 @@ interface Hello {
 }
 
 process.on('disconnect', () => process.exit(1));
+// Process 1 of a PID namespace ignores what it has no handler for.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 
 function hello(): Promise<{ page: string; server: Server | undefined }> {
   return new Promise((resolve) => {
@@ -41,7 +43,7 @@ async function main(): Promise<number> {
   }, lifetime * 1000).unref();
   furnish();
   if (server) serveRelay(server);
-  const stage = await setUpStage(say, lifetime);
+  const stage = await setUpStage({ say, lifetimeS: lifetime });
   if (!interactive) return runScript(stage, say);
   await new Screen(stage, page).run();
   return 0;

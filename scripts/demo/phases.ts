@@ -2,15 +2,9 @@
 import { pause } from '../lab/command.ts';
 import type { Lab } from '../lab/lab.ts';
 import { bare, type FirewallName, otherOf, VIPS } from '../lab/plan.ts';
-import type { ChurnReport, ProbeReport, TrafficSet } from '../lab/traffic.ts';
-import { inStep, isBackup, isLearning, isMaster, type Pair, type Sample, type Watch } from '../lab/watch.ts';
-
-export interface Stage {
-  lab: Lab;
-  pair: Pair;
-  watch: Watch;
-  traffic: TrafficSet;
-}
+import type { Stage } from '../lab/stage.ts';
+import type { ChurnReport, ProbeReport } from '../lab/traffic.ts';
+import { inStep, isBackup, isLearning, isMaster, type Sample } from '../lab/watch.ts';
 
 export interface PhaseResult {
   phase: string;

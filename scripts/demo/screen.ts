@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import type { NodeStatus } from '../../src/status.ts';
 import { type Cable, FIREWALLS, type FirewallName, VIPS } from '../lab/plan.ts';
+import type { Stage } from '../lab/stage.ts';
 import type { ConnectionsReport, ProbeGlance } from '../lab/traffic.ts';
 import { stateOf } from '../lab/watch.ts';
-import type { Stage } from './phases.ts';
 
 const ESC = '\x1b[';
 const paint = (code: string, text: string): string => `${ESC}${code}m${text}${ESC}0m`;

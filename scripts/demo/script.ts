@@ -1,7 +1,7 @@
 /** `npm start` without a terminal: every phase in order, a table, and a verdict. */
 import { FIREWALLS } from '../lab/plan.ts';
-import { PHASES, type PhaseResult, play, type Stage } from './phases.ts';
-import { machine } from './stage.ts';
+import { machine, type Stage } from '../lab/stage.ts';
+import { PHASES, type PhaseResult, play } from './phases.ts';
 import { phaseTable } from './table.ts';
 
 /** @returns exit code: 0 only when every invariant held */

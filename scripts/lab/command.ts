@@ -1,5 +1,6 @@
 /** Other programs and conditions, awaited with a bound. */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 
 export interface Output {
   code: number;
@@ -63,4 +64,10 @@ export async function until<T>(
     if (ms > options.withinMs) throw new Error(`waited ${(ms / 1000).toFixed(1)} s for ${what}`);
     await pause(options.everyMs ?? 20);
   }
+}
+
+/** @returns the program's full path, or null when PATH has no such program */
+export function which(program: string): string | null {
+  const folders = (process.env.PATH ?? '').split(':').filter(Boolean);
+  return folders.map((folder) => `${folder}/${program}`).find((path) => existsSync(path)) ?? null;
 }

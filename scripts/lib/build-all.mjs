@@ -11,7 +11,7 @@ import { fileDigest, hashOf, stampIs, writeWhole } from './hash.mjs';
 import { buildPage } from './page.mjs';
 import { BUILD, DIST, ROOT } from './paths.mjs';
 import { ARCHES, hostArch, runtimeVersion } from './runtime.mjs';
-import { runMain, say } from './say.mjs';
+import { Refusal, runMain, say } from './say.mjs';
 import { koffiAddon, makeExecutable } from './sea.mjs';
 
 const SOURCES = ['src', 'asm', 'package.json', 'package-lock.json', 'scripts/lib'];
@@ -38,7 +38,9 @@ async function buildOne(arch, facts, inputs) {
   const wasm = await buildAsm();
   const page = await buildPage();
   const version = { ...facts, node: runtimeVersion(arch), wasm: fileDigest(wasm, 'sha256').digest('hex') };
-  const bundles = await bundle(arch, version);
+  const bundles = await bundle(arch, version).catch(() => {
+    throw new Refusal('the sources do not bundle (see above)');
+  });
   const assets = { 'koffi.node': await koffiAddon(arch), 'raw.node': raw, 'engine.wasm': wasm, 'page.html': page };
   if (bundles['worker.cjs']) assets['worker.cjs'] = bundles['worker.cjs'];
   await makeExecutable({ arch, main: bundles['main.cjs'], assets });
