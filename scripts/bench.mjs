@@ -10,7 +10,7 @@ await runMain(async () => {
   await ensureDeps('build');
   await buildAddon();
   const { buildAsm } = await import('./lib/asm.mjs');
-  await buildAsm();
+  buildAsm();
   const folder = `${ROOT}/scripts/bench`;
   const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.ts')) : [];
   mkdirSync(`${ROOT}/bench-out`, { recursive: true });

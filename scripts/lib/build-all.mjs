@@ -35,13 +35,18 @@ async function buildOne(arch, facts, inputs) {
   }
   const begun = Date.now();
   const raw = await buildAddon(arch);
-  const wasm = await buildAsm();
-  const page = await buildPage();
+  const wasm = buildAsm();
+  await buildPage(ROOT);
   const version = { ...facts, node: runtimeVersion(arch), wasm: fileDigest(wasm, 'sha256').digest('hex') };
   const bundles = await bundle(arch, version).catch(() => {
     throw new Refusal('the sources do not bundle (see above)');
   });
-  const assets = { 'koffi.node': await koffiAddon(arch), 'raw.node': raw, 'engine.wasm': wasm, 'page.html': page };
+  const assets = {
+    'koffi.node': await koffiAddon(arch),
+    'raw.node': raw,
+    'engine.wasm': wasm,
+    'page.html': `${BUILD}/page.html`,
+  };
   if (bundles['worker.cjs']) assets['worker.cjs'] = bundles['worker.cjs'];
   await makeExecutable({ arch, main: bundles['main.cjs'], assets });
   writeWhole(stamp, `${inputs} ${statSync(out).size}\n`);
