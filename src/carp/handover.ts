@@ -5,7 +5,7 @@
 
 import { demotionTotal } from './context.ts';
 import { FULL_WEIGHT } from './demotion.ts';
-import { advertise, emit, enterInit, lastHeard, ownIntervalUs } from './machine.ts';
+import { advertise, emit, enterInit, ownIntervalUs } from './machine.ts';
 import { demoteByte } from './timers.ts';
 import type { Context, GroupState, VhidState } from './types.ts';
 
@@ -27,9 +27,8 @@ function whyNot(state: GroupState, v: VhidState): string {
   const name = `vhid ${v.config.vhid} on ${v.config.interface}`;
   const report = state.peer?.report;
   if (report === undefined) {
-    const heard = lastHeard(v);
-    if (heard === null) return `${name}: no other node was heard`;
-    return `${name}: ${heard.from} is there, but did not take over (demotion ${heard.demote})`;
+    if (v.rival === null) return `${name}: no other node was heard`;
+    return `${name}: ${v.rival.from} is there, but is the worse master`;
   }
   if (report.linkDown.includes(v.config.interface)) return `${name}: the peer's link is down`;
   if (report.goingDown) return `${name}: the peer is going down itself`;

@@ -39,8 +39,7 @@ function hearAsMaster(v: VhidState, ctx: Context, family: Family, advert: HeardA
   const found = judge(v, ctx, advert, tieOf(v, family, from));
   const undecided = found.why === 'tie' && family === 6 && v.config.v4 && awaitsV4(v, ctx);
   if (found.act === 'stepDown' && !undecided) {
-    enterBackup(v, ctx, `better advert from ${from} (${explain(v, ctx, advert, found)})`);
-    remember(v, ctx, family, advert, from);
+    follow(v, ctx, family, advert, from, `better advert from ${from} (${explain(v, ctx, advert, found)})`);
     return;
   }
   noteRival(v, ctx, family, advert, from);
@@ -50,8 +49,25 @@ function hearAsMaster(v: VhidState, ctx: Context, family: Family, advert: HeardA
     reportRival(v, ctx, advert);
     return;
   }
-  enterBackup(v, ctx, `equal adverts from ${from} go on: it does not hear this node`);
+  follow(v, ctx, family, advert, from, `equal adverts from ${from} go on: it does not hear this node`);
+}
+
+/** Becomes BACKUP of the sender, with the patience that its advertisement asks for. */
+function follow(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert, from: string, reason: string): void {
+  enterBackup(v, ctx, reason);
   remember(v, ctx, family, advert, from);
+  const at = ctx.now + patienceUs(v, advert);
+  v.down4At = v.config.v4 ? at : null;
+  v.down6At = v.config.v6 ? at : null;
+}
+
+/**
+ * How long to wait for the next advertisement of this master. With advbase 0 a demoted master promises intervals that
+ * are longer than our master-down time; whoever follows it gives it three of them.
+ */
+function patienceUs(v: VhidState, advert: HeardAdvert): number {
+  const promised = Math.min(FAST_PATIENCE_US, 3 * advertIntervalUs(advert.advbase, advert.advskew));
+  return v.config.advbase === 0 ? Math.max(downTimeUs(v), promised) : downTimeUs(v);
 }
 
 /**
@@ -125,8 +141,7 @@ export function leadReason(v: VhidState, ctx: Context): string | null {
 
 /** Restarts the master-down timer of one family and notices when only the other one still gets through. */
 function restart(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert): void {
-  const promised = Math.min(FAST_PATIENCE_US, 3 * advertIntervalUs(advert.advbase, advert.advskew));
-  const patience = v.config.advbase === 0 ? Math.max(downTimeUs(v), promised) : downTimeUs(v);
+  const patience = patienceUs(v, advert);
   if (family === 4 && v.config.v4) v.down4At = ctx.now + patience;
   if (family === 6 && v.config.v6) v.down6At = ctx.now + patience;
   v.graced = false;

@@ -52,6 +52,8 @@ export interface Node {
   peerHeardAt: number;
   /** Vhids that were MASTER through a sleep longer than their master-down time: none may advertise again as it is. */
   overslept: Set<string>;
+  /** Role of each vhid as the actions told it, in their order. */
+  roles: Map<string, string>;
 }
 
 /** Called before every step of a node; negative controls break things here. */
@@ -102,6 +104,7 @@ export class World {
       wakeAt: Number.POSITIVE_INFINITY,
       peerHeardAt: 0,
       overslept: new Set(),
+      roles: new Map(),
     };
     this.nodes.push(node);
     return node;
@@ -131,6 +134,7 @@ export class World {
     node.alive = true;
     node.inbox = [];
     node.overslept.clear();
+    node.roles.clear();
     node.unready = unreadyUs > 0;
     this.feed(node, { type: 'start' });
     if (node.unready) this.feed(node, { type: 'demote', reason: 'sync', weight: 240 });
@@ -158,7 +162,10 @@ export class World {
     node.pausedUntil = this.now + Math.ceil(us);
     node.pausedSince = this.now;
     this.note(`node ${node.index} pauses for ${Math.floor(us / 1000)} ms`);
-    this.at(node.pausedUntil, () => this.#resume(node));
+    const until = node.pausedUntil;
+    this.at(until, () => {
+      if (node.pausedUntil === until) this.#resume(node);
+    });
   }
 
   setLink(node: Node, role: string, up: boolean): void {
@@ -226,7 +233,7 @@ export class World {
   }
 
   #resume(node: Node): void {
-    if (!node.alive || node.pausedUntil > this.now) return;
+    if (!node.alive) return;
     const waiting = node.inbox;
     node.inbox = [];
     const slept = this.now - node.pausedSince;
@@ -265,11 +272,14 @@ export class World {
 
   #roleChanged(node: Node, action: Extract<Action, { type: 'role' }>): void {
     this.note(`node ${node.index} ${action.key} ${action.from} -> ${action.to}: ${action.reason}`);
+    if ((node.roles.get(action.key) ?? 'INIT') !== action.from)
+      this.problems.push(`${action.key} was not ${action.from}`);
+    node.roles.set(action.key, action.to);
     if (action.to !== 'MASTER') {
       node.overslept.delete(action.key);
       return;
     }
-    const living = this.holders(action.key).some((n) => n !== node && this.isUp(n) && !n.unready);
+    const living = this.holders(action.key).some((n) => n !== node && this.isUp(n) && demotionOf(n) === '{}');
     if (node.unready && living && action.reason.startsWith('worse advert')) {
       this.problems.push(`node ${node.index} takes the lead of ${action.key} before its tables are in step`);
     }
@@ -277,7 +287,7 @@ export class World {
 
   #send(node: Node, action: Extract<Action, { type: 'sendAdvert' }>): void {
     const { key, advbase, advskew, demote } = action;
-    if (!action.bowOut && node.state.vhids[key]?.state !== 'MASTER') {
+    if (node.roles.get(key) !== 'MASTER') {
       this.problems.push(`node ${node.index} advertises ${key} without being MASTER`);
     }
     if (node.overslept.has(key)) this.problems.push(`node ${node.index} slept and still advertises ${key}`);
@@ -306,7 +316,7 @@ export class World {
   /** Invariant 1, seen from the wire: two masters that have heard each other cannot both stay. */
   #heardBetween(from: Node, to: Node, key: string, sentAt: number): void {
     const pair = this.#pairs.get(pairName(key, from, to));
-    if (pair === undefined || sentAt < pair.since || !this.isUp(to)) return;
+    if (pair === undefined || sentAt <= pair.since || !this.isUp(to)) return;
     pair.heard.add(from.index);
     if (pair.heard.size < 2) return;
     this.problems.push(`nodes ${from.index} and ${to.index} are both MASTER of ${key} and have heard each other`);
