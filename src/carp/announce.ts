@@ -2,7 +2,7 @@
  * Telling the segment where a virtual address lives now: gratuitous ARP and unsolicited neighbour advertisement, as the
  * BSDs send them (carp.md section 7). Frame builders are pure; the announcer is a packet socket that sends them.
  */
-import { formatIp, virtualMac } from '../kernel/ip-text.ts';
+import { formatIp } from '../kernel/ip-text.ts';
 import { SysError } from '../kernel/libc.ts';
 import { PacketSocket } from '../kernel/packet-socket.ts';
 import { internetChecksum } from './ip.ts';
@@ -138,5 +138,3 @@ function attempt(
     failed.push(new SysError(`announce ${formatIp(address)} on ${device.name}`, error.errno));
   }
 }
-
-export { virtualMac };

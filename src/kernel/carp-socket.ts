@@ -7,6 +7,7 @@
  * Sending: one socket per family and vhid, bound to the device whose MAC the frame shall carry. Its protocol is
  * IPPROTO_RAW: it takes complete packets, header included, and receives nothing.
  */
+import { deviceFlags } from './device-flags.ts';
 import { loadRawSocket, type RawSocket } from './natives.ts';
 
 export const IPPROTO_CARP = 112;
@@ -33,6 +34,24 @@ const RECEIVE_QUEUE_BYTES = 256 * 1024;
 const REOPEN_MS = 1000;
 
 export type Family = 4 | 6;
+
+/**
+ * The add-on closes a socket as soon as its JavaScript object is collected, also in the middle of a send. Held here until
+ * it is closed.
+ */
+const alive = new Set<RawSocket>();
+
+function createSocket(protocol: number, family: Family): RawSocket {
+  const raw = loadRawSocket();
+  const socket = raw.createSocket({
+    protocol,
+    addressFamily: family === 4 ? raw.AddressFamily.IPv4 : raw.AddressFamily.IPv6,
+    bufferSize: RECEIVE_BYTES,
+  });
+  alive.add(socket);
+  socket.on('close', () => alive.delete(socket));
+  return socket;
+}
 
 function bindToDevice(socket: RawSocket, device: string): void {
   const name = Buffer.from(`${device}\0`);
@@ -124,12 +143,7 @@ function keepReceiving(family: Family, options: CarpReceiverOptions): Closable {
 }
 
 function receiveSocket(family: Family, options: CarpReceiverOptions, fail: (error: unknown) => void): RawSocket {
-  const raw = loadRawSocket();
-  const socket = raw.createSocket({
-    protocol: IPPROTO_CARP,
-    addressFamily: family === 4 ? raw.AddressFamily.IPv4 : raw.AddressFamily.IPv6,
-    bufferSize: RECEIVE_BYTES,
-  });
+  const socket = createSocket(IPPROTO_CARP, family);
   try {
     socket.setOption(SOL_SOCKET, SO_RCVBUF, RECEIVE_QUEUE_BYTES);
     bindToDevice(socket, options.device);
@@ -156,7 +170,7 @@ export interface CarpSenderOptions {
   readonly device: string;
   readonly v4: boolean;
   readonly v6: boolean;
-  /** Called for each `send`, with null when the kernel took the packet. */
+  /** Called for each `send`, with null when the kernel took the packet and the device has a carrier. */
   readonly onResult: (family: Family, error: Error | null) => void;
 }
 
@@ -204,7 +218,7 @@ export function openCarpSender(options: CarpSenderOptions): CarpSender {
         const socket = ready(family);
         socket.send(Buffer.from(packet), 0, packet.length, to, (error) => {
           if (error !== null) drop(family, socket);
-          result(family, error);
+          result(family, error ?? lost(options.device));
         });
       } catch (error) {
         result(family, error);
@@ -219,12 +233,7 @@ export function openCarpSender(options: CarpSenderOptions): CarpSender {
 }
 
 function sendSocket(family: Family, device: string): RawSocket {
-  const raw = loadRawSocket();
-  const socket = raw.createSocket({
-    protocol: IPPROTO_RAW,
-    addressFamily: family === 4 ? raw.AddressFamily.IPv4 : raw.AddressFamily.IPv6,
-    bufferSize: RECEIVE_BYTES,
-  });
+  const socket = createSocket(IPPROTO_RAW, family);
   try {
     bindToDevice(socket, device);
     if (family === 4) socket.setOption(SOL_IP, IP_HDRINCL, 1);
@@ -233,6 +242,15 @@ function sendSocket(family: Family, device: string): RawSocket {
   } catch (error) {
     socket.close();
     throw error;
+  }
+}
+
+// Behind a cable that is out, and on a macvlan whose parent is down, the kernel takes a packet and drops it silently.
+function lost(device: string): Error | null {
+  try {
+    return deviceFlags(device).running ? null : new Error('the device has no carrier, the packet was lost');
+  } catch (error) {
+    return error as Error;
   }
 }
 

@@ -35,6 +35,7 @@ export interface Libc {
   close(fd: number): number;
   eventfd(initial: number, flags: number): number;
   fcntl(fd: number, command: number, argument: number): number;
+  ioctl(fd: number, request: number, argument: Pointer): number;
   if_nametoindex(name: string): number;
   getpid(): number;
   prctl(option: number, a: bigint | number, b: bigint | number, c: bigint | number, d: bigint | number): number;
@@ -60,6 +61,7 @@ const PROTOTYPES: Record<keyof Libc, string> = {
   eventfd: 'int eventfd(unsigned int, int)',
   // Declared with fixed arguments: on the two architectures of this product a variadic call passes integers the same way.
   fcntl: 'int fcntl(int, int, int64_t)',
+  ioctl: 'int ioctl(int, uint64_t, void *)',
   if_nametoindex: 'unsigned int if_nametoindex(const char *)',
   getpid: 'int getpid()',
   prctl: 'int prctl(int, uint64_t, uint64_t, uint64_t, uint64_t)',
