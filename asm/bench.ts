@@ -1,0 +1,40 @@
+/**
+ * Loops over images of records (RECORD_SIZE apart) for the benchmark: the cost of the table itself, without codecs.
+ */
+
+import { entomb, insertLive, setContent } from './content';
+import { tagMine } from './owner';
+import { release } from './queue';
+import { RECORD_SIZE } from './record';
+import { find } from './table';
+
+/** Hash, look-up, insert or update with fingerprint and digest of `n` images at `off`. Returns how many were new. */
+export function benchUpsert(off: u32, n: u32): u32 {
+  let fresh: u32 = 0;
+  for (let i: u32 = 0, s = off; i < n; i++, s += RECORD_SIZE) {
+    const r = find(s);
+    if (r) setContent(r, s);
+    else if (insertLive(s, tagMine, true)) fresh++;
+  }
+  return fresh;
+}
+
+/** Hash and look-up. Returns how many were found. */
+export function benchFind(off: u32, n: u32): u32 {
+  let found: u32 = 0;
+  for (let i: u32 = 0, s = off; i < n; i++, s += RECORD_SIZE) if (find(s)) found++;
+  return found;
+}
+
+/** Hash, look-up and removal. Returns how many were there. */
+export function benchDelete(off: u32, n: u32): u32 {
+  let gone: u32 = 0;
+  for (let i: u32 = 0, s = off; i < n; i++, s += RECORD_SIZE) {
+    const r = find(s);
+    if (!r) continue;
+    entomb(r);
+    release(r);
+    gone++;
+  }
+  return gone;
+}

@@ -1,0 +1,296 @@
+/**
+ * What the own kernel says, event or dump line, changes the table by these rules. The image is in SCRATCH.
+ *
+ *               no record        mine               the peer's                   nobody's     tombstone
+ *   new/update  mine, dirty      update, dirty if   claim: mine, dirty           mine, dirty  lives again, mine, dirty
+ *                                changed
+ *   destroy     -                end, dirty         put back: the owner decides  end          -
+ *   dump line   as dumpMine says update, dirty if   kernel differs: write it     update       only if it ended before
+ *                                changed            again                                     the dump began
+ *
+ * A dump line never touches what an event changed since the dump began.
+ */
+
+import { closeDump, dumpActive, dumpListed, dumpListing, dumpMine, seenInDump, stampDump, touch } from './clock';
+import {
+  ensureKey,
+  entomb,
+  insertLive,
+  moveTag,
+  OWNER_ME,
+  OWNER_PEER,
+  ownerOf,
+  revive,
+  sameReply,
+  setContent,
+  setInKernel,
+} from './content';
+import { HAS_L4, seen } from './ctparse';
+import { isEligible, isIgnored } from './filter';
+import { fingerprint } from './hash';
+import {
+  C_CLAIMS,
+  C_CORRECTIONS,
+  C_DUMP_GONE,
+  C_EVENTS_DESTROY,
+  C_EVENTS_STATE,
+  C_IGNORED,
+  C_MIRROR_DRIFT,
+  C_MIRROR_LOST,
+  C_NOT_ELIGIBLE,
+  count,
+  SCRATCH,
+  uncount,
+} from './memory';
+import { tagMine, tagNone } from './owner';
+import { cancelKernel, markDirty, release, wantKernel } from './queue';
+import {
+  F_DOUBT,
+  F_INK,
+  F_KCONT,
+  F_KREC,
+  F_KSTAT,
+  F_KWANT,
+  F_MIRROR,
+  F_TOMB,
+  F_USED,
+  F_VTAGS,
+  flagsOf,
+  isLive,
+  R_FP_HI,
+  R_FP_LO,
+  R_ID,
+  R_L4STATE,
+  R_STATUS,
+  R_TCPFLAGS,
+  R_TIMEOUT,
+  R_WSCALE,
+  setFlags,
+} from './record';
+import { find, ordinals, recordAt } from './table';
+import { normalTimeout } from './timeouts';
+
+let claimEvents: bool = true;
+let dumpCursor: u32 = 0;
+
+/** 1: an event on the peer's record makes it mine. 0 (while handing over): its content goes to the peer as "yours". */
+export function setClaimEvents(on: u32): void {
+  claimEvents = on != 0;
+}
+
+/** The event left the protocol part out because it did not change: it is what we knew. */
+function fillL4(r: u32): void {
+  store<u8>(SCRATCH, load<u8>(r, R_L4STATE), R_L4STATE);
+  store<u8>(SCRATCH, load<u8>(r, R_WSCALE), R_WSCALE);
+  store<u8>(SCRATCH, load<u8>(r, R_TCPFLAGS), R_TCPFLAGS);
+  if (flagsOf(r) & F_VTAGS) {
+    store<u64>(SCRATCH, load<u64>(r, R_ID), R_ID);
+    setFlags(SCRATCH, F_VTAGS);
+  }
+}
+
+/** A new or changed entry in the kernel (`dump`: a line of a dump). */
+export function onState(dump: bool): void {
+  if (isIgnored(SCRATCH)) {
+    count(C_IGNORED);
+    return;
+  }
+  if (!dump) count(C_EVENTS_STATE);
+  const r = find(SCRATCH);
+  if (r && !(seen & HAS_L4) && isLive(flagsOf(r))) fillL4(r);
+  const eligible = isEligible(SCRATCH);
+  if (!eligible) count(C_NOT_ELIGIBLE);
+  if (!r) {
+    if (eligible) onUnknown(dump);
+  } else if (dump) {
+    if (!seenInDump(r)) onDumpLine(r, eligible);
+  } else {
+    onEvent(r, eligible);
+  }
+}
+
+function onUnknown(dump: bool): void {
+  const mine = !dump || dumpMine != 0;
+  const r = insertLive(SCRATCH, mine ? tagMine : tagNone, true);
+  if (!r) return;
+  if (mine) {
+    touch(r);
+    markDirty(r);
+    if (dump) corrected(r);
+  } else if (load<u32>(r, R_TIMEOUT) > normalTimeout(r) + 60) {
+    // Left behind by an earlier run as a mirrored entry: whoever takes it over must normalise its timeout.
+    setFlags(r, flagsOf(r) | F_MIRROR);
+  }
+}
+
+/** The dump told us what no event had told: counted, until an event shows that it was only late. */
+function corrected(r: u32): void {
+  const f = flagsOf(r);
+  if (f & F_DOUBT) return;
+  count(C_CORRECTIONS);
+  setFlags(r, f | F_DOUBT);
+}
+
+function eventCame(r: u32): void {
+  const f = flagsOf(r);
+  if (!(f & F_DOUBT)) return;
+  if (dumpActive) uncount(C_CORRECTIONS);
+  setFlags(r, f & ~F_DOUBT);
+}
+
+/** Traffic passes here: the kernel keeps the entry by itself, nothing of ours is to be written over it. */
+function trafficHere(r: u32): void {
+  cancelKernel(r);
+  setInKernel(r, true);
+  setFlags(r, flagsOf(r) & ~F_MIRROR);
+  touch(r);
+}
+
+function onEvent(r: u32, eligible: bool): void {
+  eventCame(r);
+  if (flagsOf(r) & F_TOMB) {
+    stampDump(r);
+    if (!eligible) return;
+    revive(r, SCRATCH, tagMine);
+    trafficHere(r);
+    markDirty(r);
+    return;
+  }
+  const owner = ownerOf(r);
+  if (!eligible) return onFresh(r, owner);
+  if (owner == OWNER_PEER && !claimEvents) {
+    cancelKernel(r);
+    setInKernel(r, true);
+    if (setContent(r, SCRATCH)) markDirty(r);
+    return;
+  }
+  const changed = setContent(r, SCRATCH);
+  trafficHere(r);
+  if (owner == OWNER_PEER) count(C_CLAIMS);
+  if (owner != OWNER_ME) moveTag(r, tagMine);
+  if (changed || owner != OWNER_ME) markDirty(r);
+}
+
+/** The kernel has a new, unanswered entry with the key of a record: what the record described is gone. */
+function onFresh(r: u32, owner: u32): void {
+  if (owner == OWNER_PEER) {
+    // The peer's record stays; putting it back now would kill the new attempt. Its end brings the record back.
+    cancelKernel(r);
+    setInKernel(r, true);
+    return;
+  }
+  entomb(r);
+  if (owner == OWNER_ME) markDirty(r);
+  else release(r);
+}
+
+/** An entry left the kernel. */
+export function onDestroy(): void {
+  count(C_EVENTS_DESTROY);
+  const r = find(SCRATCH);
+  if (!r) return;
+  eventCame(r);
+  stampDump(r);
+  if (flagsOf(r) & F_TOMB) {
+    setInKernel(r, false);
+    cancelKernel(r);
+    return;
+  }
+  leftKernel(r);
+}
+
+function leftKernel(r: u32): void {
+  const owner = ownerOf(r);
+  setInKernel(r, false);
+  if (owner == OWNER_PEER) {
+    count(C_MIRROR_LOST);
+    wantKernel(r, 0);
+    return;
+  }
+  entomb(r);
+  if (owner == OWNER_ME) markDirty(r);
+  else release(r);
+}
+
+function onDumpLine(r: u32, eligible: bool): void {
+  const f = flagsOf(r);
+  if (f & F_TOMB) {
+    stampDump(r);
+    if (!eligible || f & F_KWANT) return;
+    // It ended before the dump began and is there again: its new event was lost.
+    revive(r, SCRATCH, dumpMine ? tagMine : tagNone);
+    setInKernel(r, true);
+    corrected(r);
+    if (dumpMine) markDirty(r);
+    return;
+  }
+  const owner = ownerOf(r);
+  stampDump(r);
+  if (owner == OWNER_PEER) return onMirrorLine(r);
+  if (!eligible) {
+    corrected(r);
+    return onFresh(r, owner);
+  }
+  setInKernel(r, true);
+  if (setContent(r, SCRATCH) && owner == OWNER_ME) {
+    touch(r);
+    markDirty(r);
+    corrected(r);
+  }
+}
+
+/** The kernel's entry of a mirrored record: what the owner said must be in it. */
+function onMirrorLine(r: u32): void {
+  const f = flagsOf(r);
+  setInKernel(r, true);
+  if (f & F_KWANT) return;
+  ensureKey(r);
+  fingerprint(SCRATCH);
+  if (load<u64>(SCRATCH, R_FP_LO) == load<u64>(r, R_FP_LO) && load<u64>(SCRATCH, R_FP_HI) == load<u64>(r, R_FP_HI)) {
+    if (!(f & F_INK)) wantKernel(r, 0);
+    return;
+  }
+  count(C_MIRROR_DRIFT);
+  corrected(r);
+  const added: u32 = load<u16>(r, R_STATUS) & ~load<u16>(SCRATCH, R_STATUS);
+  wantKernel(r, F_KCONT | (added ? F_KSTAT : 0) | (sameReply(r, SCRATCH) ? 0 : F_KREC));
+}
+
+function closeDumpRecord(r: u32): void {
+  const f = flagsOf(r);
+  if (!(f & F_USED)) return;
+  setFlags(r, f & ~F_DOUBT);
+  if (f & F_TOMB) {
+    release(r);
+    return;
+  }
+  if (seenInDump(r)) return;
+  // Waiting to be written: the kernel can't have it yet.
+  if (!(f & F_INK) && f & F_KWANT) return;
+  count(C_DUMP_GONE);
+  count(C_CORRECTIONS);
+  leftKernel(r);
+}
+
+/**
+ * After the last line of a dump: goes over up to `n` slots; what was neither in the dump nor touched since it began has
+ * left the kernel. Returns 1 while there is more to do. The first call only says that no line will come any more: read
+ * the waiting events before the next one.
+ */
+export function dumpEnd(n: u32): u32 {
+  if (!dumpActive) return 0;
+  if (dumpListing) {
+    // One round is left for the events that were waiting while the dump was read.
+    dumpListed();
+    return 1;
+  }
+  const total = ordinals();
+  for (; n && dumpCursor < total; n--) closeDumpRecord(recordAt(dumpCursor++));
+  if (dumpCursor < total) return 1;
+  closeDump();
+  return 0;
+}
+
+export function rewindDump(): void {
+  dumpCursor = 0;
+}

@@ -1,0 +1,171 @@
+/**
+ * What the peer says changes the table by these rules. "late" = the record is marked "yours", or the peer had not seen my
+ * last adoption when it sent it: it speaks of states that are mine by now.
+ *
+ *            no record               the peer's  nobody's  mine, untouched since the adoption  mine, touched
+ *   upsert   the peer's              take it     take it   late: take it, stays mine           conflict: preferPeer decides
+ *            (late: mine)                                  else: conflict
+ *   delete   -                       end         end       late: end; else tell the peer       tell the peer
+ *
+ * A conflict that I win marks the record dirty, so the peer hears my version. Exactly one of the two nodes may prefer the
+ * other, or the two would swap or repeat their versions for ever.
+ */
+
+import { epoch, isTouched, stampBulk, stampDump, touch } from './clock';
+import {
+  ensureKey,
+  entomb,
+  insertLive,
+  moveTag,
+  OWNER_ME,
+  OWNER_PEER,
+  ownerOf,
+  revive,
+  sameReply,
+  setContent,
+} from './content';
+import { C_BAD_RECORD, C_CONFLICTS, C_LATE_TAKEN, C_RX_IGNORED, C_RX_RECORDS, count, inside, SCRATCH } from './memory';
+import { tagMine, tagPeer } from './owner';
+import { cancelDirty, markDirty, release, wantKernel } from './queue';
+import {
+  F_DWANT,
+  F_INK,
+  F_KCONT,
+  F_KREC,
+  F_KSTAT,
+  F_MIRROR,
+  F_TOMB,
+  flagsOf,
+  IPS_SYNCED,
+  R_L4STATE,
+  R_STATUS,
+  R_TOUCH,
+} from './record';
+import { find } from './table';
+import { decode, head, W_DELETE, W_YOURS } from './wire';
+
+let preferPeer: bool = false;
+
+/** 1: in a conflict the peer's version wins (it is master and I am not). */
+export function setPreferPeer(on: u32): void {
+  preferPeer = on != 0;
+}
+
+/**
+ * Applies the records of one sync datagram. `ctx` bit 0: the peer had not seen my last adoption. Returns the number of
+ * records applied, or -1 - that number when a record was refused (counted; the rest of the datagram is dropped).
+ */
+export function rxApply(off: u32, len: u32, ctx: u32): i32 {
+  if (!inside(off, len)) return -1;
+  const end = off + len;
+  let p = off;
+  let n: i32 = 0;
+  while (p < end) {
+    const size = decode(p, end);
+    if (!size) {
+      count(C_BAD_RECORD);
+      return -1 - n;
+    }
+    count(C_RX_RECORDS);
+    const late = (ctx & 1) != 0 || (head & W_YOURS) != 0;
+    if (head & W_DELETE) onDelete(late);
+    else onUpsert(late);
+    p += size;
+    n++;
+  }
+  return n;
+}
+
+function onUpsert(late: bool): void {
+  const r = find(SCRATCH);
+  if (!r) {
+    onNew(late);
+    return;
+  }
+  if (flagsOf(r) & F_TOMB) {
+    onBuried(r, late);
+    return;
+  }
+  if (ownerOf(r) != OWNER_ME) {
+    overwrite(r, late && ownerOf(r) != OWNER_PEER ? tagMine : tagPeer);
+  } else if (late && !isTouched(r)) {
+    count(C_LATE_TAKEN);
+    overwrite(r, tagMine);
+  } else {
+    count(C_CONFLICTS);
+    if (preferPeer) overwrite(r, tagPeer);
+    else markDirty(r);
+  }
+}
+
+function onNew(late: bool): void {
+  const r = insertLive(SCRATCH, late ? tagMine : tagPeer, false);
+  if (!r) return;
+  stampBulk(r);
+  wantKernel(r, 0);
+}
+
+/** The record ended here, but the end is not sent (or not written) yet. */
+function onBuried(r: u32, late: bool): void {
+  const f = flagsOf(r);
+  if (f & F_DWANT && late) {
+    // My end of it is newer than what the peer says of its time as owner.
+    count(C_RX_IGNORED);
+    return;
+  }
+  const same = sameReply(r, SCRATCH);
+  revive(r, SCRATCH, late ? tagMine : tagPeer);
+  store<u16>(r, 0, R_TOUCH);
+  stampBulk(r);
+  wantKernel(r, f & F_INK ? F_KCONT | F_KSTAT | (same ? 0 : F_KREC) : 0);
+}
+
+/** The record takes the peer's content and this tag; the kernel hears what it must. */
+function overwrite(r: u32, tag: u32): void {
+  const nat = !sameReply(r, SCRATCH);
+  const oldStatus: u32 = load<u16>(r, R_STATUS) & IPS_SYNCED;
+  const newStatus: u32 = load<u16>(SCRATCH, R_STATUS) & IPS_SYNCED;
+  const oldState: u32 = load<u8>(r, R_L4STATE);
+  moveTag(r, tag);
+  const changed = setContent(r, SCRATCH);
+  store<u16>(r, 0, R_TOUCH);
+  stampBulk(r);
+  cancelDirty(r);
+  const f = flagsOf(r);
+  if (!(f & F_INK)) {
+    wantKernel(r, 0);
+    return;
+  }
+  if (nat || oldStatus & ~newStatus) {
+    wantKernel(r, F_KREC);
+    return;
+  }
+  const mirrored = (f & F_MIRROR) != 0;
+  if (changed || oldState != load<u8>(r, R_L4STATE) || mirrored != (tag == tagPeer)) {
+    wantKernel(r, F_KCONT | (newStatus & ~oldStatus ? F_KSTAT : 0));
+  }
+}
+
+function onDelete(late: bool): void {
+  const r = find(SCRATCH);
+  if (!r || flagsOf(r) & F_TOMB) {
+    if (r) {
+      cancelDirty(r);
+      stampDump(r);
+    }
+    return;
+  }
+  if (ownerOf(r) == OWNER_ME && (!late || isTouched(r))) {
+    count(C_RX_IGNORED);
+    markDirty(r);
+    return;
+  }
+  drop(r);
+}
+
+/** The record goes, from the table and from the kernel; the peer need not hear of it. */
+export function drop(r: u32): void {
+  entomb(r);
+  if (flagsOf(r) & F_INK) wantKernel(r, 0);
+  else release(r);
+}

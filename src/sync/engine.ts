@@ -1,0 +1,517 @@
+/**
+ * The typed side of the state engine (asm/): loads the WebAssembly module, turns names and texts into its numbers and
+ * offsets, and reads digests and counters back. No kernel code and no policy here; the rules stand in asm/event.ts and
+ * asm/peer.ts.
+ */
+import { parseIp, parsePrefix } from '../kernel/ip-text.ts';
+
+/** Order of the counters in the module's memory (asm/memory.ts). */
+export const COUNTER_NAMES = [
+  'events_state',
+  'events_destroy',
+  'own_echo',
+  'bad_netlink',
+  'ignored',
+  'not_eligible',
+  'unsupported',
+  'labels_ignored',
+  'claims',
+  'mirror_lost',
+  'mirror_drift',
+  'dump_gone',
+  'table_full',
+  'no_memory',
+  'evicted',
+  'inserts',
+  'deletes',
+  'rx_records',
+  'bad_record',
+  'conflicts',
+  'late_taken',
+  'rx_ignored',
+  'tx_records',
+  'tx_bulk_records',
+  'kernel_create',
+  'kernel_update',
+  'kernel_delete',
+  'kernel_refused',
+  'refused_enomem',
+  'refused_einval',
+  'refused_eexist',
+  'refused_other',
+  'kernel_recreate',
+  'kernel_gone',
+  'adoptions',
+  'gives',
+  'sweep_forced',
+  'unknown_reply',
+  'bulk_dropped',
+  'unclaimed_dropped',
+  'corrections',
+] as const;
+
+export type CounterName = (typeof COUNTER_NAMES)[number];
+
+export type Owner = 'none' | 'me' | 'peer';
+const OWNERS: Record<Owner, number> = { none: 0, me: 1, peer: 2 };
+
+export type SyncWhen = 'all' | 'answered' | 'assured';
+const SYNC_WHEN: Record<SyncWhen, number> = { all: 0, answered: 1, assured: 2 };
+
+const TCP = 'nf_conntrack_tcp_timeout_';
+const SCTP = 'nf_conntrack_sctp_timeout_';
+/**
+ * The module's table of normal timeouts, seconds: which sysctl (under /proc/sys/net/netfilter) each place is filled
+ * from, and the kernel's default where it does not exist. Order as in asm/timeouts.ts.
+ */
+export const TIMEOUT_SYSCTLS: readonly { name: string; fallback: number }[] = [
+  { name: `${TCP}established`, fallback: 432000 },
+  { name: `${TCP}syn_sent`, fallback: 120 },
+  { name: `${TCP}syn_recv`, fallback: 60 },
+  { name: `${TCP}established`, fallback: 432000 },
+  { name: `${TCP}fin_wait`, fallback: 120 },
+  { name: `${TCP}close_wait`, fallback: 60 },
+  { name: `${TCP}last_ack`, fallback: 30 },
+  { name: `${TCP}time_wait`, fallback: 120 },
+  { name: `${TCP}close`, fallback: 10 },
+  { name: `${TCP}syn_sent`, fallback: 120 },
+  { name: 'nf_conntrack_udp_timeout', fallback: 30 },
+  { name: 'nf_conntrack_udp_timeout_stream', fallback: 120 },
+  { name: 'nf_conntrack_udp_timeout', fallback: 30 },
+  { name: 'nf_conntrack_udp_timeout_stream', fallback: 120 },
+  { name: 'nf_conntrack_icmp_timeout', fallback: 30 },
+  { name: 'nf_conntrack_icmpv6_timeout', fallback: 30 },
+  { name: 'nf_conntrack_gre_timeout', fallback: 30 },
+  { name: 'nf_conntrack_gre_timeout_stream', fallback: 180 },
+  { name: `${SCTP}closed`, fallback: 10 },
+  { name: `${SCTP}closed`, fallback: 10 },
+  { name: `${SCTP}cookie_wait`, fallback: 3 },
+  { name: `${SCTP}cookie_echoed`, fallback: 3 },
+  { name: `${SCTP}established`, fallback: 210 },
+  { name: `${SCTP}shutdown_sent`, fallback: 3 },
+  { name: `${SCTP}shutdown_recd`, fallback: 3 },
+  { name: `${SCTP}shutdown_ack_sent`, fallback: 3 },
+  { name: `${SCTP}heartbeat_sent`, fallback: 30 },
+  { name: 'nf_conntrack_dccp_timeout_open', fallback: 240 },
+  { name: 'nf_conntrack_generic_timeout', fallback: 600 },
+];
+
+/** The module's exports (asm/index.ts). Offsets and lengths are bytes; booleans are 0 and 1. */
+export interface EngineExports {
+  memory: WasmMemory;
+  init(keyOffset: number, maxStates: number): number;
+  setNow(ms: number): void;
+  setOwnPort(port: number): void;
+  setLists(ignore4: number, ignore6: number, local4: number, local6: number): void;
+  setSyncWhen(when: number): void;
+  setClaimEvents(on: number): void;
+  setPreferPeer(on: number): void;
+  setLongTimeout(seconds: number): void;
+  setMaxStates(n: number): void;
+  setSeq(n: number): void;
+  ctInput(offset: number, length: number, source: number): number;
+  ctError(): number;
+  dumpBegin(mine: number): void;
+  dumpEnd(slots: number): number;
+  nlFill(offset: number, capacity: number): number;
+  nlReply(offset: number, length: number): number;
+  txFill(offset: number, capacity: number): number;
+  txRecords(): number;
+  rxApply(offset: number, length: number, context: number): number;
+  bulkBegin(): void;
+  bulkActive(): number;
+  bulkStop(): void;
+  peerBulkBegin(): void;
+  peerBulkEnd(slots: number): number;
+  unclaimedDrop(slots: number): number;
+  adoptPeer(): void;
+  adoptUnclaimed(): void;
+  giveMine(): void;
+  adoptEpoch(): number;
+  sweepBegin(): void;
+  sweep(slots: number): number;
+  sweepActive(): number;
+  setFingerprintKey(offset: number): void;
+  rekeyStep(slots: number): number;
+  rekeyActive(): number;
+  digestWrite(owner: number, offset: number): void;
+  bucketsWrite(owner: number, offset: number): void;
+  countOwner(owner: number): number;
+  kernelMissing(owner: number): number;
+  kernelPending(): number;
+  liveCount(): number;
+  tombCount(): number;
+  dirtyCount(): number;
+  memoryUsed(): number;
+  next(record: number): number;
+  ownerOf(record: number): number;
+  selfCheck(): number;
+  bucketCount(): number;
+  longestChain(): number;
+  sip13(offset: number, words: number, k0: bigint, k1: bigint, out: number): bigint;
+  benchUpsert(offset: number, n: number): number;
+  benchFind(offset: number, n: number): number;
+  benchDelete(offset: number, n: number): number;
+}
+
+const AREA_NAMES = [
+  'COUNTERS',
+  'IGNORE4',
+  'IGNORE6',
+  'LOCAL4',
+  'LOCAL6',
+  'NL_RX',
+  'NL_TX',
+  'OUT',
+  'SYNC_RX',
+  'SYNC_TX',
+  'TIMEOUTS',
+] as const;
+type AreaOffsets = Record<(typeof AREA_NAMES)[number], number>;
+
+/** A WebAssembly memory, as far as it matters here: the buffer is another object after it has grown. */
+export interface WasmMemory {
+  readonly buffer: ArrayBuffer;
+}
+
+/** Slots of equal size that follow each other in the module's memory. */
+export interface Area {
+  offset: number;
+  slots: number;
+  /** Bytes of one slot. */
+  size: number;
+}
+
+export interface EngineOptions {
+  /** 16 random bytes, known to nobody else. */
+  indexKey: Uint8Array;
+  /** At most 16,777,216. */
+  maxStates: number;
+  syncWhen?: SyncWhen;
+  /** Networks that are not synced: `address/length` or an address; at most 64 of each family. */
+  ignore?: readonly string[];
+  /** This node's own addresses; at most 64 of each family. */
+  local?: readonly string[];
+  /** Seconds, in the order of TIMEOUT_SYSCTLS. */
+  timeouts?: readonly number[];
+}
+
+/** Number of entries of a list of addresses in the module's memory. */
+const LIST_MAX = 64;
+/** The send buffer of a netlink socket takes about 200 KiB; the kernel's refusals of one piece must fit in its receive buffer. */
+const KERNEL_PIECE = 65536;
+const OUT_SIZE = 0x4000;
+const BUCKETS = 256;
+const BUCKET_SIZE = 24;
+
+export class Engine {
+  readonly x: EngineExports;
+  readonly memory: WasmMemory;
+  /** Where the host reads and writes in bulk. */
+  readonly areas: { netlink: Area; datagrams: Area; kernel: Area; sync: Area };
+  private readonly at: AreaOffsets;
+  private bytes: Uint8Array;
+
+  constructor(exports: EngineExports, at: AreaOffsets, options: EngineOptions) {
+    this.x = exports;
+    this.memory = exports.memory;
+    this.at = at;
+    this.areas = {
+      netlink: { offset: at.NL_RX, slots: 64, size: 8192 },
+      datagrams: { offset: at.SYNC_RX, slots: 64, size: 2048 },
+      kernel: { offset: at.NL_TX, slots: 1, size: 0x40000 },
+      sync: { offset: at.SYNC_TX, slots: 256, size: 1408 },
+    };
+    this.bytes = new Uint8Array(this.memory.buffer);
+    this.putKey(options.indexKey);
+    if (exports.init(at.OUT, options.maxStates) === 0) throw new Error('the state engine got no memory');
+    exports.setSyncWhen(SYNC_WHEN[options.syncWhen ?? 'answered']);
+    this.setLists(options.ignore ?? [], options.local ?? []);
+    if (options.timeouts !== undefined) this.setTimeouts(options.timeouts);
+  }
+
+  /** The whole memory. Take it again after every call that may insert states: growth detaches the old view. */
+  view(): Uint8Array {
+    if (this.bytes.buffer !== this.memory.buffer) this.bytes = new Uint8Array(this.memory.buffer);
+    return this.bytes;
+  }
+
+  private dataView(offset: number, length: number): DataView {
+    return new DataView(this.memory.buffer, offset, length);
+  }
+
+  // --- what the host tells ---
+
+  /** @param ms host time, for the order of ages only */
+  setNow(ms: number): void {
+    this.x.setNow(ms);
+  }
+
+  /** Port id of the socket that injects: its echoes are not events. */
+  setOwnPort(port: number): void {
+    this.x.setOwnPort(port);
+  }
+
+  /** In a conflict the peer's version wins. Exactly one of the two nodes may be set so. */
+  setPreferPeer(on: boolean): void {
+    this.x.setPreferPeer(on ? 1 : 0);
+  }
+
+  /** false while handing over: an event on a state of the peer's goes to it as "yours" instead of claiming the state. */
+  setClaimEvents(on: boolean): void {
+    this.x.setClaimEvents(on ? 1 : 0);
+  }
+
+  private ignored: readonly string[] = [];
+
+  /** Replaces the networks that are not synced and the own addresses. States already in the table stay. */
+  setLists(ignore: readonly string[], local: readonly string[]): void {
+    this.ignored = ignore;
+    const view = this.view();
+    const counts = { ignore4: 0, ignore6: 0, local4: 0, local6: 0 };
+    for (const text of ignore) {
+      const prefix = parsePrefix(text);
+      if (prefix === null)
+        throw new Error(`sync.ignore: "${text}" is not a network; write it as 10.0.0.0/8 or 2001:db8::/32`);
+      const { bytes, length } = prefix;
+      const list = bytes.length === 4 ? 'ignore4' : 'ignore6';
+      if (counts[list] >= LIST_MAX) throw new Error(`sync.ignore: more than ${LIST_MAX} networks of one family`);
+      const base = list === 'ignore4' ? this.at.IGNORE4 : this.at.IGNORE6;
+      putPrefix(view, base + counts[list]++ * bytes.length * 2, bytes, length);
+    }
+    for (const text of local) {
+      const bytes = parseIp(text.split('/')[0] ?? '');
+      if (bytes === null) continue;
+      const list = bytes.length === 4 ? 'local4' : 'local6';
+      if (counts[list] >= LIST_MAX) continue;
+      const base = list === 'local4' ? this.at.LOCAL4 : this.at.LOCAL6;
+      view.set(bytes, base + counts[list]++ * bytes.length);
+    }
+    this.x.setLists(counts.ignore4, counts.ignore6, counts.local4, counts.local6);
+  }
+
+  /** Replaces this node's own addresses; what is beyond 64 of a family is left out. */
+  setLocal(addresses: readonly string[]): void {
+    this.setLists(this.ignored, addresses);
+  }
+
+  /** Seconds, in the order of TIMEOUT_SYSCTLS. */
+  setTimeouts(seconds: readonly number[]): void {
+    const view = this.dataView(this.at.TIMEOUTS, 4 * 32);
+    seconds.slice(0, 32).forEach((value, i) => {
+      view.setUint32(i * 4, value, true);
+    });
+  }
+
+  private putKey(key: Uint8Array): void {
+    if (key.length < 16) throw new Error(`a key of the state engine has 16 bytes, not ${key.length}`);
+    this.view().set(key.subarray(0, 16), this.at.OUT);
+  }
+
+  /**
+   * Both nodes must use the same 16 bytes, or no digest will ever match. Re-hashes the whole table before it returns
+   * (about 0.15 s for a million states); `x.setFingerprintKey` and `x.rekeyStep` do it in slices.
+   */
+  setFingerprintKey(key: Uint8Array): void {
+    this.putKey(key);
+    this.x.setFingerprintKey(this.at.OUT);
+    while (this.x.rekeyStep(65536) !== 0);
+  }
+
+  // --- kernel ---
+
+  /** Netlink messages of the event socket, in the module's memory. */
+  takeEvents(offset: number, length: number): number {
+    return this.x.ctInput(offset, length, 0);
+  }
+
+  /** `unclaimed`: what the dump shows and the table has not belongs to nobody yet; else it is mine. */
+  dumpBegin(unclaimed: boolean): void {
+    this.x.dumpBegin(unclaimed ? 0 : 1);
+  }
+
+  /** A piece of the dump. Returns bits: 1 complete, 2 error (`x.ctError`), 4 interrupted; -1 malformed. */
+  takeDump(offset: number, length: number): number {
+    return this.x.ctInput(offset, length, 1);
+  }
+
+  /**
+   * After the dump: takes what has left the kernel out of the table. 1 while there is more to do; read the waiting
+   * events between the first call and the next. Every dumpBegin needs its dumpEnd (or another dumpBegin).
+   */
+  dumpEnd(slots: number): number {
+    return this.x.dumpEnd(slots);
+  }
+
+  /** Operations that wait for the kernel. */
+  kernelPending(): number {
+    return this.x.kernelPending();
+  }
+
+  /** Fills `areas.kernel` with messages for the kernel; returns their bytes, 0 when nothing waits. */
+  fillKernel(): number {
+    return this.x.nlFill(this.at.NL_TX, KERNEL_PIECE);
+  }
+
+  /** The kernel's refusals, in the module's memory. */
+  takeReply(offset: number, length: number): number {
+    return this.x.nlReply(offset, length);
+  }
+
+  /** States of this owner that the kernel does not hold: waiting to be written, or refused. */
+  kernelMissing(owner: Owner = 'peer'): number {
+    return this.x.kernelMissing(OWNERS[owner]);
+  }
+
+  // --- peer ---
+
+  /**
+   * The next records for the peer, at most `room` bytes: a view, good until the next call. `null` when there is nothing
+   * to send (or `room` is less than 90).
+   */
+  takeRecords(room: number): Buffer | null {
+    for (;;) {
+      const length = this.x.txFill(this.at.SYNC_TX, Math.min(room, this.areas.sync.slots * this.areas.sync.size));
+      if (length > 0) return Buffer.from(this.memory.buffer, this.at.SYNC_TX, length);
+      if (this.x.bulkActive() === 0 || room < 90) return null;
+    }
+  }
+
+  /**
+   * Applies records from the peer. `stale`: it had not seen this node's last adoption when it sent them. Returns how many
+   * were applied; -1 minus that when one was refused (the rest is dropped, counted).
+   */
+  applyRecords(records: Uint8Array, stale: boolean): number {
+    if (records.length > OUT_SIZE) return -1;
+    this.view().set(records, this.at.OUT);
+    return this.x.rxApply(this.at.OUT, records.length, stale ? 1 : 0);
+  }
+
+  dirtyCount(): number {
+    return this.x.dirtyCount();
+  }
+
+  bulkBegin(): void {
+    this.x.bulkBegin();
+  }
+
+  bulkActive(): number {
+    return this.x.bulkActive();
+  }
+
+  peerBulkBegin(): void {
+    this.x.peerBulkBegin();
+  }
+
+  peerBulkEnd(slots: number): number {
+    return this.x.peerBulkEnd(slots);
+  }
+
+  // --- ownership ---
+
+  adoptPeer(): void {
+    this.x.adoptPeer();
+  }
+
+  adoptUnclaimed(): void {
+    this.x.adoptUnclaimed();
+  }
+
+  giveMine(): void {
+    this.x.giveMine();
+  }
+
+  unclaimedDrop(slots: number): number {
+    return this.x.unclaimedDrop(slots);
+  }
+
+  /** Goes over the table once more, also to try again what the kernel refused. */
+  sweepBegin(): void {
+    this.x.sweepBegin();
+  }
+
+  sweep(slots: number): number {
+    return this.x.sweep(slots);
+  }
+
+  // --- what it knows ---
+
+  countOf(owner: Owner): number {
+    return this.x.countOwner(OWNERS[owner]);
+  }
+
+  /** How many states, and the sum of their fingerprints modulo 2^128 as 16 bytes, big endian. */
+  digest(owner: Owner): { count: bigint; sum: Buffer } {
+    this.x.digestWrite(OWNERS[owner], this.at.OUT);
+    const view = this.dataView(this.at.OUT, 24);
+    const sum = Buffer.alloc(16);
+    sum.writeBigUInt64BE(view.getBigUint64(16, true), 0);
+    sum.writeBigUInt64BE(view.getBigUint64(8, true), 8);
+    return { count: view.getBigUint64(0, true), sum };
+  }
+
+  /** The digests of the 256 buckets (bucket = low byte of the fingerprint). */
+  buckets(owner: Owner): { count: bigint; sum: bigint }[] {
+    this.x.bucketsWrite(OWNERS[owner], this.at.OUT);
+    const view = this.dataView(this.at.OUT, BUCKETS * BUCKET_SIZE);
+    return Array.from({ length: BUCKETS }, (_, i) => ({
+      sum: view.getBigUint64(i * BUCKET_SIZE, true) | (view.getBigUint64(i * BUCKET_SIZE + 8, true) << 64n),
+      count: view.getBigUint64(i * BUCKET_SIZE + 16, true),
+    }));
+  }
+
+  counter(name: CounterName): number {
+    return Number(this.dataView(this.at.COUNTERS + COUNTER_NAMES.indexOf(name) * 8, 8).getBigUint64(0, true));
+  }
+
+  counters(): Record<CounterName, number> {
+    const view = this.dataView(this.at.COUNTERS, COUNTER_NAMES.length * 8);
+    const entries = COUNTER_NAMES.map((name, i) => [name, Number(view.getBigUint64(i * 8, true))]);
+    return Object.fromEntries(entries) as Record<CounterName, number>;
+  }
+
+  /** The live record after the one at this offset (0: the first); 0 at the end. */
+  next(record: number): number {
+    return this.x.next(record) >>> 0;
+  }
+
+  /** Who owns the record at this offset. */
+  ownerOf(record: number): Owner {
+    const owner = this.x.ownerOf(record);
+    return owner === OWNERS.me ? 'me' : owner === OWNERS.peer ? 'peer' : 'none';
+  }
+}
+
+/** Network and mask, network order, the host bits of the network cleared. */
+function putPrefix(view: Uint8Array, at: number, bytes: Uint8Array, length: number): void {
+  for (let i = 0; i < bytes.length; i++) {
+    const bits = Math.min(8, Math.max(0, length - i * 8));
+    const mask = (0xff << (8 - bits)) & 0xff;
+    view[at + i] = (bytes[i] ?? 0) & mask;
+    view[at + bytes.length + i] = mask;
+  }
+}
+
+function checked(exports: Record<string, unknown>): { x: EngineExports; at: AreaOffsets } {
+  const at: Partial<AreaOffsets> = {};
+  for (const name of AREA_NAMES) {
+    const global = exports[name];
+    if (typeof global !== 'object' || global === null || !('value' in global) || typeof global.value !== 'number') {
+      throw new Error(
+        `the WebAssembly module is not the state engine: it has no area ${name}; build it again (npm run build)`,
+      );
+    }
+    at[name] = global.value >>> 0;
+  }
+  return { x: exports as unknown as EngineExports, at: at as AreaOffsets };
+}
+
+/**
+ * Compiles and starts the module.
+ * @throws Error when `wasm` is not the module this version was made for, or the lists do not fit
+ */
+export function loadEngine(wasm: Uint8Array, options: EngineOptions): Engine {
+  const module = new WebAssembly.Module(wasm as BufferSource);
+  const { x, at } = checked(new WebAssembly.Instance(module).exports);
+  return new Engine(x, at, options);
+}
