@@ -3,7 +3,7 @@
  * nothing installed, so it imports only Node's own modules. A second call costs some milliseconds.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { must, which } from './command.mjs';
+import { must, run, which } from './command.mjs';
 import { fileDigest } from './hash.mjs';
 import { MODULES, ROOT } from './paths.mjs';
 import { Refusal, say } from './say.mjs';
@@ -32,10 +32,27 @@ async function ensurePackages() {
   if (!installedAsLocked()) {
     if (!which('npm')) throw new Refusal('npm is not in PATH: install it beside Node');
     say(existsSync(MODULES) ? 'package-lock.json has changed: npm ci' : 'installing the npm packages: npm ci');
-    await must('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: ROOT, timeoutMs: 600_000 });
+    await installPackages();
     say('npm packages are in place');
   }
   writeFileSync(STAMP, `${lock}\n`);
+}
+
+/**
+ * `npm ci` refuses when the registry at hand does not carry some optional package of another system, because it then
+ * takes the lock file for incomplete. `npm install` leaves such packages out; what it did is checked against the lock.
+ */
+async function installPackages() {
+  const options = { cwd: ROOT, timeoutMs: 600_000 };
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+  const clean = await run('npm', ['ci', ...quiet], options);
+  if (clean.code === 0) return;
+  if (!clean.stderr.includes('EUSAGE')) {
+    throw new Refusal(`npm ci: exit ${clean.code}\n  ${clean.stderr.trim().split('\n').slice(-12).join('\n  ')}`);
+  }
+  say('npm ci finds packages of other systems missing in this registry; installing without them');
+  await must('npm', ['install', '--no-save', ...quiet], options);
+  if (!installedAsLocked()) throw new Refusal('npm install put other versions in place than package-lock.json names');
 }
 
 /**
