@@ -100,6 +100,8 @@ export class Traffic extends EventEmitter {
 }
 
 export interface TrafficOptions {
+  /** Whom the client talks to; the server's IPv4 address when left out. */
+  host?: string;
   connections?: number;
   periodMs?: number;
   probeMs?: number;
@@ -128,7 +130,7 @@ export class TrafficSet {
     const echo = new Traffic(lab, 'server', 'echo', [ECHO_PORT, life]);
     await echo.told('ready', 10_000);
     const to = (program: string, ...args: number[]): Traffic =>
-      new Traffic(lab, 'client', program, [SERVER_IP, ECHO_PORT, ...args, life]);
+      new Traffic(lab, 'client', program, [options.host ?? SERVER_IP, ECHO_PORT, ...args, life]);
     const connections = to('connections', options.connections ?? 200, options.periodMs ?? 100);
     const probe = to('probe', options.probeMs ?? 5);
     const churn = to('churn', options.churnPerSecond ?? 100);

@@ -7,7 +7,7 @@
  * Commands: start, stop, report. At most 400 at once, whatever the rate.
  */
 import { createSocket } from 'node:dgram';
-import { connect } from 'node:net';
+import { connect, isIPv6 } from 'node:net';
 import { numberArgument, obey, tell, textArgument } from './lines.ts';
 
 const MAX_OPEN = 400;
@@ -41,7 +41,7 @@ function tcpFlow(n: number): void {
 }
 
 function udpFlow(n: number): void {
-  const socket = createSocket('udp4');
+  const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
   let answered = false;
   const over = setTimeout(() => socket.close(), life(n));
   socket.on('message', () => {
