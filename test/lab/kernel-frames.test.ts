@@ -134,10 +134,13 @@ frames(
     rtnl.setUp(indexOf('e0'), false, 'e0');
     for (const family of [4, 6] as const) assert.match((await send(family))?.message ?? 'none', /no carrier/);
     rtnl.setUp(indexOf('e0'), true, 'e0');
+    assert.is(await send(4), null, 'carrier back');
+    rtnl.setUp(indexOf('p0'), false, 'p0');
+    assert.match((await send(4))?.message ?? 'none', /no carrier/, 'cable out');
+    rtnl.setUp(indexOf('p0'), true, 'p0');
     rtnl.deleteLink(macvlan, 'carp7-wan');
     assert.ok(await send(4));
-    const made = rtnl.createMacvlan({ name: 'carp7-wan', parent: indexOf('e0'), mac: VMAC, alias: 'carpio t' });
-    rtnl.setUp(made.index, true, 'carp7-wan');
+    rtnl.setUp(makeMacvlan(), true, 'carp7-wan');
     assert.is(await send(4), null, 'the device made anew is found');
     sender.close();
     assert.match((await send(4))?.message ?? '', /closed/);
