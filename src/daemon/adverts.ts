@@ -20,6 +20,8 @@ export interface AdvertPorts {
   /** A packet that was refused: the BSD counter's name, and what is known of it. */
   refused(counter: string, role: string, vhid: number | null, from: string | null): void;
   warn(message: string): void;
+  /** Called before anything that arrives is looked at (Election.look). */
+  look(): void;
 }
 
 /** The source addresses of this node's advertisements on one device. */
@@ -84,8 +86,16 @@ export class Adverts {
     this.vhids.delete(key);
   }
 
-  /** Listens on a role's device; again with another device index when the device was made anew. */
-  listen(role: string, device: string, ifindex: number, families: { v4: boolean; v6: boolean }): void {
+  /** Listens on a role's device for the vhids that it has. */
+  listenFor(vips: readonly ResolvedVip[], link: { role: string; device: string; ifindex: number }): void {
+    const here = vips.filter((vip) => vip.interface === link.role);
+    if (here.length === 0) return;
+    const families = { v4: here.some((vip) => hasFamily(vip, 4)), v6: here.some((vip) => hasFamily(vip, 6)) };
+    this.listen(link.role, link.device, link.ifindex, families);
+  }
+
+  /** Again with another device index when the device was made anew. */
+  private listen(role: string, device: string, ifindex: number, families: { v4: boolean; v6: boolean }): void {
     const of = `${device}#${ifindex} ${families.v4} ${families.v6}`;
     const before = this.receivers.get(role);
     if (before?.of === of) return;
@@ -144,6 +154,7 @@ export class Adverts {
   }
 
   private onPacket(role: string, family: Family, bytes: Buffer, source: string): void {
+    this.ports.look();
     this.count(family === 4 ? 'ipackets' : 'ipackets6');
     const lookup = (vhid: number) => this.vhids.get(`${role}/${vhid}`);
     // IPv6 raw sockets keep the header to themselves; Carpio's own nftables table has checked the hop limit.

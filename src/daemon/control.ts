@@ -32,7 +32,7 @@ const PROBE_MS = 2000;
 
 export interface ControlStream {
   /** Sends a part of a long answer; resolves when the client has room for more. Rejects when the client is gone. */
-  write(chunk: Json[]): Promise<void>;
+  (chunk: Json[]): Promise<void>;
   /** Aborted when the client is gone, so that long work (maintenance, verify) can stop. */
   readonly signal: AbortSignal;
 }
@@ -155,7 +155,7 @@ class Client {
     if (!handler) throw new Error(`this carpio does not know the command ${JSON.stringify(cmd.slice(0, 40))}`);
     const write = (chunk: Json[]) => this.#write(`${JSON.stringify({ chunk })}\n`);
     try {
-      return await handler(args, { write, signal: this.#abort.signal });
+      return await handler(args, Object.assign(write, { signal: this.#abort.signal }));
     } catch (error) {
       if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError)
         onFault(cmd, error);

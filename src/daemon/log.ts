@@ -31,6 +31,11 @@ export class Log {
     this.write(`${start}${this.node} ${level}: ${message.replaceAll(/\p{Cc}+/gu, ' ')}\n`);
   }
 
+  /** An event of the node; JSON lines carry its fields. */
+  event(message: string, event: NodeEvent): void {
+    this.say('info', message, event);
+  }
+
   info(message: string): void {
     this.say('info', message);
   }

@@ -259,6 +259,9 @@ export class SyncDriver {
       case 'apply':
         this.inbox.apply();
         break;
+      case 'hold':
+        this.inbox.hold();
+        break;
       case 'resend':
         this.outbox.resend(action.from, action.to);
         break;

@@ -3,11 +3,11 @@
  * it, and knows when it has stopped turning.
  */
 import { Worker } from 'node:worker_threads';
+import type { StateView } from '../cli/state-view.ts';
 import { libc } from '../kernel/libc.ts';
 import type { Json } from '../status.ts';
 import type { FromWorker, ToWorker, VerifyResult, WorkerConfig } from './messages.ts';
 import { STAT, STAT_COUNT, workerClock } from './messages.ts';
-import type { StateView } from './state-view.ts';
 
 /** The worker's program: a file in development, text in the single executable. */
 export type WorkerEntry = { file: string } | { code: string };

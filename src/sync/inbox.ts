@@ -2,8 +2,10 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { DriverConfig } from './driver.ts';
 import type { Engine } from './engine.ts';
+import { ReplayWindow } from './replay-window.ts';
 import { helloKey, open, sessionKeys } from './seal.ts';
 import type { SyncEvent, SyncState } from './state.ts';
+import { LIMITS, seqAdd } from './state.ts';
 import type { FastFixed, Message } from './wire.ts';
 import {
   decodeAdopt,
@@ -42,10 +44,12 @@ export class Inbox {
   private readonly state: SyncState;
   private readonly ports: InboxPorts;
   private key: Buffer | null = null;
-  private lastCounter = 0n;
+  private window = new ReplayWindow();
   private body: Buffer = Buffer.alloc(0);
   private fixed: FastFixed | null = null;
   private messages: Message[] = [];
+  /** Datagrams that overtook others, by number; at most a window of them. */
+  private readonly early = new Map<number, Buffer>();
 
   constructor(engine: Engine, config: DriverConfig, state: SyncState, ports: InboxPorts) {
     this.engine = engine;
@@ -58,11 +62,13 @@ export class Inbox {
     const own = Buffer.from(this.state.ownNonce, 'hex');
     const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
     this.key = sessionKeys(this.config.secret, own, peer).receive;
-    this.lastCounter = 0n;
+    this.window = new ReplayWindow();
+    this.early.clear();
   }
 
   close(): void {
     this.key = null;
+    this.early.clear();
   }
 
   /** One datagram without its IP header. Whatever it is, nothing is thrown: refused input is counted by cause. */
@@ -82,8 +88,7 @@ export class Inbox {
       this.ports.count('no_session');
       return;
     }
-    // The counter only grows: a recorded datagram is refused, and one that overtook others is treated as loss is.
-    if (header.counter <= this.lastCounter) {
+    if (!this.window.fresh(header.counter)) {
       this.ports.count('replayed');
       return;
     }
@@ -92,8 +97,24 @@ export class Inbox {
       this.ports.count('bad_seal');
       return;
     }
-    this.lastCounter = header.counter;
+    this.window.take(header.counter);
     this.onFast(body);
+    this.takeEarly();
+  }
+
+  /** The machine says that the datagram just received has overtaken others. */
+  hold(): void {
+    if (this.fixed !== null && this.early.size < LIMITS.window) this.early.set(this.fixed.seq, this.body);
+  }
+
+  private takeEarly(): void {
+    for (;;) {
+      const seq = seqAdd(this.state.rxSeq, 1);
+      const body = this.early.get(seq);
+      if (body === undefined) return;
+      this.early.delete(seq);
+      this.onFast(body, true);
+    }
   }
 
   /** The machine says that the datagram just received is the next of the stream. */
@@ -125,7 +146,8 @@ export class Inbox {
     if (this.state.peerNonce !== fresh) this.ports.peerName(hello.node);
   }
 
-  private onFast(body: Buffer): void {
+  /** @param kept heard before: only its place in the stream is new */
+  private onFast(body: Buffer, kept = false): void {
     const fixed = readFastFixed(body);
     const messages = fixed === null ? null : readMessages(body);
     if (fixed === null || messages === null) {
@@ -136,7 +158,7 @@ export class Inbox {
     this.fixed = fixed;
     this.messages = messages;
     this.ports.step({ type: 'fast', fixed });
-    for (const message of messages) this.onLoose(message);
+    if (!kept) for (const message of messages) this.onLoose(message);
     this.fixed = null;
   }
 

@@ -1,6 +1,7 @@
 /** What control thread and dataplane worker say to each other, and the counters they share. */
+
+import type { StateView } from '../cli/state-view.ts';
 import type { Json } from '../status.ts';
-import type { StateView } from './state-view.ts';
 
 export interface WorkerConfig {
   name: string;

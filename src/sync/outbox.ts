@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts';
 import { helloKey, seal, sessionKeys } from './seal.ts';
 import type { SyncState } from './state.ts';
 import { seqAdd } from './state.ts';
-import { windowOpen } from './stream.ts';
+import { hasGap, windowOpen } from './stream.ts';
 import {
   FAST_FIXED,
   HEADER_SIZE,
@@ -146,8 +146,8 @@ export class Outbox {
 
   private body(seq: number, parts: Buffer[]): Buffer {
     const fixed = Buffer.alloc(FAST_FIXED);
-    const { rxSeq, gap, adoptSeen } = this.state;
-    writeFastFixed(fixed, 0, { ack: rxSeq, seq, gap, adoptSeen });
+    const { rxSeq, adoptSeen } = this.state;
+    writeFastFixed(fixed, 0, { ack: rxSeq, seq, gap: hasGap(this.state), adoptSeen });
     return Buffer.concat([fixed, ...parts]);
   }
 

@@ -22,8 +22,9 @@ export const TIMING = {
 export const LIMITS = {
   /** Datagrams sent and not yet acknowledged. */
   window: 128,
-  /** Datagrams sent again at once. */
-  burst: 32,
+  /** Datagrams sent again at once when nothing is heard, and when the peer names a gap (it keeps what came behind it). */
+  burst: 16,
+  gapBurst: 4,
   /** Peer nonces remembered, so that a replayed HELLO of an ended session cannot end the running one. */
   nonces: 64,
   /** In-order datagrams after which an acknowledgement goes out without delay. */
@@ -67,7 +68,8 @@ export interface StreamState {
   gapFor: number;
   gapAt: number;
   rxSeq: number;
-  gap: boolean;
+  /** The highest number heard; when it is beyond `rxSeq` something in between is missing. */
+  rxHigh: number;
   ackAt: number | null;
   unacked: number;
   /** Own adoptions of the peer's states; the last one the peer has applied; the peer's last one applied here. */
@@ -141,6 +143,8 @@ export type SyncAction =
   | { type: 'resend'; from: number; to: number }
   /** This datagram is the next of the peer's stream: apply its messages. */
   | { type: 'apply' }
+  /** This datagram came too early: keep it until those before it are here. */
+  | { type: 'hold' }
   /** A datagram outside the stream: acknowledgement and report. */
   | { type: 'sendBeat' }
   | { type: 'sendDigest' }
@@ -176,7 +180,7 @@ export function freshStream(): StreamState {
     gapFor: -1,
     gapAt: 0,
     rxSeq: 0,
-    gap: false,
+    rxHigh: 0,
     ackAt: null,
     unacked: 0,
     adoptId: 0,

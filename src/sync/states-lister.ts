@@ -1,7 +1,8 @@
 /** Pages of the state table for `carpio states`, decoded from the module's memory. */
+
+import type { StateView } from '../cli/state-view.ts';
 import type { Engine } from './engine.ts';
 import { readState } from './record.ts';
-import type { StateView } from './state-view.ts';
 
 export class StatesLister {
   private readonly engine: Engine;

@@ -18,16 +18,26 @@ export function onFast(state: SyncState, fixed: FastFixed, context: Context, act
   const next = seqAdd(state.rxSeq, 1);
   if (fixed.seq === next) {
     state.rxSeq = next;
-    state.gap = false;
+    if (seqAfter(next, state.rxHigh)) state.rxHigh = next;
     state.unacked += 1;
     state.ackAt = state.unacked >= LIMITS.ackEvery ? context.now : (state.ackAt ?? context.now + TIMING.ackDelay);
     actions.push({ type: 'apply' });
     return;
   }
-  const lost = seqAfter(fixed.seq, next);
-  actions.push({ type: 'count', counter: lost ? 'gap' : 'duplicate' });
-  if (lost) state.gap = true;
   state.ackAt = context.now;
+  if (!seqAfter(fixed.seq, next)) {
+    actions.push({ type: 'count', counter: 'duplicate' });
+    return;
+  }
+  actions.push({ type: 'count', counter: 'early' });
+  if (((fixed.seq - next) | 0) >= LIMITS.window) return;
+  if (seqAfter(fixed.seq, state.rxHigh)) state.rxHigh = fixed.seq;
+  actions.push({ type: 'hold' });
+}
+
+/** Is a datagram missing that others have overtaken? */
+export function hasGap(state: SyncState): boolean {
+  return seqAfter(state.rxHigh, state.rxSeq);
 }
 
 function onAck(state: SyncState, fixed: FastFixed, context: Context, actions: SyncAction[]): void {
@@ -45,7 +55,7 @@ function onAck(state: SyncState, fixed: FastFixed, context: Context, actions: Sy
   if (state.gapFor === state.txAcked && context.now - state.gapAt < TIMING.rtoMin) return;
   state.gapFor = state.txAcked;
   state.gapAt = context.now;
-  resend(state, context.now, LIMITS.burst, actions);
+  resend(state, context.now, LIMITS.gapBurst, actions);
 }
 
 function resend(state: SyncState, now: number, most: number, actions: SyncAction[]): void {

@@ -79,6 +79,8 @@ export class World {
   problems: string[] = [];
   log: string[] = [];
   sabotage: Sabotage | null = null;
+  /** Called after every step of any node. */
+  watch: (() => void) | null = null;
   readonly random: Random;
   #jobs: Job[] = [];
   #seq = 0;
@@ -186,6 +188,7 @@ export class World {
     for (const action of actions) this.#act(node, action);
     this.#arm(node);
     this.#checkMasters();
+    this.watch?.();
   }
 
   note(text: string): void {

@@ -1,0 +1,355 @@
+/** One Carpio node from start to stop: builds the parts, connects them, and lets go of everything in the right order. */
+import { demotionTotal } from '../carp/context.ts';
+import type { GroupEvent } from '../carp/types.ts';
+import type { MaintenanceResult, SysctlResult } from '../cli/control-types.ts';
+import type { ResolvedVip } from '../config/resolve.ts';
+import type { Config } from '../config/types.ts';
+import { sampleOf } from '../feed/sample.ts';
+import type { Feed } from '../feed/server.ts';
+import { startFeed } from '../feed/server.ts';
+import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
+import { watchLinks } from '../kernel/links.ts';
+import type { NodeEvent, NodeStatus } from '../status.ts';
+import { VERSION } from '../version.ts';
+import { Adverts } from './adverts.ts';
+import type { Assets } from './assets.ts';
+import type { ControlServer } from './control.ts';
+import { startControl } from './control.ts';
+import type { RoleAction } from './election.ts';
+import { Election, nowUs } from './election.ts';
+import { eventLine } from './event-line.ts';
+import { Firewall } from './firewall.ts';
+import { groupConfig, linkStates } from './group-config.ts';
+import { HandOver } from './hand-over.ts';
+import { makeHandlers } from './handlers.ts';
+import { EventHook } from './hooks.ts';
+import type { Log } from './log.ts';
+import { sysctl } from './oids.ts';
+import { makeReport, masterOfAny } from './peer-report.ts';
+import { makeStatus } from './status.ts';
+import { localAddresses, SyncSide } from './sync-side.ts';
+import { startTracks } from './tracks.ts';
+import { VipSet } from './vip-set.ts';
+
+/** Weight of the reason `sync`: worse than any skew below it, better than a lost link (240). */
+const SYNC_WEIGHT = 200;
+/** Refused adverts are logged at most this often per cause, ms. */
+const REFUSED_EVERY = 10_000;
+
+export interface Prepared {
+  config: Config;
+  vips: ResolvedVip[];
+  links: LinkInfo[];
+}
+
+export class CarpioNode {
+  private config: Config;
+  private vips: ResolvedVip[];
+  private links: LinkInfo[];
+  private readonly log: Log;
+  private readonly assets: Assets;
+  private readonly startedUs = nowUs();
+  private readonly election: Election;
+  private readonly adverts: Adverts;
+  private readonly vipSet: VipSet;
+  private readonly firewall: Firewall;
+  private readonly handOver: HandOver;
+  private readonly hook: EventHook | null;
+  private sync: SyncSide | null = null;
+  private feed: Feed | null = null;
+  private control: ControlServer | null = null;
+  private watch: LinkWatch | null = null;
+  private tracks: { close(): void } | null = null;
+  private logLevel: number;
+  private lastReport = '';
+  private lastMaster = false;
+  private readonly refusedAt = new Map<string, number>();
+  private ended: ((code: number) => void) | null = null;
+  /** Resolves with the exit code when the node has let go of everything. */
+  readonly done = new Promise<number>((resolve) => {
+    this.ended = resolve;
+  });
+
+  constructor(prepared: Prepared, assets: Assets, log: Log) {
+    this.config = prepared.config;
+    this.vips = prepared.vips;
+    this.links = prepared.links;
+    this.assets = assets;
+    this.log = log;
+    this.logLevel = this.config.carp.log;
+    const { on_event } = this.config.hooks ?? { on_event: null };
+    this.hook = on_event === null ? null : new EventHook(on_event, (message) => log.warning(message));
+    this.handOver = new HandOver(this.config.node.state_dir, log);
+    this.firewall = new Firewall(log);
+    this.adverts = new Adverts({
+      advert: (key, family, advert, from) => this.election.feed({ type: 'advert', key, family, advert, from }),
+      sendResult: (key, ok) => this.election.feed({ type: 'sendResult', key, ok }),
+      refused: (counter, role, vhid, from) => this.onRefused(counter, role, vhid, from),
+      warn: (message) => log.warning(message),
+      look: () => this.election.look(),
+    });
+    this.vipSet = new VipSet(this.config.node.name, this.adverts, log);
+    this.election = new Election(groupConfig(this.config, this.vips, this.links), {
+      role: (action) => this.onRole(action),
+      sendAdvert: (action) => this.adverts.send(action),
+      announce: (key, reason) => this.vipSet.announce(key, reason),
+      event: (event) => this.onElectionEvent(event),
+      stopped: (clean, reason) => void this.finish(clean, reason),
+      changed: () => this.onChanged(),
+    });
+  }
+
+  /**
+   * Brings everything up. The order matters: nobody may hear from this node before its table of rules stands, and no
+   * address may come up before connections are tracked and mirrored.
+   * @throws Error with one line that says what is missing; then everything is let go of again
+   */
+  async start(): Promise<void> {
+    try {
+      this.control = await startControl(this.config.node.control, this.handlers());
+      await this.firewall.apply(this.config, this.vips);
+      this.vipSet.apply(this.vips, this.links);
+      this.watch = watchLinks((links) => this.onLinks(links), { onError: (error) => this.log.error(error.message) });
+      this.links = this.watch.links();
+      await this.startSync();
+      await this.startFeed();
+      this.tracks = startTracks(this.config.track, {
+        demote: (reason, weight) => this.election.feed({ type: 'demote', reason, weight }),
+        undemote: (reason) => this.election.feed({ type: 'undemote', reason }),
+        warn: (message) => this.log.warning(message),
+      });
+    } catch (error) {
+      await this.release();
+      throw error;
+    }
+    this.feedLinks();
+    this.weighSync();
+    if (this.handOver.wasOn()) this.election.feed({ type: 'maintenance', on: true });
+    this.election.feed({ type: 'start' });
+    this.publish({ kind: 'node.start', version: VERSION });
+  }
+
+  /** Hands over, then lets go of everything. A second call does not wait for the peer. */
+  stop(): void {
+    if (this.election.state.stopping !== null) {
+      void this.finish(false, 'told twice to stop');
+      return;
+    }
+    this.log.info('stopping: handing over first');
+    this.election.feed({ type: 'stop' });
+  }
+
+  /** Takes over a changed configuration as a difference: what has not changed is not touched (invariant 6). */
+  async reload(prepared: Prepared): Promise<void> {
+    const { config, vips } = prepared;
+    try {
+      await this.firewall.apply(config, vips);
+    } catch (error) {
+      this.log.error(`reload refused, nothing was changed: ${error instanceof Error ? error.message : error}`);
+      return;
+    }
+    this.config = config;
+    this.vips = vips;
+    this.logLevel = config.carp.log;
+    this.election.feed({ type: 'config', config: groupConfig(config, vips, this.links) });
+    this.vipSet.apply(vips, this.links);
+    this.tracks?.close();
+    this.tracks = startTracks(config.track, {
+      demote: (reason, weight) => this.election.feed({ type: 'demote', reason, weight }),
+      undemote: (reason) => this.election.feed({ type: 'undemote', reason }),
+      warn: (message) => this.log.warning(message),
+    });
+    this.feedLinks();
+    this.publish({ kind: 'node.reload' });
+  }
+
+  status(): NodeStatus {
+    return makeStatus({
+      name: this.config.node.name,
+      version: VERSION,
+      startedUs: this.startedUs,
+      group: this.election.state,
+      vips: this.vipSet.facts,
+      counters: this.adverts.counters,
+      sync: this.sync,
+    });
+  }
+
+  private handlers() {
+    return makeHandlers({
+      status: () => this.status(),
+      feed: (event: GroupEvent) => this.election.feed(event),
+      sync: () => this.sync,
+      maintenance: (on, signal) => this.maintenance(on, signal),
+      sysctl: (name, value) => this.sysctl(name, value),
+    });
+  }
+
+  private maintenance(on: boolean, signal: AbortSignal): Promise<MaintenanceResult> {
+    return this.handOver.change(on, signal, () => this.election.feed({ type: 'maintenance', on }));
+  }
+
+  private sysctl(name: string, value: number | null): SysctlResult {
+    const settings = {
+      group: this.election.state,
+      log: this.logLevel,
+      setLog: (level: number) => {
+        this.logLevel = level;
+      },
+      feed: (event: GroupEvent) => this.election.feed(event),
+    };
+    return sysctl(settings, name, value);
+  }
+
+  private async startSync(): Promise<void> {
+    const { sync } = this.config;
+    if (sync === null) return;
+    if (sync.key === null) {
+      this.log.warning('sync is OPEN: no [sync] key_file, so anybody on the sync link can read and change states');
+    }
+    this.sync = new SyncSide(this.config, sync, this.links, this.assets, {
+      event: (kind, fields) => this.publish({ kind, ...fields }),
+      peer: (report) => this.election.feed({ type: 'peer', report }),
+      step: () => this.onStep(),
+      failed: (reason) => this.fail(reason),
+    });
+    await this.sync.handle.ready();
+  }
+
+  private async startFeed(): Promise<void> {
+    const { feed } = this.config;
+    if (feed === null) return;
+    const { token } = feed;
+    this.feed = await startFeed({
+      listen: feed.listen,
+      token: token === null ? null : () => token.reveal().toString('utf8'),
+      tls: feed.tls === null ? null : { cert: feed.tls.cert, key: feed.tls.key },
+      getStatus: () => this.status(),
+      getSample: () => sampleOf(this.status(), this.sync?.handle.stat('inserted') ?? null),
+      getHealth: () => this.health(),
+      page: this.assets.page,
+    });
+    this.log.info(`feed on ${this.feed.addresses.join(', ')}`);
+  }
+
+  private health(): string | null {
+    const handle = this.sync?.handle;
+    if (handle === undefined) return null;
+    const silent = handle.now() - handle.stat('passAt');
+    return silent > 5000 ? `the dataplane has not turned for ${Math.round(silent / 1000)} s` : null;
+  }
+
+  private onLinks(links: LinkInfo[]): void {
+    this.election.look();
+    this.links = links;
+    this.feedLinks();
+    this.vipSet.onLinks(this.vips, links);
+    this.sync?.handle.setLocal(localAddresses(links));
+  }
+
+  private feedLinks(): void {
+    for (const link of linkStates(this.config, this.links)) {
+      if (link.present) this.adverts.listenFor(this.vips, link);
+      else this.adverts.unlisten(link.role);
+      this.election.feed({ type: 'link', interface: link.role, up: link.up, present: link.present });
+    }
+  }
+
+  private onRole(action: RoleAction): void {
+    const fault = this.vipSet.onRole(action.key, action.to === 'MASTER');
+    if (fault !== null) this.election.feed({ type: 'vip', key: action.key, ok: false, reason: fault });
+    const v = this.election.state.vhids[action.key];
+    const { from, to, reason } = action;
+    this.publish({
+      kind: 'carp.state',
+      vhid: v?.config.vhid ?? 0,
+      interface: v?.config.interface ?? '',
+      from,
+      to,
+      reason,
+    });
+  }
+
+  private onElectionEvent(event: NodeEvent): void {
+    this.handOver.onEvent(event);
+    this.publish(event);
+  }
+
+  // After each run of the election: the peer hears of it, and the demotion `sync` fits the new role.
+  private onChanged(): void {
+    this.weighSync();
+    if (this.sync === null) return;
+    const master = masterOfAny(this.election.state);
+    const report = makeReport(this.election.state, this.sync.handle.inStep, VERSION);
+    if (report === this.lastReport && master === this.lastMaster) return;
+    this.lastReport = report;
+    this.lastMaster = master;
+    this.sync.handle.setRole(master, report);
+  }
+
+  private onStep(): void {
+    const handle = this.sync?.handle;
+    if (handle === undefined) return;
+    this.publish({ kind: 'sync.in_step', in_step: handle.inStep, reason: handle.inStepReason });
+    this.onChanged();
+  }
+
+  // A node that is not master and not proven to be in step would lose connections if it took the lead.
+  private weighSync(): void {
+    if (this.config.sync === null) return;
+    const { state } = this.election;
+    const wanted = !masterOfAny(state) && this.sync?.handle.inStep !== true;
+    const has = state.demotions.sync !== undefined;
+    if (wanted && !has) this.election.feed({ type: 'demote', reason: 'sync', weight: SYNC_WEIGHT });
+    if (!wanted && has) this.election.feed({ type: 'undemote', reason: 'sync' });
+  }
+
+  private onRefused(counter: string, role: string, vhid: number | null, from: string | null): void {
+    const key = `${counter} ${role} ${vhid} ${from}`;
+    const now = Date.now();
+    if (this.logLevel === 0 || now - (this.refusedAt.get(key) ?? 0) < REFUSED_EVERY) return;
+    if (this.refusedAt.size > 256) this.refusedAt.clear();
+    this.refusedAt.set(key, now);
+    this.publish({ kind: 'carp.refused', counter, interface: role, vhid, from });
+  }
+
+  private publish(event: NodeEvent): void {
+    const time = new Date().toISOString();
+    if (this.logLevel > 0) this.log.event(eventLine(event), event);
+    this.feed?.publish(event);
+    this.hook?.push({ time, node: this.config.node.name, ...event });
+  }
+
+  // Without its dataplane the node cannot keep what it promises: it lets go of the addresses and ends, to be started again.
+  private fail(reason: string): void {
+    this.log.error(`the dataplane failed: ${reason}; letting go of everything`);
+    this.exitCode = 1;
+    this.stop();
+  }
+
+  private exitCode = 0;
+
+  private async finish(clean: boolean, reason: string): Promise<void> {
+    const ended = this.ended;
+    if (ended === null) return;
+    this.ended = null;
+    this.log.info(clean ? `stopped: ${reason}` : `stopped, not handed over cleanly: ${reason}`);
+    this.publish({ kind: 'node.stop', clean, reason, demotion: demotionTotal(this.election.state) });
+    await this.release();
+    ended(this.exitCode);
+  }
+
+  private async release(): Promise<void> {
+    this.election.close();
+    this.tracks?.close();
+    // The last advert (bow-out) is still on its way through the socket.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    this.vipSet.close();
+    this.adverts.close();
+    this.watch?.close();
+    await this.sync?.handle.stop();
+    await this.feed?.close();
+    await this.control?.close();
+    await this.firewall.release();
+  }
+}

@@ -1,0 +1,86 @@
+/** `carpio run`: reads the configuration, finds the devices, runs the node until it is told to stop. */
+
+import { loadConfig } from '../config/load.ts';
+import { formatError } from '../config/problem.ts';
+import { resolveVips } from '../config/resolve.ts';
+import type { LinkInfo } from '../kernel/links.ts';
+import { Rtnetlink } from '../kernel/rtnetlink.ts';
+import { loadAssets } from './assets.ts';
+import type { Prepared } from './carpio-node.ts';
+import { CarpioNode } from './carpio-node.ts';
+import type { LogFormat } from './log.ts';
+import { Log } from './log.ts';
+
+/**
+ * Runs until SIGTERM or SIGINT (hand over, then stop). SIGHUP reads the configuration again; one that does not pass its
+ * checks changes nothing.
+ * @returns the exit code: 0 stopped as told, 1 could not start or failed
+ */
+export async function runNode(options: { configPath: string; logFormat: LogFormat }): Promise<number> {
+  const unnamed = new Log('carpio', options.logFormat);
+  const prepared = prepare(options.configPath, unnamed);
+  if (prepared === null) return 1;
+  const log = new Log(prepared.config.node.name, options.logFormat);
+  let node: CarpioNode;
+  try {
+    node = new CarpioNode(prepared, loadAssets(), log);
+    await node.start();
+  } catch (error) {
+    log.error(`cannot start: ${messageOf(error)}`);
+    return 1;
+  }
+  const stop = (): void => node.stop();
+  const reload = (): void => {
+    const next = prepare(options.configPath, log);
+    if (next !== null) void node.reload(next);
+    else log.error('reload refused, nothing was changed');
+  };
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload);
+  const code = await node.done;
+  process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', reload);
+  return code;
+}
+
+/** The configuration with everything that must be known before anything is touched; `null`: refused, and said why. */
+function prepare(path: string, log: Log): Prepared | null {
+  const loaded = loadConfig(path);
+  if (!loaded.ok) {
+    for (const error of loaded.errors) log.error(formatError(error));
+    return null;
+  }
+  for (const warning of loaded.warnings) log.warning(formatError(warning));
+  let links: LinkInfo[];
+  try {
+    links = listLinks();
+  } catch (error) {
+    log.error(`cannot list the network devices: ${messageOf(error)}`);
+    return null;
+  }
+  const addresses = links.map((link) => ({
+    device: link.name,
+    addresses: link.addresses.map((address) => `${address.address}/${address.prefix}`),
+  }));
+  const resolved = resolveVips(loaded.config, addresses);
+  if (!resolved.ok) {
+    for (const error of resolved.errors) log.error(formatError(error));
+    return null;
+  }
+  return { config: loaded.config, vips: resolved.vips, links };
+}
+
+function listLinks(): LinkInfo[] {
+  const netlink = new Rtnetlink();
+  try {
+    const addresses = [...netlink.addresses()];
+    return [...netlink.links()].map((link) => ({
+      ...link,
+      addresses: addresses.filter((address) => address.index === link.index),
+    }));
+  } finally {
+    netlink.close();
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

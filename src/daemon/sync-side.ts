@@ -1,0 +1,91 @@
+/** The node's side of the dataplane: what it is configured with, what it tells of the peer, and the demotion `sync`. */
+import { readFileSync } from 'node:fs';
+import type { PeerReport } from '../carp/types.ts';
+import type { Config, SyncConfig } from '../config/types.ts';
+import type { LinkInfo } from '../kernel/links.ts';
+import type { Json } from '../status.ts';
+import { TIMEOUT_SYSCTLS } from '../sync/engine.ts';
+import { DataplaneHandle } from '../sync/handle.ts';
+import type { Assets } from './assets.ts';
+import { readReport } from './peer-report.ts';
+import type { PeerFacts } from './status.ts';
+
+export interface SyncSidePorts {
+  event(kind: string, fields: Record<string, Json>): void;
+  /** What the peer says of itself; `null`: it is not heard any more. */
+  peer(report: PeerReport | null): void;
+  /** In step or not has changed. */
+  step(): void;
+  failed(reason: string): void;
+}
+
+/** This node's own addresses that are not shared: connections that end here are of no use to the peer. */
+export function localAddresses(links: readonly LinkInfo[]): string[] {
+  return links.flatMap((link) => link.addresses.map((address) => address.address)).slice(0, MAX_LOCAL);
+}
+
+const MAX_LOCAL = 64;
+
+export class SyncSide {
+  readonly handle: DataplaneHandle;
+  readonly dialect: string;
+  readonly sealed: boolean;
+  readonly peer: PeerFacts;
+  private readonly ports: SyncSidePorts;
+
+  constructor(config: Config, sync: SyncConfig, links: readonly LinkInfo[], assets: Assets, ports: SyncSidePorts) {
+    const device = config.interfaces[sync.interface] ?? '';
+    this.dialect = sync.dialect;
+    this.sealed = sync.key !== null;
+    this.peer = { name: null, address: sync.peer, role: null };
+    this.ports = ports;
+    this.handle = new DataplaneHandle(
+      assets.worker,
+      assets.wasm,
+      {
+        name: config.node.name,
+        secret: sync.key === null ? null : new Uint8Array(sync.key.reveal()),
+        device,
+        ifindex: links.find((link) => link.name === device)?.index ?? 0,
+        peer: sync.peer,
+        mtu: sync.mtu,
+        syncWhen: sync.sync_when,
+        ignore: sync.ignore,
+        local: localAddresses(links),
+        maxStates: sync.max_states,
+        timeouts: TIMEOUT_SYSCTLS.map(readTimeout),
+      },
+      {
+        event: (kind, fields) => this.onEvent(kind, fields),
+        peer: (name, report) => this.onPeer(name, report),
+        step: () => ports.step(),
+        failed: (reason) => ports.failed(reason),
+      },
+    );
+  }
+
+  private onEvent(kind: string, fields: Record<string, Json>): void {
+    if (kind === 'sync.peer' && fields.alive === false) {
+      this.peer.role = null;
+      this.ports.peer(null);
+    }
+    this.ports.event(kind, fields);
+  }
+
+  private onPeer(name: string | null, text: string | null): void {
+    if (name !== null) this.peer.name = name;
+    const received = text === null ? null : readReport(text);
+    if (received === null) return;
+    this.peer.role = received.role;
+    this.ports.peer(received.report);
+  }
+}
+
+function readTimeout({ name, fallback }: { name: string; fallback: number }): number {
+  try {
+    const value = Number(readFileSync(`/proc/sys/net/netfilter/${name}`, 'utf8'));
+    return Number.isInteger(value) && value > 0 ? value : fallback;
+  } catch {
+    return fallback;
+  }
+}
