@@ -45,6 +45,35 @@ const both =
   (sample: Sample): boolean =>
     conditions.every((holds) => holds(sample));
 
+interface Moved {
+  done: boolean;
+  reason: string;
+}
+
+/** `maintenance`: what went wrong with it, if anything. */
+async function maintenance({ pair }: Stage, on: boolean): Promise<string[]> {
+  const answer = await pair['fw-a'].ask<Moved>('maintenance', { on }, ROLE_MS);
+  const word = `maintenance ${on ? 'on' : 'off'}`;
+  if (!answer.ok) return [`${word}: ${answer.error}`];
+  return answer.result.done ? [] : [`${word}: ${answer.result.reason}`];
+}
+
+interface Proof {
+  in_step: boolean | null;
+  reason: string | null;
+  corrections: { here: number; peer: number | null } | null;
+}
+
+/** `verify --deep`: both nodes read their kernels again and compare. */
+async function verify({ pair }: Stage): Promise<{ problems: string[]; notes: string[] }> {
+  const answer = await pair['fw-a'].ask<Proof>('verify', { deep: true }, STEP_MS);
+  if (!answer.ok) return { problems: [`verify --deep: ${answer.error}`], notes: [] };
+  const { in_step, reason, corrections } = answer.result;
+  if (in_step !== true) return { problems: [`verify --deep: not in step (${reason ?? 'no reason given'})`], notes: [] };
+  const mended = corrections ? `, mended here ${corrections.here}, at the peer ${corrections.peer ?? '-'}` : '';
+  return { problems: [], notes: [`verify --deep: in step${mended}`] };
+}
+
 const steady: Act = async (_stage, happened) => {
   await happened();
   await pause(STEADY_MS);
@@ -58,7 +87,8 @@ const powerOff: Act = async ({ pair, watch }, happened) => {
   return { in_step_ms: null };
 };
 
-const comesBack: Act = async ({ pair, watch }, happened) => {
+const comesBack: Act = async (stage, happened) => {
+  const { pair, watch } = stage;
   let learned = false;
   const look = (sample: Sample): void => {
     learned ||= isLearning('fw-a')(sample);
@@ -70,21 +100,20 @@ const comesBack: Act = async ({ pair, watch }, happened) => {
     const in_step_ms = await watch.until('both nodes to be in step', inStep, STEP_MS);
     const preempted = both(isMaster('fw-a'), isBackup('fw-b'), inStep);
     await watch.until('fw-a to take mastership back', preempted, ROLE_MS);
-    const notes = [
-      learned ? 'fw-a showed demotion "sync" while it learned' : 'fw-a was in step before it could be asked',
-    ];
-    return { in_step_ms, notes };
+    const proof = await verify(stage);
+    const told = learned ? 'fw-a showed demotion "sync" while it learned' : 'fw-a was in step before it could be asked';
+    return { in_step_ms, problems: proof.problems, notes: [told, ...proof.notes] };
   } finally {
     watch.off('sample', look);
   }
 };
 
-const handOver: Act = async ({ pair, watch }, happened) => {
+const handOver: Act = async (stage, happened) => {
+  const { watch } = stage;
   const begun = performance.now();
-  const answer = await pair['fw-a'].ask('maintenance', { on: true }, ROLE_MS);
+  const problems = await maintenance(stage, true);
   const took = Math.round(performance.now() - begun);
   await happened();
-  const problems = answer.ok ? [] : [`maintenance on: ${answer.error}`];
   const over = both(isMaster('fw-b'), isBackup('fw-a'));
   // The command's promise: when it returns, the peer is master.
   await watch.until('fw-b to be master after the hand-over', over, 2000);
@@ -92,12 +121,12 @@ const handOver: Act = async ({ pair, watch }, happened) => {
   return { in_step_ms, problems, notes: [`the command returned after ${took} ms`] };
 };
 
-const handBack: Act = async ({ pair, watch }, happened) => {
-  const answer = await pair['fw-a'].ask('maintenance', { on: false }, ROLE_MS);
+const handBack: Act = async (stage, happened) => {
+  const problems = await maintenance(stage, false);
   await happened();
-  await watch.until('fw-a to be master again', both(isMaster('fw-a'), isBackup('fw-b')), ROLE_MS);
-  const in_step_ms = await watch.until('both nodes to be in step', inStep, STEP_MS);
-  return { in_step_ms, problems: answer.ok ? [] : [`maintenance off: ${answer.error}`] };
+  await stage.watch.until('fw-a to be master again', both(isMaster('fw-a'), isBackup('fw-b')), ROLE_MS);
+  const in_step_ms = await stage.watch.until('both nodes to be in step', inStep, STEP_MS);
+  return { in_step_ms, problems };
 };
 
 const connectionsComeAndGo = async ({ traffic }: Stage): Promise<void> => {
@@ -116,13 +145,16 @@ const cableCut: Act = async ({ lab, watch }, happened) => {
   return { in_step_ms: null, problems };
 };
 
-const cableBack: Act = async ({ lab, watch, traffic }, happened) => {
+const cableBack: Act = async (stage, happened) => {
+  const { lab, watch, traffic } = stage;
   await lab.heal('fw-a', 'sync');
   await happened();
   const in_step_ms = await watch.until('both nodes to be in step', inStep, STEP_MS);
   const churn = await traffic.churn.ask<ChurnReport>('stop');
-  const problems = churn.failed > 0 ? [`${churn.failed} of ${churn.opened} short connections failed`] : [];
-  return { in_step_ms, problems, notes: [`${churn.opened} short connections came and went`] };
+  const proof = await verify(stage);
+  const failed = churn.failed > 0 ? [`${churn.failed} of ${churn.opened} short connections failed`] : [];
+  const notes = [`${churn.opened} short connections came and went`, ...proof.notes];
+  return { in_step_ms, problems: [...failed, ...proof.problems], notes };
 };
 
 export interface Phase {

@@ -100,8 +100,11 @@ export class Screen {
   }
 
   async #handOver(): Promise<void> {
-    const answer = await this.#stage.pair['fw-a'].ask('maintenance', { on: !this.#maintenance });
+    const on = !this.#maintenance;
+    const answer = await this.#stage.pair['fw-a'].ask<{ done: boolean; reason: string }>('maintenance', { on });
     if (!answer.ok) throw new Error(answer.error);
+    this.#note(answer.result.reason);
+    if (!answer.result.done) return;
     this.#maintenance = !this.#maintenance;
   }
 
@@ -180,7 +183,7 @@ function syncLines(status: NodeStatus): string[] {
 function logText(line: string): string {
   try {
     const entry = JSON.parse(line) as Record<string, unknown>;
-    return String(entry.msg ?? entry.message ?? entry.text ?? line).slice(0, 150);
+    return String(entry.message ?? line).slice(0, 150);
   } catch {
     return line.slice(0, 150);
   }
