@@ -40,7 +40,7 @@ export function makeCard(): Card {
     setText(uptime, view.uptime ?? '');
     setText(glyph, GLYPH[view.tone]);
     setText(role, view.role);
-    setData(role, 'long', String(view.role.length > 9));
+    setData(role, 'length', view.role.length > 9 ? 'long' : view.role.length > 6 ? 'middle' : 'short');
     fillRows(
       notes,
       noteRows,
@@ -72,6 +72,7 @@ function makeVip(): VipRow {
   const state = element('span', 'state');
   const name = element('span', 'vhid');
   const addresses = element('span', 'addresses');
+  const addressRows: { root: HTMLElement }[] = [];
   const told = element('span', 'told');
   const heard = element('span', 'heard');
   const root = element('li', 'vip', state, element('div', '', name, addresses), element('div', 'small', told, heard));
@@ -79,7 +80,8 @@ function makeVip(): VipRow {
     setData(root, 'tone', vip.tone);
     setText(state, `${GLYPH[vip.tone]} ${vip.state}`);
     setText(name, vip.name);
-    setText(addresses, vip.addresses.join('  '));
+    const make = () => ({ root: element('span', '') });
+    fillRows(addresses, addressRows, vip.addresses, make, (row, text) => setText(row.root, text));
     setText(told, vip.told);
     setText(heard, vip.heard);
   };

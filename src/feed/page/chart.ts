@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** Two small charts of the last two minutes: new states a second, sync bytes a second. One line a node. */
-import { element, setText, svg } from './dom.ts';
+import { element, fillRows, setText, svg } from './dom.ts';
 import { rate } from './words.ts';
 
 const WINDOW_S = 120;
@@ -17,7 +17,8 @@ export interface Chart {
   push(line: number, value: number | null, at: number): void;
   /** A vertical mark: something changed here. */
   mark(at: number): void;
-  draw(now: number): void;
+  /** @param names of the lines */
+  draw(now: number, names: string[]): void;
 }
 
 /** Turns a counter into a rate: `null` for the first reading and when the counter starts again. */
@@ -38,12 +39,16 @@ export function makeChart(name: string, unit: string, lines: number): Chart {
   const marksPath = svg('path', { class: 'mark' });
   const paths = Array.from({ length: lines }, (_, n) => svg('path', { class: `line line-${n}` }));
   area.append(marksPath, ...paths);
-  const head = element('div', 'chart-head', element('h3', '', name), value, element('span', 'unit', unit));
-  const root = element('figure', 'chart', head, element('div', 'plot', area, top));
+  const legend = element('div', 'legend');
+  const legendRows: { root: HTMLElement }[] = [];
+  const head = element('div', 'chart-head', element('h3', '', name), legend, value, element('span', 'unit', unit));
+  const root = element('figure', 'chart', head, element('div', 'plot', area, top, element('span', 'reach', '2 min')));
   const series: Point[][] = paths.map(() => []);
   let marks: number[] = [];
 
-  const draw = (now: number): void => {
+  const draw = (now: number, names: string[]): void => {
+    const make = () => ({ root: element('span', '') });
+    fillRows(legend, legendRows, names.slice(0, lines), make, (row, text) => setText(row.root, text));
     const start = now - WINDOW_S * 1000;
     const x = (at: number): string => ((at - start) / 1000).toFixed(2);
     for (const points of series) while (points.length > 0 && points[0]!.at < start) points.shift();

@@ -42,7 +42,9 @@ export function makeEventList(): EventList {
 function makeRow(event: FeedEvent, node: string, line: number): HTMLElement {
   const who = element('td', 'who', node);
   who.dataset.line = String(line);
-  const what = element('td', 'what', eventText(event));
+  const what = element('td', 'what');
+  const text = eventText(event);
+  if (text !== '') what.append(element('span', 'said', text));
   if (typeof event.reason === 'string') what.append(element('span', 'why', event.reason));
   const row = element('tr', '', element('td', 'when', clockTime(event.time, new Date())), who);
   row.append(element('td', 'kind', String(event.kind)), what);

@@ -123,7 +123,8 @@ function makeScreen(watched: Watched[], charts: Chart[]): () => void {
     setText(clock, clockTime(new Date().toISOString(), new Date()));
     if (now - drawn >= 500) {
       drawn = now;
-      for (const chart of charts) chart.draw(now);
+      const names = shown.map((card) => card.name);
+      for (const chart of charts) chart.draw(now, names);
     }
   };
 }

@@ -82,23 +82,24 @@ function ownCard(feed: Watched, watched: Watched[], now: number): CardView {
   const elapsed = now - feed.statusAt;
   const { demotion, maintenance, vips } = status.carp;
   const masters = vips.filter((vip) => vip.state === 'MASTER').length;
+  const shared = sharedReason(vips);
   return {
     name: status.node,
     tone: status.role,
     role: status.role === 'mixed' ? `MASTER of ${masters} of ${vips.length}` : status.role.toUpperCase(),
-    notes: roleNotes(vips, maintenance),
+    notes: [...(maintenance ? ['in maintenance'] : []), ...(shared === null ? [] : [shared])],
     uptime: `up ${span(status.uptime_s * 1000 + elapsed)}`,
-    vips: vips.map((vip) => vipView(vip, status, elapsed)),
+    vips: vips.map((vip) => vipView(vip, status, elapsed, shared === null)),
     demotion: demotionText(demotion),
     demoted: demotion.total > 0,
     states: status.sync?.states ?? null,
   };
 }
 
-function roleNotes(vips: VipStatus[], maintenance: boolean): string[] {
-  const reasons = new Set(vips.map((vip) => vip.reason));
-  const notes = reasons.size === 1 ? [...reasons] : [];
-  return maintenance ? ['in maintenance', ...notes] : notes;
+/** The reason that all virtual IPs give, said once for all of them; `null` when they differ. */
+function sharedReason(vips: VipStatus[]): string | null {
+  const reasons = [...new Set(vips.map((vip) => vip.reason))];
+  return reasons.length === 1 ? reasons[0]! : null;
 }
 
 function demotionText({ total, reasons }: NodeStatus['carp']['demotion']): string {
@@ -106,7 +107,7 @@ function demotionText({ total, reasons }: NodeStatus['carp']['demotion']): strin
   return named === '' ? String(total) : `${total}: ${named}`;
 }
 
-function vipView(vip: VipStatus, status: NodeStatus, elapsed: number): VipView {
+function vipView(vip: VipStatus, status: NodeStatus, elapsed: number, withReason: boolean): VipView {
   // Both times are the node's own: its clock may be far from ours.
   const held = Date.parse(status.time) - Date.parse(vip.since) + elapsed;
   const { heard } = vip;
@@ -115,11 +116,11 @@ function vipView(vip: VipStatus, status: NodeStatus, elapsed: number): VipView {
     addresses: vip.addresses,
     tone: STATE_TONE[vip.state],
     state: vip.state,
-    told: `${Number.isFinite(held) ? `for ${span(held)} · ` : ''}${vip.reason}`,
+    told: [...(Number.isFinite(held) ? [`for ${span(held)}`] : []), ...(withReason ? [vip.reason] : [])].join(' · '),
     heard:
       heard === null
         ? 'hears no advert'
-        : `hears ${heard.from} · ${heard.advbase}+${heard.advskew}/256 s · ${span(heard.ms_ago + elapsed)} ago`,
+        : `hears ${heard.from} · base ${heard.advbase} skew ${heard.advskew} · ${span(heard.ms_ago + elapsed)} ago`,
   };
 }
 
