@@ -28,7 +28,7 @@ import {
   takeOver,
   vhidDeadline,
 } from './machine.ts';
-import { hearPeer, peerDied, peerHolds, stayBehindPeer } from './peer.ts';
+import { hearPeer, PEER_FRESH_US, peerDied, peerHolds, stayBehindPeer } from './peer.ts';
 import { applyConfig } from './reload.ts';
 import { retrySending, sendResult } from './senderr.ts';
 import type { Action, Context, GroupConfig, GroupEvent, GroupState, LinkState, VhidState } from './types.ts';
@@ -231,10 +231,11 @@ type PeerEvent = Extract<GroupEvent, { type: 'peer' | 'peerDead' }>;
 function onPeer(state: GroupState, event: PeerEvent, actions: Action[]): void {
   if (event.type === 'peerDead' || event.report === null) {
     state.peer = null;
+    for (const v of list(state)) v.bothMasterSince = null;
     if (event.type === 'peerDead') peerDied(state, contextOf(state, actions), event.reason);
     return;
   }
-  state.peer = { report: event.report, atUs: state.lastUs };
+  state.peer = { report: event.report, freshUntil: state.lastUs + (state.config.peerFreshUs ?? PEER_FRESH_US) };
   for (const v of list(state)) hearPeer(v, contextOf(state, actions), event.report);
 }
 

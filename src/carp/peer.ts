@@ -1,20 +1,19 @@
 /**
  * The second path: what the peer says over the authenticated sync link. It keeps a backup that hears no
  * advertisements from becoming a second master, and lets it take over at once when the peer says that it cannot go on.
- * A report counts for one master-down time of the vhid, so the sync layer repeats it with every heartbeat.
+ * A report counts for a short while only (`peerFreshUs`), so the sync layer repeats it with every heartbeat; otherwise
+ * the last words of a node that died would hold its backup back for longer than the protocol's own time.
  */
 
 import { compareAddresses } from './address.ts';
 import { judge } from './hear.ts';
-import { armDown, downTimeUs, emit, enterBackup, families, place, takeOver } from './machine.ts';
+import { downTimeUs, emit, enterBackup, families, place, takeOver } from './machine.ts';
 import type { Tie } from './rules.ts';
 import { demoteByte, effectiveSkew } from './timers.ts';
 import type { Context, GroupState, PeerReport, PeerVhid, VhidState } from './types.ts';
 
-function fresh(v: VhidState, ctx: Context): PeerReport | null {
-  if (ctx.peer === null || ctx.now - ctx.peer.atUs > downTimeUs(v)) return null;
-  return ctx.peer.report;
-}
+/** Three heartbeats at ten a second. */
+export const PEER_FRESH_US = 300_000;
 
 /** What keeps the peer from going on with this vhid, in words; null: nothing it told. */
 function peerFault(v: VhidState, report: PeerReport): string | null {
@@ -25,14 +24,20 @@ function peerFault(v: VhidState, report: PeerReport): string | null {
 
 /** The peer says, freshly, that it is MASTER of this vhid and fit to be. */
 export function peerHolds(v: VhidState, ctx: Context): boolean {
-  const report = fresh(v, ctx);
-  if (report === null || peerFault(v, report) !== null) return false;
+  if (ctx.peer === null || ctx.now > ctx.peer.freshUntil) return false;
+  const { report } = ctx.peer;
+  if (peerFault(v, report) !== null) return false;
   return report.vhids[v.config.key]?.state === 'MASTER';
 }
 
-/** A master-down timer expired, but the peer is MASTER over the sync link: advertisements are being eaten. */
+/**
+ * A master-down timer expired, but the peer is MASTER over the sync link: advertisements are being eaten. The timer now
+ * runs until that word is stale.
+ */
 export function stayBehindPeer(v: VhidState, ctx: Context, silence: string): void {
-  armDown(v, ctx);
+  const until = (ctx.peer?.freshUntil ?? ctx.now) + 1;
+  v.down4At = v.config.v4 ? until : null;
+  v.down6At = v.config.v6 ? until : null;
   if (v.multicastLost) return;
   v.multicastLost = true;
   const reason = `${silence} on ${v.config.interface}, but the peer says over the sync link that it is MASTER`;

@@ -45,6 +45,8 @@ export interface GroupConfig {
   vips: VhidConfig[];
   /** Weight of `link:<interface>` by interface role; interfaces of a vhid weigh 240 unless named here, others nothing. */
   linkWeights?: Record<string, number>;
+  /** How long a report of the peer counts, three heartbeats of the sync link; 300 ms unless given. */
+  peerFreshUs?: number;
 }
 
 /** What the peer says about one vhid over the sync link. */
@@ -186,7 +188,7 @@ export interface GroupState {
   maintenance: { on: boolean; deadlineUs: number | null; done: boolean };
   stopping: { deadlineUs: number } | null;
   stopped: boolean;
-  peer: { report: PeerReport; atUs: number } | null;
+  peer: { report: PeerReport; freshUntil: number } | null;
 }
 
 /** What the functions of one vhid need to know of the group, and where their actions go. */
@@ -198,6 +200,6 @@ export interface Context {
   groupListenUntil: number;
   /** The node is stopping: nothing becomes MASTER any more. */
   frozen: boolean;
-  peer: { report: PeerReport; atUs: number } | null;
+  peer: { report: PeerReport; freshUntil: number } | null;
   actions: Action[];
 }

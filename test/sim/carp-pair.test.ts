@@ -192,6 +192,22 @@ stories('own link lost with the sync link up: all of it taken over within two he
   assert.ok(p.worst(p.gaps) <= 150_000, `${p.worst(p.gaps)} us`);
 });
 
+stories("power-off with the sync link up: its last words hold nobody back beyond the protocol's own time", () => {
+  for (const [advbase, skews, limit] of [
+    [1, [0, 100], 3_400_000],
+    [0, [5, 12], 310_000],
+  ] as const) {
+    const p = new Pair({ sync: true, advbase, skews: [...skews] });
+    p.run(0.95 * SECOND);
+    p.reset();
+    p.world.kill(p.a);
+    p.look();
+    p.run(5 * SECOND);
+    p.leads(p.b);
+    assert.ok(p.worst(p.gaps) <= limit, `advbase ${advbase}: ${p.worst(p.gaps)} us`);
+  }
+});
+
 stories('multicast eaten from the first day, sync link up: one master, and the other says what it misses', () => {
   const p = new Pair({ sync: true, off: true });
   for (const node of [p.a, p.b]) for (const role of ['wan', 'lan']) node.cut.add(role);
