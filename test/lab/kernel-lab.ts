@@ -5,6 +5,7 @@
  * has no addresses, so that every frame seen or sent there is the test's.
  */
 import { spawnSync } from 'node:child_process';
+import { internetChecksum } from '../../src/carp/ip.ts';
 import { PacketSocket } from '../../src/kernel/packet-socket.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
 
@@ -158,3 +159,23 @@ export const isArpReplyFor =
   (who: Uint8Array) =>
   (frame: Buffer): boolean =>
     frame.readUInt16BE(12) === 0x0806 && frame.readUInt16BE(20) === 2 && frame.subarray(28, 32).equals(who);
+
+/** A neighbour solicitation from a stranger (02:00:00:00:00:99, fe80::99) for `who`, to its solicited-node group. */
+export function neighbourSolicitation(who: Uint8Array): Buffer {
+  const frame = Buffer.alloc(86);
+  frame.set([0x33, 0x33, 0xff, ...who.subarray(13)], 0);
+  frame.set([2, 0, 0, 0, 0, 0x99, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255], 6);
+  frame.set([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x99], 22);
+  frame.set([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, ...who.subarray(13)], 38);
+  frame.writeUInt8(135, 54);
+  frame.set(who, 62);
+  frame.set([1, 1, 2, 0, 0, 0, 0, 0x99], 78);
+  const pseudo = Buffer.concat([frame.subarray(22, 54), Buffer.from([0, 0, 0, 32, 0, 0, 0, 58]), frame.subarray(54)]);
+  frame.writeUInt16BE(internetChecksum(pseudo), 56);
+  return frame;
+}
+
+export const isAdvertisementOf =
+  (who: Uint8Array) =>
+  (frame: Buffer): boolean =>
+    frame.readUInt16BE(12) === 0x86dd && frame[54] === 136 && frame.subarray(62, 78).equals(who);

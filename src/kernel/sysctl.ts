@@ -1,0 +1,87 @@
+/**
+ * Kernel settings under /proc/sys. A name is a list of path parts, because device names may contain dots:
+ * ['net', 'ipv4', 'conf', 'eth0.7', 'arp_ignore'].
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ROOT = '/proc/sys';
+
+export type SysctlName = readonly string[];
+
+const text = (name: SysctlName): string => name.join('.');
+
+function why(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT') return 'the kernel has no such setting (ENOENT)';
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return `not allowed (${code}); root is needed`;
+  return code ?? String(error);
+}
+
+/** The value without its line end. Throws an Error that names the setting. */
+export function readSysctl(name: SysctlName): string {
+  try {
+    return readFileSync(join(ROOT, ...name), 'utf8').trim();
+  } catch (error) {
+    throw new Error(`read sysctl ${text(name)}: ${why(error)}`);
+  }
+}
+
+/** Throws an Error that names the setting and the value. */
+export function writeSysctl(name: SysctlName, value: string): void {
+  try {
+    writeFileSync(join(ROOT, ...name), value);
+  } catch (error) {
+    throw new Error(`set sysctl ${text(name)} to ${value}: ${why(error)}`);
+  }
+}
+
+/** Changes settings and remembers what they were, so that a clean stop can put them back. */
+export class Sysctls {
+  readonly #before = new Map<string, { name: SysctlName; value: string }>();
+
+  /** Sets a value if it is not set already. Throws an Error that names the setting. */
+  set(name: SysctlName, value: string): void {
+    const found = readSysctl(name);
+    if (found === value) return;
+    writeSysctl(name, value);
+    const path = join(...name);
+    if (!this.#before.has(path)) this.#before.set(path, { name, value: found });
+  }
+
+  /**
+   * Makes the value at least `least`, for settings where the larger of two counts (net.ipv4.conf.all and the device's).
+   */
+  atLeast(name: SysctlName, least: number): void {
+    if (Number(readSysctl(name)) < least) this.set(name, String(least));
+  }
+
+  /**
+   * Loosens strict reverse path filtering on a device: the larger of `all` and the device's counts, so 2 (loose) on the
+   * device undoes a 1 (strict) in either place. No filtering stays no filtering.
+   */
+  loosenReversePath(device: string): void {
+    const name = (which: string): SysctlName => ['net', 'ipv4', 'conf', which, 'rp_filter'];
+    const effective = Math.max(Number(readSysctl(name('all'))), Number(readSysctl(name(device))));
+    if (effective === 1) this.set(name(device), '2');
+  }
+
+  /** Forgets what was changed on a device that is about to be removed. */
+  forgetDevice(device: string): void {
+    for (const [path, { name }] of this.#before) if (name.includes(device)) this.#before.delete(path);
+  }
+
+  /** Puts every changed setting back. Returns what could not be put back (a device that is gone is no trouble). */
+  restore(): Error[] {
+    const failed: Error[] = [];
+    for (const { name, value } of [...this.#before.values()].reverse()) {
+      try {
+        writeSysctl(name, value);
+      } catch (error) {
+        if (!(error as Error).message.includes('ENOENT')) failed.push(error as Error);
+      }
+    }
+    this.#before.clear();
+    return failed;
+  }
+}

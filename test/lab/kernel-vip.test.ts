@@ -1,0 +1,305 @@
+/** Virtual addresses in the kernel: who answers for them, when, and what is left behind. */
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { findLeftovers, macvlanName, removeLeftovers, VipDevice, type VipSpec } from '../../src/carp/vip.ts';
+import { parseIp, parseMac } from '../../src/kernel/ip-text.ts';
+import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
+import { readSysctl, Sysctls } from '../../src/kernel/sysctl.ts';
+import {
+  arpRequest,
+  cable,
+  indexOf,
+  insideNamespace,
+  isAdvertisementOf,
+  isArpReplyFor,
+  neighbourSolicitation,
+  remove,
+  run,
+  Segment,
+  text,
+} from './kernel-lab.ts';
+
+const vip = suite('lab: virtual addresses');
+const FOUR = parseIp('10.9.0.1')!;
+const SIX = parseIp('2001:db8::1')!;
+const STRANGER = parseIp('10.9.0.99')!;
+const OWN = parseIp('10.9.0.2')!;
+const SPEC: VipSpec = {
+  node: 'fw-a',
+  vhid: 7,
+  role: 'wan',
+  mode: 'virtual',
+  parent: 'e0',
+  addresses: ['10.9.0.1/24', '2001:db8::1/64'],
+};
+/** How long a missing answer is waited for. */
+const SILENCE_MS = 150;
+
+let rtnl: Rtnetlink;
+let sysctls: Sysctls;
+let segment: Segment;
+let realMac: string;
+
+vip.before.each(() => {
+  rtnl = new Rtnetlink();
+  sysctls = new Sysctls();
+  cable('e0', 'p0', ['10.9.0.2/24', '2001:db8::2/64']);
+  realMac = text(parseMac(rtnl.link('e0')!.mac)!);
+  segment = new Segment('p0');
+});
+vip.after.each(() => {
+  segment.close();
+  rtnl.close();
+  remove('e0');
+});
+
+const ours = () => rtnl.links().filter((link) => link.name.startsWith('carp'));
+
+/** The MACs in the answers to an ARP request for `who`, as hex; [] when nobody answers. */
+async function arp(who: Uint8Array): Promise<string[]> {
+  segment.clear();
+  segment.send(arpRequest(STRANGER, who));
+  await segment.find(isArpReplyFor(who), SILENCE_MS);
+  // A second answer, from the wrong MAC, would follow the first at once.
+  await segment.find(() => false, 20);
+  return segment.frames.filter(isArpReplyFor(who)).map((frame) => text(frame.subarray(22, 28)));
+}
+
+// The kernel joins the address's solicited-node group in a work queue after the device came up; on a busy machine the first
+// solicitation may come too early, as for any host.
+async function solicit(who: Uint8Array): Promise<string[]> {
+  segment.clear();
+  for (let i = 0; i < 4; i++) {
+    segment.send(neighbourSolicitation(who));
+    if ((await segment.find(isAdvertisementOf(who), SILENCE_MS / 3)) !== null) break;
+  }
+  await segment.find(() => false, 20);
+  return [...new Set(segment.frames.filter(isAdvertisementOf(who)).map((frame) => text(frame.subarray(80, 86))))];
+}
+
+vip('a backup is silent; a master answers with the virtual MAC only; a backup again is silent at once', async () => {
+  const device = new VipDevice(rtnl, sysctls, SPEC);
+  device.prepare();
+  assert.is(device.device, 'carp7-wan');
+  assert.equal(await arp(FOUR), []);
+  assert.equal(await solicit(SIX), []);
+  assert.equal(await arp(OWN), [realMac], 'the NIC still answers for itself');
+
+  assert.is(device.up(), null);
+  assert.equal(await arp(FOUR), ['00005e000107']);
+  assert.equal(await solicit(SIX), ['00005e000107']);
+  assert.equal(await arp(OWN), [realMac], 'and the virtual MAC does not answer for the NIC');
+
+  assert.is(device.down(), null);
+  assert.equal(await arp(FOUR), []);
+  assert.equal(await solicit(SIX), []);
+  assert.is(device.up(), null);
+  assert.equal(await solicit(SIX), ['00005e000107'], 'IPv6 addresses survive being down');
+  assert.is(device.remove(), null);
+  assert.equal(ours(), []);
+});
+
+vip('negative control: without the parent’s arp_ignore both MACs answer', async () => {
+  const device = new VipDevice(rtnl, sysctls, SPEC);
+  device.prepare();
+  device.up();
+  writeFileSync('/proc/sys/net/ipv4/conf/e0/arp_ignore', '0');
+  assert.equal((await arp(FOUR)).sort(), ['00005e000107', realMac].sort());
+});
+
+vip('a backup’s device sends nothing, not even when it is made', async () => {
+  const device = new VipDevice(rtnl, sysctls, SPEC);
+  segment.clear();
+  device.prepare();
+  await segment.find(() => false, SILENCE_MS);
+  const fromVirtual = segment.frames.filter((frame) => text(frame.subarray(6, 12)) === '00005e000107');
+  assert.equal(fromVirtual, []);
+});
+
+vip('how long taking over takes', async () => {
+  const device = new VipDevice(rtnl, sysctls, SPEC);
+  device.prepare();
+  const calls: number[] = [];
+  const answers: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    const begun = performance.now();
+    assert.is(device.up(), null);
+    calls.push(performance.now() - begun);
+    segment.clear();
+    const four = performance.now();
+    segment.send(arpRequest(STRANGER, FOUR));
+    assert.ok(await segment.find(isArpReplyFor(FOUR), 1000));
+    const six = performance.now();
+    assert.equal(await solicit(SIX), ['00005e000107']);
+    answers.push(six - four);
+    assert.is(device.down(), null);
+  }
+  const middle = (list: number[]): string => list.sort((a, b) => a - b)[list.length >> 1]!.toFixed(2);
+  console.log(
+    `    up(): ${middle(calls)} ms (longest ${Math.max(...calls).toFixed(2)}); ` +
+      `an ARP request right after it is answered in ${middle(answers)} ms`,
+  );
+});
+
+vip(
+  'after kill -9 as master the next start takes the device over, down, and brings its addresses in line',
+  async () => {
+    const first = new VipDevice(rtnl, sysctls, { ...SPEC, addresses: ['10.9.0.1/24', '10.9.0.77/24'] });
+    first.prepare();
+    first.up();
+    const before = rtnl.link('carp7-wan')!;
+    // Here the first run is killed: nothing of it runs any more, the kernel keeps what it made.
+    const second = new VipDevice(rtnl, new Sysctls(), SPEC);
+    second.prepare();
+    const after = rtnl.link('carp7-wan')!;
+    assert.is(after.index, before.index, 'taken over, not made anew');
+    assert.not(after.up);
+    assert.equal(
+      rtnl
+        .addresses()
+        .filter((address) => address.index === after.index)
+        .map((address) => address.address),
+      ['10.9.0.1', '2001:db8::1'],
+    );
+    second.up();
+    assert.equal(await arp(parseIp('10.9.0.77')!), []);
+    assert.equal(await arp(FOUR), ['00005e000107']);
+  },
+);
+
+vip('a device of ours with another parent is made anew; one that is not ours is refused and left alone', () => {
+  cable('e1', 'p1', []);
+  try {
+    const first = new VipDevice(rtnl, sysctls, { ...SPEC, parent: 'e1' });
+    first.prepare();
+    const second = new VipDevice(rtnl, sysctls, SPEC);
+    second.prepare();
+    assert.is(rtnl.link('carp7-wan')?.parent, indexOf('e0'));
+    second.remove();
+    run('ip link add carp7-wan type veth peer name far');
+    assert.throws(() => new VipDevice(rtnl, sysctls, SPEC).prepare(), /carp7-wan exists that is not ours/);
+    assert.is(rtnl.link('carp7-wan')?.kind, 'veth');
+  } finally {
+    remove('carp7-wan');
+    remove('e1');
+  }
+});
+
+vip('what is not wanted any more is found by kind, name and alias, and removed; nothing else is', () => {
+  for (const vhid of [7, 8]) new VipDevice(rtnl, sysctls, { ...SPEC, vhid }).prepare();
+  new VipDevice(rtnl, sysctls, { ...SPEC, vhid: 9, mode: 'physical', addresses: ['10.9.0.9/24'] }).up();
+  const physical = new VipDevice(rtnl, sysctls, { ...SPEC, vhid: 9, mode: 'physical', addresses: ['10.9.0.9/24'] });
+  physical.prepare();
+  physical.up();
+  run('ip link add link e0 name carp1-mine type macvlan mode bridge');
+  const leftovers = findLeftovers(rtnl.links(), rtnl.addresses(), [SPEC]);
+  assert.equal(
+    leftovers.devices.map((link) => link.name),
+    ['carp8-wan'],
+  );
+  assert.equal(
+    leftovers.addresses.map((address) => address.address),
+    ['10.9.0.9'],
+  );
+  removeLeftovers(rtnl, leftovers);
+  assert.equal(
+    ours()
+      .map((link) => link.name)
+      .sort(),
+    ['carp1-mine', 'carp7-wan'],
+  );
+  assert.equal(findLeftovers(rtnl.links(), rtnl.addresses(), [SPEC]), { devices: [], addresses: [] });
+});
+
+vip('mode physical: the address is on the NIC while master, answered with its own MAC, and gone after', async () => {
+  const device = new VipDevice(rtnl, sysctls, { ...SPEC, mode: 'physical' });
+  device.prepare();
+  assert.is(device.device, 'e0');
+  assert.equal(await arp(FOUR), []);
+  assert.is(device.up(), null);
+  assert.equal(await arp(FOUR), [realMac]);
+  assert.equal(await solicit(SIX), [realMac]);
+  segment.clear();
+  assert.equal(device.announce(true), { sent: 2, failed: [] });
+  const frame = await segment.find((one) => one.readUInt16BE(12) === 0x0806);
+  assert.is(text(frame!.subarray(6, 12)), realMac);
+  // The next run after kill -9: prepare takes the address away.
+  const next = new VipDevice(rtnl, sysctls, { ...SPEC, mode: 'physical' });
+  next.prepare();
+  assert.equal(await arp(FOUR), []);
+  assert.equal(await arp(OWN), [realMac], 'the NIC keeps its own');
+  assert.is(next.remove(), null);
+  assert.is(readSysctl(['net', 'ipv4', 'conf', 'e0', 'arp_ignore']), '0', 'the NIC’s ARP is not touched in this mode');
+});
+
+vip('one route per subnet: the virtual address brings its own only where the NIC has none', () => {
+  const device = new VipDevice(rtnl, sysctls, { ...SPEC, addresses: ['10.9.0.1/24', '10.77.0.1/24'] });
+  device.prepare();
+  device.up();
+  const routes = run('ip -4 route show').trim().split('\n');
+  assert.is(routes.filter((route) => route.startsWith('10.9.0.0/24')).length, 1);
+  assert.match(routes.find((route) => route.startsWith('10.9.0.0/24')) ?? '', /dev e0/);
+  assert.match(routes.find((route) => route.startsWith('10.77.0.0/24')) ?? '', /dev carp7-wan/);
+});
+
+vip('strict reverse path filtering is loosened where it would drop, and put back at the end', () => {
+  const rp = (device: string): string => readSysctl(['net', 'ipv4', 'conf', device, 'rp_filter']);
+  writeFileSync('/proc/sys/net/ipv4/conf/all/rp_filter', '1');
+  try {
+    const device = new VipDevice(rtnl, sysctls, SPEC);
+    device.prepare();
+    assert.is(rp('e0'), '2');
+    assert.is(rp('carp7-wan'), '2');
+    assert.is(readSysctl(['net', 'ipv4', 'conf', 'e0', 'arp_ignore']), '1');
+    device.remove();
+    assert.equal(sysctls.restore(), []);
+    assert.is(rp('e0'), '0');
+    assert.is(readSysctl(['net', 'ipv4', 'conf', 'e0', 'arp_ignore']), '0');
+    assert.is(readSysctl(['net', 'ipv4', 'conf', 'e0', 'arp_announce']), '0');
+  } finally {
+    writeFileSync('/proc/sys/net/ipv4/conf/all/rp_filter', '0');
+  }
+});
+
+vip('an ARP request for traffic from the virtual address does not tie that address to the real MAC', async () => {
+  const device = new VipDevice(rtnl, sysctls, SPEC);
+  device.prepare();
+  device.up();
+  const asks = (frame: Buffer): boolean => frame.readUInt16BE(12) === 0x0806 && frame.readUInt16BE(20) === 1;
+  const sender = async (target: string): Promise<string> => {
+    segment.clear();
+    const ping = spawn('ping', ['-c', '1', '-W', '1', '-I', '10.9.0.1', target], { stdio: 'ignore' });
+    const frame = await segment.find(asks);
+    ping.kill();
+    return Array.from(frame?.subarray(28, 32) ?? []).join('.');
+  };
+  assert.is(await sender('10.9.0.50'), '10.9.0.2');
+  writeFileSync('/proc/sys/net/ipv4/conf/e0/arp_announce', '0');
+  assert.is(await sender('10.9.0.51'), '10.9.0.1', 'negative control');
+});
+
+vip('errors name the vhid, the device and the address', () => {
+  assert.throws(() => new VipDevice(rtnl, sysctls, { ...SPEC, parent: 'gone0' }).prepare(), /vhid 7: .*gone0/);
+  assert.throws(
+    () => new VipDevice(rtnl, sysctls, { ...SPEC, addresses: ['10.9.0.300/24'] }).prepare(),
+    /10\.9\.0\.300/,
+  );
+  const device = new VipDevice(rtnl, sysctls, SPEC);
+  assert.match(device.up()?.message ?? '', /carp7-wan was not prepared/);
+  device.prepare();
+  rtnl.deleteLink(device.ifindex, 'carp7-wan');
+  assert.match(device.up()?.message ?? '', /set carp7-wan up: .*ENODEV/);
+});
+
+vip('device names fit the kernel and two long roles do not meet', () => {
+  assert.is(macvlanName(7, 'wan'), 'carp7-wan');
+  const a = macvlanName(255, 'customers-north');
+  const b = macvlanName(255, 'customers-south');
+  assert.is(a.length, 15);
+  assert.is.not(a, b);
+  assert.match(a, /^carp255-/);
+});
+
+if (insideNamespace()) vip.run();
