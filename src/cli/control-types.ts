@@ -9,25 +9,12 @@ import type { DemotionReason, Json } from '../status.ts';
 export interface VerifyResult {
   in_step: boolean | null;
   reason: string | null;
-  /** States compared, here and at the peer. */
-  states: number | null;
-  peer_states: number | null;
+  states: { own: number; mirrored: number };
   digest: string | null;
-  peer_digest: string | null;
-  /** ms since the comparison. */
-  checked_ms_ago: number | null;
-  /** With `deep`: states that are not the same in both kernels, as lines for people; the first 100. */
+  /** With `deep`: how many states reading the kernel again had to mend, here and at the peer. */
+  corrections: { here: number; peer: number | null } | null;
+  /** States that differ, as lines for people; bounded. */
   differences?: string[];
-}
-
-/** `resync` */
-export interface ResyncResult {
-  in_step: boolean | null;
-  reason: string | null;
-  /** States that were repaired and what that cost on the sync link. */
-  repaired: number | null;
-  bytes: number | null;
-  ms: number | null;
 }
 
 /** `demote`, `undemote` */
@@ -38,13 +25,12 @@ export interface DemoteResult {
 
 /** `maintenance`: answered when the peer is master (or this node may be again), or when that cannot be. */
 export interface MaintenanceResult {
-  on: boolean;
   done: boolean;
   /** What happened or why it could not. */
   reason: string;
 }
 
-/** `sysctl`; `old` only after a write. */
+/** `sysctl {name, value?}`, the value to write being text; `old` only after a write. */
 export interface SysctlResult {
   value: number;
   old?: number;

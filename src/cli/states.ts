@@ -46,9 +46,17 @@ class Printer {
   }
 }
 
-async function printCount(args: Args, io: Io, expression: string): Promise<number> {
-  const reply = await askNode(args, 'states', { filter: expression, count: true }, { timeoutMs: TIMEOUT_MS });
-  const { count } = asObject<StatesResult>(reply);
+async function printCount(args: Args, io: Io, expression: string, test: StateTest): Promise<number> {
+  let matched = 0;
+  let streamed = false;
+  const onChunk = (chunk: Json[]) => {
+    streamed = true;
+    matched += (chunk as unknown as StateView[]).filter(test).length;
+  };
+  const values = { filter: expression, count: true };
+  const result = asObject<StatesResult>(await askNode(args, 'states', values, { timeoutMs: TIMEOUT_MS, onChunk }));
+  // A node that sends the states although only their number was asked for has not filtered them either.
+  const count = streamed ? matched : result.count;
   await io.out(args.options.json === true ? `${JSON.stringify({ count })}\n` : `${count}\n`);
   return EXIT.done;
 }
@@ -72,7 +80,7 @@ Keys: proto family state status nat mark zone owner kernel; of the original dire
 reply-src reply-dst reply-sport reply-dport; of either addr port. Ports, mark and zone take ranges: sport=1024-2047.`,
   async run(args, io) {
     const { expression, test } = filterOf(args);
-    if (args.options.count === true) return printCount(args, io, expression);
+    if (args.options.count === true) return printCount(args, io, expression, test);
     const printer = new Printer(io, args.options.json === true, test);
     const onChunk = (chunk: Json[]) => printer.chunk(chunk);
     await askNode(args, 'states', { filter: expression, count: false }, { timeoutMs: TIMEOUT_MS, onChunk });

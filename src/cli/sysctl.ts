@@ -16,7 +16,7 @@ async function write(args: Args, io: Io, known: SysctlName, text: string): Promi
     return EXIT.no;
   }
   const value = parseValue(known, text);
-  const result = asObject<SysctlResult>(await askNode(args, 'sysctl', { name: known.name, value }));
+  const result = asObject<SysctlResult>(await askNode(args, 'sysctl', { name: known.name, value: String(value) }));
   await io.out(`${known.name}: ${result.old ?? '?'} -> ${result.value}\n`);
   return EXIT.done;
 }

@@ -2,20 +2,23 @@ import { type Command, EXIT } from './command.ts';
 import { ControlError } from './control-client.ts';
 import { asObject, type VerifyResult } from './control-types.ts';
 import { askNode, SOCKET_OPTIONS } from './node-call.ts';
-import { clean, duration } from './text.ts';
+import { clean } from './text.ts';
 
 const TIMEOUT_MS = { quick: 15_000, deep: 300_000 };
 
+function correctionsText({ corrections }: VerifyResult): string {
+  if (!corrections) return '';
+  const peer = corrections.peer === null ? 'not known at the peer' : `${corrections.peer} at the peer`;
+  return `; the kernels' tables were read again: ${corrections.here} mended here, ${peer}`;
+}
+
 function render(result: VerifyResult): string {
+  const word = result.in_step === null ? 'could not tell' : result.in_step ? 'in step' : 'NOT in step';
   const why = result.reason === null ? '' : `: ${clean(result.reason)}`;
+  const states = `, ${result.states.own} own and ${result.states.mirrored} mirrored states`;
+  const digest = result.in_step === true && result.digest !== null ? `, digest ${clean(result.digest)}` : '';
   const differences = (result.differences ?? []).map((line) => `  ${clean(line)}\n`).join('');
-  if (result.in_step === null) return `could not tell${why}\n${differences}`;
-  const age = result.checked_ms_ago === null ? '' : `, compared ${duration(result.checked_ms_ago)} ago`;
-  const here = result.states === null ? '' : `, ${result.states} states`;
-  const there = result.peer_states === null ? '' : ` here and ${result.peer_states} at the peer`;
-  if (!result.in_step) return `NOT in step${why}${here}${there}${age}\n${differences}`;
-  const digest = result.digest === null ? '' : `, digest ${clean(result.digest)}`;
-  return `in step${here}${age}${digest}\n${differences}`;
+  return `${word}${why}${states}${digest}${correctionsText(result)}\n${differences}`;
 }
 
 export const command: Command = {
@@ -35,7 +38,7 @@ Exit: 0 in step, 1 not in step, 2 could not tell (no peer, no sync, no running n
     try {
       const result = asObject<VerifyResult>(await askNode(args, 'verify', { deep }, { timeoutMs }));
       await io.out(args.options.json === true ? `${JSON.stringify(result, null, 2)}\n` : render(result));
-      if (result.in_step === null || result.in_step === undefined) return EXIT.wrong;
+      if (result.in_step === null) return EXIT.wrong;
       return result.in_step ? EXIT.done : EXIT.no;
     } catch (error) {
       // Nobody there to ask is "could not tell", not "no".

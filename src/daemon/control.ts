@@ -33,7 +33,7 @@ const PROBE_MS = 2000;
 export interface ControlStream {
   /** Sends a part of a long answer; resolves when the client has room for more. Rejects when the client is gone. */
   (chunk: Json[]): Promise<void>;
-  /** Aborted when the client is gone, so that long work (maintenance, verify) can stop. */
+  /** Aborted when the client is gone or has closed its sending side, so that work only for its sake can stop. */
   readonly signal: AbortSignal;
 }
 
@@ -75,7 +75,9 @@ class Client {
     this.#settings = settings;
     socket.on('data', (bytes) => this.#data(bytes));
     socket.on('end', () => {
+      // A client that went away and one that has only finished sending look the same; the answer is tried either way.
       this.#ended = true;
+      this.#abort.abort();
       this.#next();
     });
     socket.on('close', () => {
