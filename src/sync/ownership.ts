@@ -44,7 +44,10 @@ function adoptAlone(state: SyncState, context: Context, actions: SyncAction[]): 
 
 function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]): void {
   const { mirrored, unclaimed } = context.counts;
-  if (unclaimed > 0 && state.theirs?.equal === true) actions.push({ type: 'adoptUnclaimed' });
+  // Only what is proven to be all that the peer owns: it gives away everything at once, and what this node has not got
+  // by then would be nobody's.
+  if (state.theirs?.equal !== true || state.bulkIn) return;
+  if (unclaimed > 0) actions.push({ type: 'adoptUnclaimed' });
   if (mirrored === 0 || state.adoptSeenByPeer !== state.adoptId) return;
   state.adoptId = (state.adoptId + 1) & 0xffff;
   state.theirs = null;

@@ -1,0 +1,146 @@
+/** The virtual addresses of all vhids in the kernel: made, brought up and down with the role, announced, let go. */
+import type { VipSpec } from '../carp/vip.ts';
+import { findLeftovers, removeLeftovers, VipDevice } from '../carp/vip.ts';
+import type { ResolvedVip } from '../config/resolve.ts';
+import type { LinkInfo } from '../kernel/links.ts';
+import { Rtnetlink } from '../kernel/rtnetlink.ts';
+import { readSysctl, Sysctls } from '../kernel/sysctl.ts';
+import type { Adverts } from './adverts.ts';
+import { vipKey } from './adverts.ts';
+import { sourcesOf } from './group-config.ts';
+import type { Log } from './log.ts';
+import type { VipFacts } from './status.ts';
+
+interface Entry {
+  device: VipDevice;
+  vip: ResolvedVip;
+  /** What the device was made of: with anything else it is made anew. */
+  frame: string;
+  settings: string;
+}
+
+export class VipSet {
+  /** By vhid key, for the status. */
+  readonly facts = new Map<string, VipFacts>();
+  private readonly node: string;
+  private readonly adverts: Adverts;
+  private readonly log: Log;
+  private readonly rtnl = new Rtnetlink();
+  private readonly sysctls = new Sysctls();
+  private readonly entries = new Map<string, Entry>();
+
+  constructor(node: string, adverts: Adverts, log: Log) {
+    this.node = node;
+    this.adverts = adverts;
+    this.log = log;
+  }
+
+  /**
+   * Brings devices and addresses to what the configuration wants. A vhid that has not changed is not touched; what an
+   * earlier run left behind (kill -9) is taken over or removed.
+   * @throws Error that names the device or address
+   */
+  apply(vips: readonly ResolvedVip[], links: readonly LinkInfo[]): void {
+    const specs = vips.map((vip) => this.spec(vip));
+    const addresses = this.rtnl.addresses();
+    const leftovers = findLeftovers(this.rtnl.links(), addresses, [...specs, ...this.upPhysical()]);
+    removeLeftovers(this.rtnl, this.entries.size === 0 ? leftovers : { devices: leftovers.devices, addresses: [] });
+    const wanted = new Set(vips.map(vipKey));
+    for (const key of [...this.entries.keys()]) if (!wanted.has(key)) this.drop(key);
+    vips.forEach((vip, i) => {
+      this.set(vip, specs[i] ?? this.spec(vip), links);
+    });
+  }
+
+  /** The role has changed: the addresses follow. Returns what failed, in one line, or null. */
+  onRole(key: string, master: boolean): string | null {
+    const entry = this.entries.get(key);
+    const facts = this.facts.get(key);
+    if (facts !== undefined) facts.since = new Date().toISOString();
+    if (entry === undefined) return null;
+    const failed = master ? entry.device.up() : entry.device.down();
+    if (failed === null) return null;
+    this.log.error(`${key}: ${failed.message}`);
+    return failed.message;
+  }
+
+  announce(key: string, reason: string): void {
+    const entry = this.entries.get(key);
+    if (entry === undefined) return;
+    const { failed } = entry.device.announce(readSysctl(['net', 'ipv6', 'conf', 'all', 'forwarding']) === '1');
+    for (const error of failed) this.log.warning(`announce ${key} (${reason}): ${error.message}`);
+  }
+
+  /** Devices or addresses have changed: a device that came back (a NIC that was pulled) gets its virtual one again. */
+  onLinks(vips: readonly ResolvedVip[], links: readonly LinkInfo[]): void {
+    for (const vip of vips) {
+      const entry = this.entries.get(vipKey(vip));
+      if (entry === undefined) continue;
+      const parent = links.some((link) => link.name === vip.device);
+      const own = links.some((link) => link.name === entry.device.device);
+      if (parent && !own) {
+        entry.settings = '';
+        this.tryToSet(vip, links);
+      } else if (parent && JSON.stringify(sourcesOf(vip, links)) !== entry.settings) this.tryToSet(vip, links);
+    }
+  }
+
+  close(): void {
+    for (const key of [...this.entries.keys()]) this.drop(key);
+    for (const error of this.sysctls.restore()) this.log.warning(error.message);
+    this.rtnl.close();
+  }
+
+  private tryToSet(vip: ResolvedVip, links: readonly LinkInfo[]): void {
+    try {
+      this.set(vip, this.spec(vip), links);
+    } catch (error) {
+      this.log.error(`${vipKey(vip)}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  private set(vip: ResolvedVip, spec: VipSpec, links: readonly LinkInfo[]): void {
+    const key = vipKey(vip);
+    const frame = `${spec.mode} ${spec.parent}`;
+    if (this.entries.get(key)?.frame !== frame) this.drop(key);
+    const before = this.entries.get(key);
+    const settings = JSON.stringify(sourcesOf(vip, links));
+    const same = before !== undefined && sameVip(before.vip, vip) && before.settings === settings;
+    if (same) return;
+    const device = before?.device ?? new VipDevice(this.rtnl, this.sysctls, spec);
+    device.prepare(spec);
+    this.entries.set(key, { device, vip, frame, settings });
+    this.adverts.setVhid(vip, device.device, sourcesOf(vip, links));
+    this.facts.set(key, {
+      vip,
+      device: device.device,
+      mac: Buffer.from(device.mac).toString('hex').replace(/..\B/g, '$&:'),
+      since: this.facts.get(key)?.since ?? new Date().toISOString(),
+    });
+  }
+
+  private drop(key: string): void {
+    const failed = this.entries.get(key)?.device.remove() ?? null;
+    if (failed !== null) this.log.warning(failed.message);
+    this.entries.delete(key);
+    this.facts.delete(key);
+    this.adverts.dropVhid(key);
+  }
+
+  private spec(vip: ResolvedVip): VipSpec {
+    const { vhid, mac, addresses } = vip;
+    return { node: this.node, vhid, role: vip.interface, mode: mac, parent: vip.device, addresses };
+  }
+
+  // Addresses of mode `physical` that stand on a NIC because this node is master are no leftovers.
+  private upPhysical(): VipSpec[] {
+    return [...this.entries.values()]
+      .filter((e) => e.device.isUp && e.vip.mac === 'physical')
+      .map((e) => this.spec(e.vip));
+  }
+}
+
+/** Secrets compare by content; they print as nothing. */
+function sameVip(a: ResolvedVip, b: ResolvedVip): boolean {
+  return a.password.equals(b.password) && JSON.stringify(a) === JSON.stringify(b);
+}
