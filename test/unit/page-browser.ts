@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type Browser, chromium } from 'playwright-core';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -44,7 +45,10 @@ export async function openRelay(sockets: Record<string, string>) {
     asked.on('error', () => response.writeHead(502).end());
     incoming.pipe(asked);
   });
+  const upgraded = new Set<Duplex>();
   server.on('upgrade', (incoming, socket) => {
+    upgraded.add(socket);
+    socket.on('close', () => upgraded.delete(socket));
     socket.on('error', () => {});
     const asked = request(target(incoming));
     asked.on('upgrade', (answer, far, first) => {
@@ -67,5 +71,9 @@ export async function openRelay(sockets: Record<string, string>) {
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  return { base: `http://127.0.0.1:${port}`, close };
+  /** Breaks every open connection, as a pulled cable would. */
+  const cut = (): void => {
+    for (const socket of upgraded) socket.destroy();
+  };
+  return { cut, base: `http://127.0.0.1:${port}`, close };
 }

@@ -31,6 +31,8 @@ interface Stage {
   /** What the browser had to complain about. */
   complaints: string[];
   startNode(name: 'a' | 'b', role: 'master' | 'backup'): Promise<FakeNode>;
+  /** Breaks the page's connections. */
+  cut(): void;
 }
 
 interface Look {
@@ -68,7 +70,8 @@ async function onStage(browser: Browser, look: Look, run: (stage: Stage) => Prom
     if (message.type() === 'error' && !/WebSocket connection/.test(message.text())) complaints.push(message.text());
   });
   try {
-    await run({ nodes, address: `${relay.base}/?feeds=/fw-a/feed,/fw-b/feed`, page, complaints, startNode });
+    const address = `${relay.base}/?feeds=/fw-a/feed,/fw-b/feed`;
+    await run({ nodes, address, page, complaints, startNode, cut: relay.cut });
   } finally {
     await page.close();
     await Promise.all(feeds.map((feed) => feed.close()));
@@ -224,8 +227,8 @@ inBrowser('text from the wire stays text', async (browser) => {
   await feed.close();
 });
 
-inBrowser('the event list holds 200 rows, newest first, and survives a break without doubles', (browser) =>
-  onStage(browser, {}, async ({ nodes, address, page }) => {
+inBrowser('the event list holds 200 rows, newest first, and survives a break without loss or doubles', (browser) =>
+  onStage(browser, {}, async ({ nodes, address, page, cut }) => {
     for (let n = 0; n < 150; n++) nodes.a.feed.publish({ kind: 'test.count', n });
     await page.goto(address);
     await sees(page, '#events', /n 149/);
@@ -234,6 +237,14 @@ inBrowser('the event list holds 200 rows, newest first, and survives a break wit
     await sees(page, '#events tr:first-child', /n 259$/);
     assert.is(await page.locator('#events tr').count(), 200);
     assert.match((await page.locator('#events tr:last-child').textContent()) ?? '', /n 60$/);
+    cut();
+    for (let n = 260; n < 300; n++) nodes.a.feed.publish({ kind: 'test.count', n });
+    await sees(page, '#events tr:first-child', /n 299$/);
+    const numbers = (await page.locator('#events .said').allTextContents()).map((text) => Number(text.slice(2)));
+    assert.equal(
+      numbers,
+      Array.from({ length: 200 }, (_, n) => 299 - n),
+    );
   }),
 );
 

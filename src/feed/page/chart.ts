@@ -5,6 +5,8 @@ import { rate } from './words.ts';
 
 const WINDOW_S = 120;
 const HEIGHT = 40;
+/** A sample comes every second; the number beside the chart counts only nodes that still tell. */
+const FRESH_MS = 2000;
 
 /** One point: when (ms of the page's steady clock) and how much a second. `null` breaks the line. */
 interface Point {
@@ -59,7 +61,7 @@ export function makeChart(name: string, unit: string, lines: number): Chart {
     });
     marksPath.setAttribute('d', marks.map((at) => `M${x(at)} 0V${HEIGHT}`).join(''));
     setText(top, rate(ceiling));
-    const latest = series.map((points) => points.at(-1)).filter((point) => point && now - point.at < 3000);
+    const latest = series.map((points) => points.at(-1)).filter((point) => point && now - point.at < FRESH_MS);
     const known = latest.flatMap((point) => (point?.value == null ? [] : [point.value]));
     setText(value, known.length === 0 ? '–' : rate(known.reduce((sum, n) => sum + n, 0)));
   };
