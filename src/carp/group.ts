@@ -109,7 +109,7 @@ function fellAsleep(state: GroupState, actions: Action[], slept: number, late: V
 }
 
 /** A change of the node's standing is told at once. */
-export function advertiseAll(state: GroupState, actions: Action[]): void {
+function advertiseAll(state: GroupState, actions: Action[]): void {
   const ctx = contextOf(state, actions);
   for (const v of list(state)) if (v.state === 'MASTER') advertise(v, ctx);
 }
