@@ -4,6 +4,7 @@
  */
 
 import type { DemotionReason, Json } from '../status.ts';
+import { CommandError } from './command.ts';
 
 /** `verify`: `in_step` null means that it could not be told, and `reason` says why. */
 export interface VerifyResult {
@@ -45,5 +46,5 @@ export interface StatesResult {
 /** The result of a command of a node that may be of another version: at least an object, or a clear refusal. */
 export function asObject<T>(value: Json): T {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as T;
-  throw new TypeError('the node answered with something else than an object');
+  throw new CommandError('the node answered with something else than an object; is it of another version?');
 }

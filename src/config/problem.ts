@@ -44,6 +44,8 @@ export function describe(value: unknown, path: KeyPath): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : `a list of ${value.length}`;
   if (value instanceof Date) return 'a date';
   if (typeof value === 'object') return 'a table';
+  // A quote that was not closed swallows the lines after it, and one of them may be a password.
+  if (typeof value === 'string' && value.includes('\n')) return 'a text of several lines';
   if (typeof value === 'string') return hidden ? `${Buffer.byteLength(value)} bytes` : quote(value);
   return hidden ? `a ${typeof value}` : String(value);
 }

@@ -212,6 +212,8 @@ load('no error, warning or print of a configuration shows a password', () => {
     HEAD + VIP.replace('"hunter2"', '"hunter2'),
     `${HEAD}[carp]\npassword = "hunter2"`,
     `${HEAD}[vip]\npassword = "hunter2"`,
+    // A quote that is not closed swallows the password below it.
+    HEAD + VIP.replace('interface = "wan"', `mac = '''`).replace('"hunter2"', `"hunter2"'''`),
     `password = "hunter2"\n${HEAD}`,
     HEAD + VIP.replace('vhid = 1', 'vhid = 0'),
   ];
