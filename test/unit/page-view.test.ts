@@ -72,7 +72,10 @@ view('a page just opened waits before it calls a node lost', () => {
 view('one feed: the second card is the peer as this node sees it', () => {
   const a = fakeStatus('fw-a', 'master');
   const [, peer] = cards([heard(a)], T);
-  assert.equal([peer!.name, peer!.role, peer!.notes], ['fw-b', 'BACKUP', ['heard by fw-a, 0.0 s ago']]);
+  assert.equal(
+    [peer!.name, peer!.role, peer!.notes],
+    ['fw-b', 'BACKUP', ['heard by fw-a, 0.0 s ago', 'at 10.99.0.2 on the sync link']],
+  );
   a.sync!.peer = { node: null, address: '10.99.0.2', alive: false, heard_ms_ago: null, role: null };
   const [, never] = cards([heard(a)], T);
   assert.equal([never!.name, never!.role, never!.notes], ['10.99.0.2', 'NOT HEARD', ['heard by fw-a, never heard']]);

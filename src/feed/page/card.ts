@@ -27,7 +27,7 @@ export function makeCard(): Card {
   const facts = element(
     'dl',
     'facts',
-    fact('own', own),
+    fact('own states', own),
     fact('mirrored', mirrored),
     fact('in kernel', kernel),
     fact('demotion', demotion),
@@ -36,6 +36,7 @@ export function makeCard(): Card {
 
   const show = (view: CardView): void => {
     setData(root, 'tone', view.tone);
+    setData(root, 'bare', String(view.vips.length === 0));
     setText(name, view.name);
     setText(uptime, view.uptime ?? '');
     setText(glyph, GLYPH[view.tone]);

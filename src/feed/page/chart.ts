@@ -44,7 +44,12 @@ export function makeChart(name: string, unit: string, lines: number): Chart {
   const legend = element('div', 'legend');
   const legendRows: { root: HTMLElement }[] = [];
   const head = element('div', 'chart-head', element('h3', '', name), legend, value, element('span', 'unit', unit));
-  const root = element('figure', 'chart', head, element('div', 'plot', area, top, element('span', 'reach', '2 min')));
+  const root = element(
+    'figure',
+    'chart',
+    head,
+    element('div', 'plot', area, top, element('span', 'reach', 'last 2 min')),
+  );
   const series: Point[][] = paths.map(() => []);
   let marks: number[] = [];
 

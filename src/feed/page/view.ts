@@ -153,7 +153,8 @@ function peerCard(feed: Watched, now: number): CardView | null {
   const heard = peer.heard_ms_ago === null ? 'never heard' : `${span(peer.heard_ms_ago + now - feed.statusAt)} ago`;
   const seen = `heard by ${feed.status!.node}, ${heard}`;
   if (!peer.alive) return { ...blank(name, 'unheard'), role: 'NOT HEARD', notes: [seen] };
-  return { ...blank(name, peer.role ?? 'alive'), notes: [seen] };
+  const where = peer.address === null ? [] : [`at ${peer.address} on the sync link`];
+  return { ...blank(name, peer.role ?? 'alive'), notes: [seen, ...where] };
 }
 
 function blank(name: string, tone: NodeRole | Tone): CardView {
