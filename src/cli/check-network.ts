@@ -70,20 +70,18 @@ function checkVipAddress(text: string, vip: ResolvedVip, own: readonly string[])
   return null;
 }
 
-function checkFilters(vip: ResolvedVip, facts: SystemFacts): Finding[] {
-  const found: Finding[] = [];
-  const topic = topicOf(vip.interface, vip.device);
+/** What `carpio run` changes on the device while it runs, so that nobody is surprised. */
+function checkArp(vip: ResolvedVip, facts: SystemFacts): Finding[] {
   const effective = (leaf: string) =>
     Math.max(
       facts.sysctls[`net.ipv4.conf.all.${leaf}`] ?? 0,
       facts.sysctls[`net.ipv4.conf.${vip.device}.${leaf}`] ?? 0,
     );
-  if (effective('rp_filter') === 1) {
-    const what =
-      'rp_filter is strict: what comes in for the virtual MAC may be dropped, since the route leads over the NIC';
-    found.push(warning(topic, what, `sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${vip.device}.rp_filter=2`));
-  }
-  return found;
+  const changes: string[] = [];
+  if (effective('arp_ignore') === 0) changes.push('arp_ignore 0 to 1 (or the NIC answers for the virtual address too)');
+  if (effective('rp_filter') === 1) changes.push('rp_filter 1 to 2 (or what comes in for the virtual MAC is dropped)');
+  if (changes.length === 0) return [];
+  return [ok(topicOf(vip.interface, vip.device), `carpio run changes while it runs: ${changes.join(', ')}`)];
 }
 
 function checkVip(vip: ResolvedVip, facts: SystemFacts): Finding[] {
@@ -107,7 +105,7 @@ export function checkVips(facts: SystemFacts, config: Config): Finding[] {
   const byDevice = new Map(resolved.vips.filter((vip) => vip.mac === 'virtual').map((vip) => [vip.device, vip]));
   return [
     ...resolved.vips.flatMap((vip) => checkVip(vip, facts)),
-    ...[...byDevice.values()].flatMap((vip) => checkFilters(vip, facts)),
+    ...[...byDevice.values()].flatMap((vip) => checkArp(vip, facts)),
   ];
 }
 

@@ -89,11 +89,9 @@ export function checkConntrack(facts: SystemFacts, config: Config | null): Findi
   return found;
 }
 
-export function checkNft(facts: SystemFacts, config: Config | null): Finding[] {
+export function checkNft(facts: SystemFacts): Finding[] {
   if (facts.nft !== null) return [ok('nft program', facts.nft)];
-  const mend = 'apt-get install nftables';
-  if (config && !config.firewall) return [warning('nft program', 'not found', mend)];
-  return [error('nft program', 'not found, so no rules can be loaded', mend)];
+  return [error('nft program', 'not found, so no rules can be loaded', 'apt-get install nftables')];
 }
 
 export function checkForwarding(facts: SystemFacts, config: Config | null): Finding[] {

@@ -44,7 +44,7 @@ export function checkAll(facts: SystemFacts): Finding[] {
     ...checkKernel(facts),
     ...checkProbes(facts),
     ...checkConntrack(facts, config),
-    ...checkNft(facts, config),
+    ...checkNft(facts),
     ...checkForwarding(facts, config),
     ...checkConfig(facts),
     ...(config ? againstConfig(facts, config) : []),

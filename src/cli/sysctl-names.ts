@@ -22,9 +22,9 @@ export const SYSCTLS: readonly SysctlName[] = [
   entry('allow', 0, 1, '0: take no part in CARP, every vhid is INIT'),
   entry('preempt', 0, 1, '1: take over from a slower master, all vhids together'),
   entry('log', 0, 2, '0 nothing, 1 role changes and bad packets, 2 every advert'),
-  entry('suppress_preempt', 0, 65_535, 'how many reasons hold this node back', false),
-  entry('demotion', -65_535, 65_535, 'sum of all demotions; a value written is added, as in FreeBSD'),
-  entry('arpbalance', 0, 1, 'share the load by ARP answers'),
+  entry('suppress_preempt', 0, 1, '1: a demotion holds this node back', false),
+  entry('demotion', -255, 255, 'sum of all demotions; a value written is added, as in FreeBSD'),
+  entry('arpbalance', 0, 0, 'gone from the BSDs too; two vhids, each node master of one, share the load', false),
 ];
 
 /** The entries that `name` means: one, or all below it (`net.inet.carp`); empty when there is none. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { virtualDevice } from '../../src/config/devices.ts';
 import { type LoadResult, loadConfig, parseConfig } from '../../src/config/load.ts';
 import { formatError } from '../../src/config/problem.ts';
 import type { Config } from '../../src/config/types.ts';
@@ -307,16 +308,29 @@ load('device names are those the kernel takes', () => {
   );
 });
 
-load('virtual device names, cut to 15 bytes, stay different', () => {
-  const roles = '[node]\nname = "a"\n[interfaces]\noffice-north1 = "eth0"\noffice-north2 = "eth1"\n';
+/** Two roles whose virtual devices have the same name: long, alike at the beginning, and with the same short hash. */
+function collidingRoles(): [string, string] {
+  const seen = new Map<string, string>();
+  for (let i = 0; ; i++) {
+    const role = `office${i}`;
+    const other = seen.get(virtualDevice(255, role));
+    if (other) return [other, role];
+    if (role.length > 7) seen.set(virtualDevice(255, role), role);
+  }
+}
+
+load('virtual device names stay different', () => {
+  const [one, two] = collidingRoles();
+  const roles = (a: string, b: string) => `[node]\nname = "a"\n[interfaces]\n${a} = "eth0"\n${b} = "eth1"\n`;
   const vip = (role: string, n: number) =>
     VIP.replace('"wan"', `"${role}"`).replace('vhid = 1', 'vhid = 255').replace('.1/', `.${n}/`);
   assert.match(
-    only(roles + vip('office-north1', 1) + vip('office-north2', 2)),
-    /^13: vip\[1\]\.interface: its virtual device would be called carp255-office-, as that of vip\[0\] \(line 7\)/,
+    only(roles(one, two) + vip(one, 1) + vip(two, 2)),
+    /^13: vip\[1\]\.interface: its virtual device would be called carp255-off[0-9a-f]{4}, as that of vip\[0\] \(line 7\)/,
   );
-  good(roles + vip('office-north1', 1) + vip('office-north2', 2).replace('255', '254'));
-  good(`${roles + vip('office-north1', 1) + vip('office-north2', 2)}mac = "physical"`);
+  good(roles(one, two) + vip(one, 1) + vip(two, 2).replace('255', '254'));
+  good(`${roles(one, two) + vip(one, 1) + vip(two, 2)}mac = "physical"`);
+  good(roles('office-north1', 'office-north2') + vip('office-north1', 1) + vip('office-north2', 2));
   assert.match(only(HEAD.replace('"eth1"', '"carp1-wan"') + VIP), /\[interfaces\] lan is a device of that name/);
 });
 

@@ -1,5 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { macvlanName } from '../../src/carp/vip.ts';
 import { virtualDevice } from '../../src/config/devices.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { nearest } from '../../src/config/nearest.ts';
@@ -59,9 +60,14 @@ resolve('a vhid used twice shows once the interfaces are known', () => {
   assert.is(resolved('["192.168.1.1/24"]', second), 'lan eth1 carp1-lan, wan eth0 carp1-wan');
 });
 
-resolve('virtual devices are called carp<vhid>-<role>, in 15 bytes', () => {
+resolve('virtual devices are called as the election calls them', () => {
   assert.is(virtualDevice(1, 'wan'), 'carp1-wan');
-  assert.is(virtualDevice(255, 'administration'), 'carp255-adminis');
+  for (const role of ['wan', 'sevenle', 'eightlet', 'administration', 'office-north1']) {
+    for (const vhid of [1, 10, 255]) {
+      assert.is(virtualDevice(vhid, role), macvlanName(vhid, role));
+      assert.ok(virtualDevice(vhid, role).length <= 15);
+    }
+  }
 });
 
 resolve('take-over times are those of the vectors', () => {
