@@ -1,5 +1,6 @@
 /** Runs the `nft` program: text on its standard input, bounded in time and output. Nothing is ever passed through a shell. */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 
 const TIME_LIMIT_MS = 10_000;
 const OUTPUT_LIMIT = 4 * 1024 * 1024;
@@ -22,7 +23,8 @@ export function runNft(args: readonly string[], input = '', directory?: string):
     const child = spawn(PROGRAM, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, LC_ALL: 'C' },
-      ...(directory === undefined ? {} : { cwd: directory }),
+      // A working directory that is missing would look like a missing nft.
+      ...(directory !== undefined && existsSync(directory) ? { cwd: directory } : {}),
     });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
