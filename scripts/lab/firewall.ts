@@ -112,8 +112,23 @@ export class Firewall {
     return this.start();
   }
 
+  /** The log as it is: JSON lines, and whatever a crash left. */
+  log(): string {
+    return existsSync(this.paths.log) ? readFileSync(this.paths.log, 'utf8') : '';
+  }
+
+  /** The log's end for people. */
   logTail(lines = 25): string {
-    if (!existsSync(this.paths.log)) return '(no log)';
-    return readFileSync(this.paths.log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+    const tail = this.log().trimEnd().split('\n').slice(-lines);
+    return tail.map(shortEntry).join('\n') || '(no log)';
+  }
+}
+
+function shortEntry(line: string): string {
+  try {
+    const { time, level, message } = JSON.parse(line) as Record<string, string>;
+    return `${time?.slice(11, 23)} ${level} ${message}`;
+  } catch {
+    return line;
   }
 }

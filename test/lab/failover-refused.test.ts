@@ -61,10 +61,10 @@ refused('SIGHUP with a bad file: refused, the running configuration stays', asyn
   await until('fw-a to be master', async () => (await firewall.status())?.role === 'master', { withinMs: 15_000 });
   const before = await footprint(lab, 'fw-a');
   const since = (await firewall.status())?.carp.vips.map((vip) => vip.since);
-  const logged = firewall.logTail(10_000).length;
+  const logged = firewall.log().length;
   writeFileSync(firewall.paths.config, good.replace('preempt = true', 'preemt = true'));
   process.kill(firewall.pid!, 'SIGHUP');
-  await until('the refusal in the log', () => firewall.logTail(10_000).slice(logged).includes('preemt'), {
+  await until('the refusal in the log', () => firewall.log().slice(logged).includes('preemt'), {
     withinMs: 5000,
   });
   writeFileSync(firewall.paths.config, good);
@@ -81,10 +81,10 @@ refused('SIGHUP with a bad file: refused, the running configuration stays', asyn
 refused('a rules file that breaks later: SIGHUP refuses it, the old rules stay', async () => {
   const rules = readFileSync(firewall.paths.rules, 'utf8');
   const before = await footprint(lab, 'fw-a');
-  const logged = firewall.logTail(10_000).length;
+  const logged = firewall.log().length;
   writeFileSync(firewall.paths.rules, `${rules}\ntable inet broken { chain }\n`);
   process.kill(firewall.pid!, 'SIGHUP');
-  await until('the refusal in the log', () => /nft/.test(firewall.logTail(10_000).slice(logged)), { withinMs: 5000 });
+  await until('the refusal in the log', () => /nft/.test(firewall.log().slice(logged)), { withinMs: 5000 });
   writeFileSync(firewall.paths.rules, rules);
   assert.is(await footprint(lab, 'fw-a'), before);
   assert.is((await firewall.status())?.role, 'master');

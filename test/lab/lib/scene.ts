@@ -5,7 +5,7 @@ import type { Stage } from '../../../scripts/lab/stage.ts';
 import { describe } from '../../../scripts/lab/watch.ts';
 
 /**
- * Like `suite(name, body)`, with the stage's state added to the error when the body fails. `without`: a reason why this
+ * Like `suite(name, body)`, with the stage's state told when the body fails. `without`: a reason why this
  * machine cannot run the test; it is skipped with that reason.
  * @param current the stage when the test runs (it is made in a before hook, after the tests are declared)
  */
@@ -21,7 +21,7 @@ export function onStage<T extends Stage>(suite: Test, current: () => T) {
       try {
         await body(stage);
       } catch (error) {
-        if (error instanceof Error) error.message += `\n    ${situation(stage).split('\n').join('\n    ')}`;
+        process.stdout.write(`\n"${name}" failed: ${situation(stage).split('\n').join('\n    ')}\n`);
         throw error;
       }
     });
