@@ -137,6 +137,7 @@ export const Errno = {
 
 /** Socket constants of Linux (asm-generic: x86-64 and arm64 agree). */
 export const Sock = {
+  AF_UNSPEC: 0,
   AF_INET: 2,
   AF_INET6: 10,
   AF_NETLINK: 16,
