@@ -180,8 +180,10 @@ export function parseAck(message: Message): { error: number; text: string | unde
   const error = -message.payload.readInt32LE(0);
   let text: string | undefined;
   if (message.flags & NLM_F_ACK_TLVS && message.payload.length >= 4 + NLMSG_HEADER) {
-    const echoed = message.flags & NLM_F_CAPPED ? NLMSG_HEADER : align4(message.payload.readUInt32LE(4));
-    text = decode({ text: [NLMSGERR_ATTR_MSG, 'string'] }, parseAttributes(message.payload, 4 + echoed)).text;
+    const echoed = message.flags & NLM_F_CAPPED ? NLMSG_HEADER : message.payload.readUInt32LE(4);
+    if (echoed <= message.payload.length - 4) {
+      text = decode({ text: [NLMSGERR_ATTR_MSG, 'string'] }, parseAttributes(message.payload, 4 + align4(echoed))).text;
+    }
   }
   return { error, text };
 }
