@@ -45,10 +45,10 @@ export class Clients {
   readonly #timers: NodeJS.Timeout[];
   #statusTimer: NodeJS.Timeout | null = null;
 
-  constructor(source: Source, counters: FeedCounters, sampleMs: number) {
+  constructor(source: Source, counters: FeedCounters, { sampleMs, pingMs }: { sampleMs: number; pingMs: number }) {
     this.#source = source;
     this.#counters = counters;
-    this.#timers = [setInterval(() => this.#tick(), sampleMs), setInterval(() => this.#ping(), LIMITS.pingMs)];
+    this.#timers = [setInterval(() => this.#tick(), sampleMs), setInterval(() => this.#ping(), pingMs)];
     for (const timer of this.#timers) timer.unref();
   }
 

@@ -28,9 +28,10 @@ export interface FeedOptions {
   getHealth?(): string | null;
   /** The page, one HTML text with style and script inside. */
   page: string;
-  /** For tests: the first event's number (else drawn, see `startFeed`) and the time between samples in ms. */
+  /** For tests: the first event's number (else drawn, see `startFeed`), the time between samples and pings in ms. */
   firstSeq?: number;
   sampleMs?: number;
+  pingMs?: number;
 }
 
 export interface Feed {
@@ -123,11 +124,10 @@ class FeedCore {
     this.#options = options;
     this.#log = new EventLog({ firstSeq: options.firstSeq ?? randomInt(1, 2 ** 40) });
     const statusText = (): string => JSON.stringify(options.getStatus());
-    this.clients = new Clients(
-      { log: this.#log, statusText, sampleFrame: () => this.#sampleFrame() },
-      this.counters,
-      options.sampleMs ?? LIMITS.sampleMs,
-    );
+    this.clients = new Clients({ log: this.#log, statusText, sampleFrame: () => this.#sampleFrame() }, this.counters, {
+      sampleMs: options.sampleMs ?? LIMITS.sampleMs,
+      pingMs: options.pingMs ?? LIMITS.pingMs,
+    });
     this.#pages = {
       page: options.page,
       pagePolicy: pagePolicy(options.page),

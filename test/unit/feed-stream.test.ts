@@ -168,6 +168,18 @@ stream('a ping is answered', async () => {
   await feed.close();
 });
 
+stream('a reader that answers no ping is gone, one that answers stays', async () => {
+  const { feed, host } = await fakeFeed({ pingMs: 40 });
+  const there = reader(`ws://${host}/feed`);
+  await there.next();
+  const gone = reader(`ws://${host}/feed`, { autoPong: false });
+  await gone.next();
+  assert.is(await gone.closed, 1013);
+  assert.is(feed.counters.closed_slow, 1);
+  assert.is(there.ws.readyState, there.ws.OPEN);
+  await feed.close();
+});
+
 stream('a status that cannot be made closes the reader, not the node', async () => {
   const { feed, host, node } = await fakeFeed({ sampleMs: 5 });
   const open = reader(`ws://${host}/feed?status=1`);
