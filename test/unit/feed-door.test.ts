@@ -151,6 +151,36 @@ door('bytes that are not HTTP are counted and answered, and the feed goes on', a
   await feed.close();
 });
 
+door('noise after the handshake ends that connection only', async () => {
+  const { feed, host } = await fakeFeed();
+  const [hostname, port] = host.split(':');
+  const witness = reader(`ws://${host}/feed`);
+  await witness.next();
+  let seed = 1;
+  const random = (): number => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+    return seed >>> 16;
+  };
+  for (let n = 0; n < 200; n++) {
+    const noise = Buffer.from(Array.from({ length: 1 + (random() % 300) }, () => random() & 255));
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => {});
+    const head =
+      'GET /feed HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+      'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
+    socket.write(head);
+    await new Promise((resolve) => socket.once('data', resolve));
+    socket.resume();
+    socket.end(noise);
+    await new Promise((resolve) => socket.once('close', resolve));
+  }
+  feed.publish({ kind: 'still here' });
+  assert.is((await witness.nextOf('event')).kind, 'still here');
+  assert.ok(feed.counters.closed_talking > 100, String(feed.counters.closed_talking));
+  while (feed.counters.clients > 1) await new Promise((resolve) => setImmediate(resolve));
+  await feed.close();
+});
+
 door('listen addresses: what is taken and what is refused', () => {
   assert.equal(parseListen('localhost:80'), { kind: 'tcp', host: '127.0.0.1', port: 80, local: true });
   assert.equal(parseListen('[2001:db8::1]:80'), { kind: 'tcp', host: '2001:db8::1', port: 80, local: false });
