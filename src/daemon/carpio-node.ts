@@ -63,6 +63,7 @@ export class CarpioNode {
   private logLevel: number;
   private lastReport = '';
   private lastMaster = false;
+  private syncWeighed = false;
   private readonly refusedAt = new Map<string, number>();
   private ended: ((code: number) => void) | null = null;
   /** Resolves with the exit code when the node has let go of everything. */
@@ -297,11 +298,11 @@ export class CarpioNode {
   // A node that is not master and not proven to be in step would lose connections if it took the lead.
   private weighSync(): void {
     if (this.config.sync === null) return;
-    const { state } = this.election;
-    const wanted = !masterOfAny(state) && this.sync?.handle.inStep !== true;
-    const has = state.demotions.sync !== undefined;
-    if (wanted && !has) this.election.feed({ type: 'demote', reason: 'sync', weight: SYNC_WEIGHT });
-    if (!wanted && has) this.election.feed({ type: 'undemote', reason: 'sync' });
+    const wanted = !masterOfAny(this.election.state) && this.sync?.handle.inStep !== true;
+    if (wanted === this.syncWeighed) return;
+    this.syncWeighed = wanted;
+    if (wanted) this.election.feed({ type: 'demote', reason: 'sync', weight: SYNC_WEIGHT });
+    else this.election.feed({ type: 'undemote', reason: 'sync' });
   }
 
   private onRefused(counter: string, role: string, vhid: number | null, from: string | null): void {

@@ -1,27 +1,97 @@
-/** Temporary until kernel/nft.ts is here. */
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+/**
+ * nftables and the kernel's switches: Carpio's own table, the user's rules in one transaction with it, forwarding and
+ * connection events. The switches are put back at a clean stop; the user's rules stay, a firewall does not open by itself.
+ */
+import { readFileSync, statSync } from 'node:fs';
 import { macvlanName } from '../carp/vip.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
+import { applyNft } from '../kernel/nft.ts';
+import { REMOVE_OWN_TABLE } from '../kernel/nft-text.ts';
+import type { RulesetOptions } from '../kernel/ruleset.ts';
+import { Ruleset } from '../kernel/ruleset.ts';
+import { Sysctls } from '../kernel/sysctl.ts';
 import type { Log } from './log.ts';
+
+/** Longest rules file, bytes. */
+const MAX_RULES = 16 * 1024 * 1024;
+
 export class Firewall {
-  constructor(_log: Log) {}
-  async apply(config: Config, vips: readonly ResolvedVip[]): Promise<void> {
-    const roles: Record<string, string[]> = {};
-    for (const [r, d] of Object.entries(config.interfaces))
-      roles[r] = [d, ...vips.filter((v) => v.interface === r).map((v) => macvlanName(v.vhid, r))];
-    const defines = Object.entries(roles)
-      .map(([r, d]) => `define ${r} = { ${d.map((x) => `"${x}"`).join(', ')} }`)
-      .join('\n');
-    const own =
-      'table inet carpio { chain nat { type nat hook postrouting priority srcnat; }\n chain f { type filter hook forward priority 0; ct state invalid counter; }\n chain raw { type filter hook prerouting priority raw; ip protocol { 112, 240 } notrack; }\n chain rawo { type filter hook output priority raw; ip protocol { 112, 240 } notrack; }\n }';
-    execFileSync('nft', ['-f', '-'], { input: `table inet carpio {}\ndelete table inet carpio\n${own}\n` });
-    if (config.firewall?.rules)
-      execFileSync('nft', ['-f', '-'], {
-        input: `${defines}\n${readFileSync(config.firewall.rules, 'utf8').replace('flush ruleset', '')}`,
-      });
-    execFileSync('sysctl', ['-qw', 'net.netfilter.nf_conntrack_events=1', 'net.ipv4.ip_forward=1']);
+  private readonly log: Log;
+  private readonly sysctls = new Sysctls();
+  private readonly ruleset = new Ruleset();
+  private applied = false;
+
+  constructor(log: Log) {
+    this.log = log;
   }
-  async release(): Promise<void> {}
+
+  /**
+   * Loads the rules file and Carpio's own table in one transaction: there is no moment without either, and a file that
+   * the kernel refuses changes nothing.
+   * @throws Error with file, line and what nft says
+   */
+  async apply(config: Config, vips: readonly ResolvedVip[]): Promise<void> {
+    const refused = await this.ruleset.load(rulesetOptions(config, vips));
+    if (refused !== null) throw new Error(refused);
+    this.applied = true;
+    this.setSwitches(config);
+  }
+
+  /** Would `apply` work? Nothing is changed. @throws Error as `apply` */
+  async check(config: Config, vips: readonly ResolvedVip[]): Promise<void> {
+    const refused = await this.ruleset.check(rulesetOptions(config, vips));
+    if (refused !== null) throw new Error(refused);
+  }
+
+  /** Takes back what `apply` did, and nothing when it never succeeded: another node's table may stand here. */
+  async release(): Promise<void> {
+    if (!this.applied) return;
+    const said = await applyNft(REMOVE_OWN_TABLE);
+    if (said !== null) this.log.warning(`Carpio's nftables table stays: ${said.split('\n')[0]}`);
+    for (const error of this.sysctls.restore()) this.log.warning(error.message);
+  }
+
+  // Events must be on before the first flow: those that are older than the switch never report (value 2, "auto", is not
+  // enough for flows that begin before the listener).
+  private setSwitches(config: Config): void {
+    if (config.sync !== null) {
+      this.sysctls.set(['net', 'netfilter', 'nf_conntrack_events'], '1');
+      // Mirrored entries carry the liberal flag; connections that come back to their first node need it too.
+      this.sysctls.set(['net', 'netfilter', 'nf_conntrack_tcp_be_liberal'], '1');
+    }
+    if (config.firewall?.forward !== true) return;
+    this.sysctls.set(['net', 'ipv4', 'ip_forward'], '1');
+    try {
+      this.sysctls.set(['net', 'ipv6', 'conf', 'all', 'forwarding'], '1');
+    } catch (error) {
+      this.log.warning(`IPv6 is not forwarded: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+}
+
+function rulesetOptions(config: Config, vips: readonly ResolvedVip[]): RulesetOptions {
+  const roles: Record<string, string[]> = {};
+  for (const [role, device] of Object.entries(config.interfaces)) {
+    const virtual = vips.filter((vip) => vip.interface === role && vip.mac === 'virtual');
+    roles[role] = [device, ...virtual.map((vip) => macvlanName(vip.vhid, role))];
+  }
+  const syncRole = config.sync?.interface;
+  const path = config.firewall?.rules ?? null;
+  return {
+    roles,
+    carpDevices: [...new Set(vips.flatMap((vip) => roles[vip.interface] ?? []))],
+    syncDevice: syncRole === undefined ? null : (config.interfaces[syncRole] ?? null),
+    rules: path === null ? null : { path, text: readRules(path) },
+  };
+}
+
+function readRules(path: string): string {
+  try {
+    const { size } = statSync(path);
+    if (size > MAX_RULES) throw new Error(`found ${size} bytes, allowed at most ${MAX_RULES}`);
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Error(`[firewall] rules: ${path}: ${error instanceof Error ? error.message : error}`);
+  }
 }

@@ -65,7 +65,7 @@ export function linkStates(config: Config, links: readonly LinkInfo[]): RoleLink
       device,
       ifindex: link?.index ?? 0,
       present: link !== undefined,
-      up: link !== undefined && link.up && link.carrier,
+      up: link?.up === true && link.carrier,
     };
   });
 }
