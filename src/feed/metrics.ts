@@ -74,6 +74,10 @@ function electionMetrics(out: Page, status: NodeStatus): void {
     'Age of the last advertisement heard from another node.',
     vips.map(({ vip, labels }): Sample => [vip.heard === null ? null : vip.heard.ms_ago / 1000, labels]),
   );
+  demotionMetrics(out, status);
+}
+
+function demotionMetrics(out: Page, status: NodeStatus): void {
   out.family('carpio_maintenance', 'gauge', '1 while the node is in maintenance.', [[status.carp.maintenance]]);
   out.family('carpio_demotion', 'gauge', 'Sum of the demotion weights.', [[status.carp.demotion.total]]);
   out.family(

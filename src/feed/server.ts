@@ -19,7 +19,7 @@ import { type FeedCounters, renderMetrics } from './metrics.ts';
 export interface FeedOptions {
   /** "127.0.0.1:8180", "[::1]:8180", "localhost:8180", "unix:/run/carpio/feed.sock"; port 0: any free one. */
   listen: string[];
-  /** Gives the token at each request, so that a changed file counts at once. `null`: only local addresses are allowed. */
+  /** Gives the token, asked at each request. `null`: only local addresses are allowed. */
   token: (() => string) | null;
   tls: Tls | null;
   getStatus(): NodeStatus;

@@ -20,19 +20,8 @@ export function makeCard(): Card {
   const head = element('header', 'head', name, uptime, element('p', 'role', glyph, role), notes);
   const vips = element('ul', 'vips');
   const vipRows: VipRow[] = [];
-  const demotion = element('dd', 'demotion');
-  const own = element('dd', '');
-  const mirrored = element('dd', '');
-  const kernel = element('dd', '');
-  const facts = element(
-    'dl',
-    'facts',
-    fact('own states', own),
-    fact('mirrored', mirrored),
-    fact('in kernel', kernel),
-    fact('demotion', demotion),
-  );
-  const root = element('article', 'node', head, vips, facts);
+  const facts = makeFacts();
+  const root = element('article', 'node', head, vips, facts.root);
 
   const show = (view: CardView): void => {
     setData(root, 'tone', view.tone);
@@ -42,15 +31,31 @@ export function makeCard(): Card {
     setText(glyph, GLYPH[view.tone]);
     setText(role, view.role);
     setData(role, 'length', view.role.length > 9 ? 'long' : view.role.length > 6 ? 'middle' : 'short');
-    fillRows(
-      notes,
-      noteRows,
-      view.notes,
-      () => ({ root: element('li', '') }),
-      (row, text) => setText(row.root, text),
-    );
+    const makeNote = () => ({ root: element('li', '') });
+    fillRows(notes, noteRows, view.notes, makeNote, (row, text) => setText(row.root, text));
     fillRows(vips, vipRows, view.vips, makeVip, (row, vip) => row.show(vip));
-    facts.hidden = view.demotion === null;
+    facts.show(view);
+  };
+  return { root, show };
+}
+
+/** The numbers at the foot of the card. */
+function makeFacts(): Card {
+  const demotion = element('dd', 'demotion');
+  const own = element('dd', '');
+  const mirrored = element('dd', '');
+  const kernel = element('dd', '');
+  const fact = (name: string, value: HTMLElement): HTMLElement => element('div', '', element('dt', '', name), value);
+  const root = element(
+    'dl',
+    'facts',
+    fact('own states', own),
+    fact('mirrored', mirrored),
+    fact('in kernel', kernel),
+    fact('demotion', demotion),
+  );
+  const show = (view: CardView): void => {
+    root.hidden = view.demotion === null;
     setText(demotion, view.demotion ?? '');
     setData(demotion, 'raised', String(view.demoted));
     setText(own, count(view.states?.own));
@@ -58,10 +63,6 @@ export function makeCard(): Card {
     setText(kernel, count(view.states?.kernel));
   };
   return { root, show };
-}
-
-function fact(name: string, value: HTMLElement): HTMLElement {
-  return element('div', '', element('dt', '', name), value);
 }
 
 interface VipRow {

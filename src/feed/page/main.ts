@@ -6,7 +6,7 @@ import { byId, element, fillRows, setData, setText } from './dom.ts';
 import { makeEventList } from './events.ts';
 import { makeStep } from './step.ts';
 import { alarm, cards, inStep, title, type Watched } from './view.ts';
-import { type Sample, watch } from './watch.ts';
+import { type Sample, Watch } from './watch.ts';
 import { clockTime, span } from './words.ts';
 
 const TICK_MS = 100;
@@ -47,25 +47,22 @@ function start(): void {
 
   urls.forEach((url, line) => {
     const feed = watched[line]!;
-    const plot = makePlot(charts, line, urls.length === 1);
-    watch(url, {
+    const change = (news: Partial<Watched>): void => {
+      Object.assign(feed, news);
+      show();
+    };
+    new Watch(url, {
       link: (link) => {
-        if (feed.link === link) return;
-        Object.assign(feed, { link, linkSince: performance.now() });
-        show();
+        if (feed.link !== link) change({ link, linkSince: performance.now() });
       },
-      status: (status) => {
-        Object.assign(feed, { status, statusAt: performance.now() });
-        show();
-      },
+      status: (status) => change({ status, statusAt: performance.now() }),
       events: (list, fresh) => {
-        for (const event of list) {
-          events.add(event, feed.status?.node ?? feed.label, line);
-          if (!fresh && event.to === 'MASTER') for (const chart of Object.values(charts)) chart.mark(performance.now());
-        }
+        for (const event of list) events.add(event, feed.status?.node ?? feed.label, line);
+        if (fresh || !list.some((event) => event.to === 'MASTER')) return;
+        for (const chart of Object.values(charts)) chart.mark(performance.now());
       },
-      sample: plot,
-    });
+      sample: makePlot(charts, line, urls.length === 1),
+    }).start();
   });
   show();
   setInterval(show, TICK_MS);

@@ -28,69 +28,79 @@ const SILENCE_MS = 3500;
 const BACKOFF_MS = [300, 600, 1200, 2500] as const;
 const RECENT = 200;
 
-/** @param url of the feed, with the token if there is one. Tries for ever. */
-export function watch(url: URL, to: WatchTo): void {
-  let lastSeq: number | null = null;
-  let attempt = 0;
-  let silence: ReturnType<typeof setTimeout> | undefined;
-  let socket: WebSocket | null = null;
+export class Watch {
+  readonly #url: URL;
+  readonly #to: WatchTo;
+  #lastSeq: number | null = null;
+  #attempt = 0;
+  #silence: ReturnType<typeof setTimeout> | undefined;
+  #socket: WebSocket | null = null;
 
-  const connect = (): void => {
-    const target = new URL(url);
+  /** @param url of the feed, with the token if there is one */
+  constructor(url: URL, to: WatchTo) {
+    this.#url = url;
+    this.#to = to;
+  }
+
+  /** Connects, and tries again for ever. */
+  start(): void {
+    this.#to.link('connecting');
+    this.#connect();
+  }
+
+  #connect(): void {
+    const target = new URL(this.#url);
     target.searchParams.set('status', '1');
     target.searchParams.set('recent', String(RECENT));
-    if (lastSeq !== null) target.searchParams.set('since', String(lastSeq));
-    const opened = new WebSocket(target);
-    socket = opened;
-    listen();
-    opened.onmessage = ({ data }) => {
-      if (socket !== opened) return;
-      listen();
-      take(JSON.parse(String(data)) as Frame);
+    if (this.#lastSeq !== null) target.searchParams.set('since', String(this.#lastSeq));
+    const socket = new WebSocket(target);
+    this.#socket = socket;
+    this.#expectNews();
+    socket.onmessage = ({ data }) => {
+      if (this.#socket !== socket) return;
+      this.#expectNews();
+      this.#take(JSON.parse(String(data)) as Frame);
     };
-    opened.onclose = () => {
-      if (socket === opened) retry();
+    socket.onclose = () => {
+      if (this.#socket === socket) this.#retry();
     };
-  };
+  }
 
-  const listen = (): void => {
-    clearTimeout(silence);
-    silence = setTimeout(retry, SILENCE_MS);
-  };
+  #expectNews(): void {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#retry(), SILENCE_MS);
+  }
 
-  const retry = (): void => {
-    clearTimeout(silence);
-    const old = socket;
-    socket = null; // first: whatever the old one still says is not heard
+  #retry(): void {
+    clearTimeout(this.#silence);
+    const old = this.#socket;
+    this.#socket = null; // first: whatever the old one still says is not heard
     old?.close();
-    to.link('lost');
-    const wait = BACKOFF_MS[Math.min(attempt++, BACKOFF_MS.length - 1)]!;
-    setTimeout(connect, wait * (0.8 + 0.4 * Math.random())); // many pages must not come back in step
-  };
+    this.#to.link('lost');
+    const wait = BACKOFF_MS[Math.min(this.#attempt++, BACKOFF_MS.length - 1)]!;
+    setTimeout(() => this.#connect(), wait * (0.8 + 0.4 * Math.random())); // many pages must not come back at once
+  }
 
-  const take = (frame: Frame): void => {
-    attempt = 0;
-    if (frame.type === 'event') {
-      if (lastSeq !== null && frame.seq !== lastSeq + 1) {
-        lastSeq = null; // a gap must not be; start afresh
-        retry();
-        return;
-      }
-      lastSeq = frame.seq;
-      to.events([frame], false);
-    } else if (frame.type === 'snapshot') {
-      lastSeq = frame.seq;
-      to.link('live');
-      to.status(frame.status);
-      to.events(frame.recent ?? [], true);
-    } else if (frame.type === 'status') {
-      to.link('live');
-      to.status(frame.status);
-    } else if (frame.type === 'sample') {
-      to.sample(frame);
+  #take(frame: Frame): void {
+    this.#attempt = 0;
+    if (frame.type === 'sample') this.#to.sample(frame);
+    else if (frame.type === 'event') this.#takeEvent(frame);
+    else if (frame.type === 'snapshot' || frame.type === 'status') {
+      this.#to.link('live');
+      this.#to.status(frame.status);
+      if (frame.type === 'status') return;
+      this.#lastSeq = frame.seq;
+      this.#to.events(frame.recent ?? [], true);
     }
-  };
+  }
 
-  to.link('connecting');
-  connect();
+  #takeEvent(event: FeedEvent): void {
+    if (this.#lastSeq !== null && event.seq !== this.#lastSeq + 1) {
+      this.#lastSeq = null; // a gap must not be: start afresh
+      this.#retry();
+      return;
+    }
+    this.#lastSeq = event.seq;
+    this.#to.events([event], false);
+  }
 }
