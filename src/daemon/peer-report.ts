@@ -3,9 +3,7 @@
  * that versions can add to it. What arrives is checked like anything from a network.
  */
 import { z } from 'zod';
-import { demotionTotal } from '../carp/context.ts';
-import { nodeRole } from '../carp/group.ts';
-import { effectiveSkew } from '../carp/timers.ts';
+import { nodeRole, peerReport } from '../carp/report.ts';
 import type { GroupState, PeerReport, PeerVhid } from '../carp/types.ts';
 import type { NodeRole } from '../status.ts';
 
@@ -42,24 +40,8 @@ export function masterOfAny(state: GroupState): boolean {
 
 /** This node's report, as text. */
 export function makeReport(state: GroupState, inStep: boolean | null, version: string): string {
-  const demotion = demotionTotal(state);
-  const vhids: Record<string, PeerVhid> = {};
-  for (const [key, v] of Object.entries(state.vhids)) {
-    const { advbase, advskew, ownAddress } = v.config;
-    vhids[key] = { state: v.state, advbase, advskew: effectiveSkew(advskew, demotion), address: ownAddress };
-  }
-  return JSON.stringify({
-    master: masterOfAny(state),
-    role: nodeRole(state),
-    version,
-    vhids,
-    demotion,
-    goingDown: state.stopping !== null,
-    linkDown: Object.entries(state.links)
-      .filter(([, link]) => !link.up || !link.present)
-      .map(([role]) => role),
-    inStep,
-  });
+  const role = nodeRole(state);
+  return JSON.stringify({ ...peerReport(state), inStep, role, version, master: masterOfAny(state) });
 }
 
 /** `null`: not a report that this version understands. */

@@ -1,8 +1,8 @@
 /** Puts the status together: what the election, the wire and the dataplane know, in the words of the contract. */
 import { demotionTotal } from '../carp/context.ts';
-import { nodeRole } from '../carp/group.ts';
-import { effectiveSkew, masterDownUs } from '../carp/timers.ts';
-import type { GroupState, VhidState } from '../carp/types.ts';
+import type { VhidStatus } from '../carp/report.ts';
+import { demotionReasons, nodeRole, vhidStatus } from '../carp/report.ts';
+import type { GroupState } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { NodeRole, NodeStatus, SyncStatus, VipStatus } from '../status.ts';
 import type { DataplaneHandle } from '../sync/handle.ts';
@@ -34,8 +34,6 @@ export interface StatusSources {
   sync: { dialect: string; sealed: boolean; handle: DataplaneHandle; peer: PeerFacts } | null;
 }
 
-const msAgo = (us: number): number => Math.max(0, Math.round((nowUs() - us) / 1000));
-
 export function makeStatus(sources: StatusSources): NodeStatus {
   const { group } = sources;
   return {
@@ -49,11 +47,11 @@ export function makeStatus(sources: StatusSources): NodeStatus {
       maintenance: group.maintenance.on,
       demotion: {
         total: demotionTotal(group),
-        reasons: Object.entries(group.demotions).map(([reason, weight]) => ({ reason, weight })),
+        reasons: demotionReasons(group),
       },
-      vips: Object.entries(group.vhids).flatMap(([key, v]) => {
-        const facts = sources.vips.get(key);
-        return facts === undefined ? [] : [vipStatus(facts, v, demotionTotal(group))];
+      vips: vhidStatus(group, nowUs()).flatMap((v) => {
+        const facts = sources.vips.get(v.key);
+        return facts === undefined ? [] : [vipStatus(facts, v)];
       }),
       counters: { ...sources.counters },
     },
@@ -61,26 +59,30 @@ export function makeStatus(sources: StatusSources): NodeStatus {
   };
 }
 
-function vipStatus(facts: VipFacts, v: VhidState, demotion: number): VipStatus {
-  const { vip, device, mac, since } = facts;
-  const heard = [v.heard4, v.heard6].filter((h) => h !== null).toSorted((a, b) => b.atUs - a.atUs)[0];
+function vipStatus({ vip, device, mac, since }: VipFacts, v: VhidStatus): VipStatus {
+  const { heard } = v;
   return {
-    vhid: vip.vhid,
-    interface: vip.interface,
+    vhid: v.vhid,
+    interface: v.interface,
     device,
     addresses: vip.addresses,
     state: v.state,
     since,
     reason: v.reason,
-    advbase: vip.advbase,
-    advskew: vip.advskew,
-    effective_advskew: effectiveSkew(vip.advskew, demotion),
+    advbase: v.advbase,
+    advskew: v.advskew,
+    effective_advskew: v.effectiveAdvskew,
     mac,
-    takeover_ms: masterDownUs(vip.advbase, vip.advskew) / 1000,
+    takeover_ms: v.takeoverUs / 1000,
     heard:
-      heard === undefined
+      heard === null
         ? null
-        : { from: heard.from, advbase: heard.advbase, advskew: heard.advskew, ms_ago: msAgo(heard.atUs) },
+        : {
+            from: heard.from,
+            advbase: heard.advbase,
+            advskew: heard.advskew,
+            ms_ago: Math.round(heard.usAgo / 1000),
+          },
   };
 }
 
