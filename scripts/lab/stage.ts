@@ -3,6 +3,7 @@ import { cpus, release } from 'node:os';
 import type { ConfigOptions } from './config.ts';
 import { Firewall } from './firewall.ts';
 import { Lab } from './lab.ts';
+import { FIREWALLS } from './plan.ts';
 import { type TrafficOptions, TrafficSet } from './traffic.ts';
 import { inStep, isBackup, isMaster, type Pair, Watch } from './watch.ts';
 
@@ -19,13 +20,25 @@ export interface StageOptions extends TrafficOptions {
   say?: (text: string) => void;
 }
 
-/** Resolves when fw-a is master, fw-b backup, all connections work, and (with sync) both nodes are in step. */
+/**
+ * Resolves when fw-a is master, fw-b backup, all connections work, and (with sync) both nodes are in step.
+ * @throws Error with the last log lines of both nodes
+ */
 export async function setUpStage(options: StageOptions = {}): Promise<Stage> {
-  const say = options.say ?? (() => {});
   const lab = new Lab();
   await lab.up();
-  say('lab is up: client, LAN switch, fw-a, fw-b, WAN switch, server, sync cable');
+  options.say?.('lab is up: client, LAN switch, fw-a, fw-b, WAN switch, server, sync cable');
   const pair = { 'fw-a': new Firewall(lab, 'fw-a', options.config), 'fw-b': new Firewall(lab, 'fw-b', options.config) };
+  try {
+    return await bringUp(lab, pair, options);
+  } catch (error) {
+    const logs = FIREWALLS.map((name) => `last log lines of ${name}:\n${pair[name].logTail()}`);
+    throw new Error(`${(error as Error).message}\n${logs.join('\n')}`);
+  }
+}
+
+async function bringUp(lab: Lab, pair: Pair, options: StageOptions): Promise<Stage> {
+  const say = options.say ?? (() => {});
   const watch = new Watch(lab, pair);
   await Promise.all([pair['fw-a'].start(), pair['fw-b'].start()]);
   watch.start();

@@ -7,13 +7,13 @@ import { inStep, isBackup, isMaster } from '../../scripts/lab/watch.ts';
 import type { NodeStatus } from '../../src/status.ts';
 import { residentKb } from './lib/kernel.ts';
 import { type AdvertFields, advert, CARP, CARP_GROUP, inject, noise, type Packet, SYNC } from './lib/packets.ts';
-import { leaveWhenDone, onStage } from './lib/scene.ts';
+import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
 const hostile = suite('hostile bytes');
 let stage: Stage;
-hostile.before(async () => {
+prepare(hostile, async () => {
   stage = await setUpStage({ connections: 50 });
 });
 leaveWhenDone(hostile);

@@ -5,13 +5,13 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { SERVER_IP6, VIPS } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { inStep, isBackup, isMaster } from '../../scripts/lab/watch.ts';
-import { leaveWhenDone, onStage } from './lib/scene.ts';
+import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
 const ipv6 = suite('failover over IPv6');
 let stage: Stage;
-ipv6.before(async () => {
+prepare(ipv6, async () => {
   stage = await setUpStage({ host: SERVER_IP6, connections: 50 });
 });
 leaveWhenDone(ipv6);

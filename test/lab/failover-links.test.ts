@@ -5,13 +5,13 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import type { Cable } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { inStep, isBackup, isLearning, isMaster, type Sample } from '../../scripts/lab/watch.ts';
-import { leaveWhenDone, onStage } from './lib/scene.ts';
+import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
 const links = suite('links and time');
 let stage: Stage;
-links.before(async () => {
+prepare(links, async () => {
   stage = await setUpStage();
 });
 leaveWhenDone(links);

@@ -8,7 +8,7 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { BINARY, Firewall } from '../../scripts/lab/firewall.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { footprint } from './lib/kernel.ts';
-import { leaveWhenDone } from './lib/scene.ts';
+import { leaveWhenDone, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
@@ -16,7 +16,7 @@ const refused = suite('bad configuration');
 const lab = new Lab();
 let good = '';
 let firewall: Firewall;
-refused.before(async () => {
+prepare(refused, async () => {
   await lab.up();
   firewall = new Firewall(lab, 'fw-a');
   good = readFileSync(firewall.paths.config, 'utf8');

@@ -6,13 +6,13 @@ import { bare, VIPS } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { inStep, isBackup, isLearning, isMaster, type Sample } from '../../scripts/lab/watch.ts';
 import { macvlans, tables } from './lib/kernel.ts';
-import { leaveWhenDone, onStage } from './lib/scene.ts';
+import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
 const returning = suite('return');
 let stage: Stage;
-returning.before(async () => {
+prepare(returning, async () => {
   stage = await setUpStage();
 });
 leaveWhenDone(returning);

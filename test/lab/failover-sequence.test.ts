@@ -6,13 +6,13 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { isMaster } from '../../scripts/lab/watch.ts';
 import { connectionsIn, noConntrack } from './lib/kernel.ts';
-import { leaveWhenDone, onStage } from './lib/scene.ts';
+import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
 const sequence = suite('failover sequence');
 let stage: Stage;
-sequence.before(async () => {
+prepare(sequence, async () => {
   stage = await setUpStage();
 });
 leaveWhenDone(sequence);

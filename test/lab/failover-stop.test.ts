@@ -6,13 +6,13 @@ import { bare, VIPS } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { inStep, isBackup, isMaster } from '../../scripts/lab/watch.ts';
 import { macvlans } from './lib/kernel.ts';
-import { leaveWhenDone, onStage } from './lib/scene.ts';
+import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
 const stopping = suite('stop');
 let stage: Stage;
-stopping.before(async () => {
+prepare(stopping, async () => {
   stage = await setUpStage();
 });
 leaveWhenDone(stopping);

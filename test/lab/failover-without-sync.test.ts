@@ -9,7 +9,7 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import type { ConnectionsReport, ProbeReport } from '../../scripts/lab/traffic.ts';
 import { isMaster } from '../../scripts/lab/watch.ts';
-import { leaveWhenDone, onStage } from './lib/scene.ts';
+import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
@@ -18,7 +18,7 @@ const LONG_ENOUGH_MS = 14_000;
 
 const control = suite('without state sync');
 let stage: Stage;
-control.before(async () => {
+prepare(control, async () => {
   stage = await setUpStage({ config: { sync: false } });
 });
 leaveWhenDone(control);

@@ -7,7 +7,7 @@ import { until, which } from '../../scripts/lab/command.ts';
 import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { Firewall } from '../../scripts/lab/firewall.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
-import { leaveWhenDone } from './lib/scene.ts';
+import { leaveWhenDone, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
@@ -43,7 +43,7 @@ const lab = new Lab();
 let carpio: Firewall;
 let keepalived: ChildProcess | null = null;
 
-interop.before(async () => {
+prepare(interop, async () => {
   await lab.up();
   carpio = new Firewall(lab, 'fw-a', { sync: false });
   await carpio.start();

@@ -8,7 +8,7 @@ import { until, which } from '../../scripts/lab/command.ts';
 import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { Firewall } from '../../scripts/lab/firewall.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
-import { leaveWhenDone } from './lib/scene.ts';
+import { leaveWhenDone, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
@@ -66,7 +66,7 @@ const holders = (wanted: string[]) =>
     withinMs: 15_000,
   });
 
-interop.before(async () => {
+prepare(interop, async () => {
   await lab.up();
   carpio = new Firewall(lab, 'fw-b');
   writeFileSync(carpio.paths.config, singleVip());

@@ -33,6 +33,19 @@ function situation(stage: Stage): string {
   return [describe(stage.watch.latest), ...stage.watch.violations, ...logs].join('\n');
 }
 
+/** `suite.before`, with its error told: uvu itself loses what a before hook throws and counts the tests as not passed. */
+export function prepare(suite: Test, make: () => Promise<void>): void {
+  suite.before(async () => {
+    try {
+      await make();
+    } catch (error) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      process.stdout.write(`\nthe scene could not be set: ${text}\n`);
+      throw error;
+    }
+  });
+}
+
 /** The lab's namespaces end with the process; uvu has set the exit code by the time its last suite is done. */
 export function leaveWhenDone(suite: Test): void {
   suite.after(() => {
