@@ -67,50 +67,39 @@ export function coarse(state: State): number {
   return state.proto === TCP ? (CLASSES[state.l4] ?? 0) : 0;
 }
 
-function concat(...parts: Uint8Array[]): Uint8Array {
-  return Uint8Array.from(Buffer.concat(parts));
-}
-
-function word(write: (view: DataView) => void): Uint8Array {
-  const bytes = new Uint8Array(8);
-  write(new DataView(bytes.buffer));
-  return bytes;
-}
-
-export function keyBytes(state: State): Uint8Array {
-  const head = word((v) => {
-    v.setUint16(0, state.zone, true);
-    v.setUint8(2, state.proto);
-    v.setUint8(3, state.family);
-    v.setUint16(4, state.orig.sport, true);
-    v.setUint16(6, state.orig.dport, true);
-  });
-  return concat(head, state.orig.src, state.orig.dst);
+/** The bytes that are hashed (asm/hash.ts): the key, and with `value` also what both nodes must agree on. */
+function hashed(state: State, value: boolean): Buffer {
+  const pair = state.family === 2 ? 8 : 32;
+  const out = Buffer.alloc(8 + pair + (value ? pair + 16 : 0));
+  out.writeUInt16LE(state.zone, 0);
+  out.writeUInt8(state.proto, 2);
+  out.writeUInt8(state.family, 3);
+  out.writeUInt16LE(state.orig.sport, 4);
+  out.writeUInt16LE(state.orig.dport, 6);
+  out.set(state.orig.src, 8);
+  out.set(state.orig.dst, 8 + pair / 2);
+  if (!value) return out;
+  out.set(state.reply.src, 8 + pair);
+  out.set(state.reply.dst, 8 + pair + pair / 2);
+  const at = 8 + 2 * pair;
+  out.writeUInt16LE(state.reply.sport, at);
+  out.writeUInt16LE(state.reply.dport, at + 2);
+  out.writeUInt32LE(state.mark, at + 4);
+  out.writeUInt8(coarse(state), at + 8);
+  out.writeUInt8(state.status & 6, at + 9);
+  return out;
 }
 
 export function keyOf(state: State): string {
-  return Buffer.from(keyBytes(state)).toString('hex');
-}
-
-export function fingerprintBytes(state: State): Uint8Array {
-  const ports = word((v) => {
-    v.setUint16(0, state.reply.sport, true);
-    v.setUint16(2, state.reply.dport, true);
-    v.setUint32(4, state.mark, true);
-  });
-  const rest = word((v) => {
-    v.setUint8(0, coarse(state));
-    v.setUint8(1, state.status & 6);
-  });
-  return concat(keyBytes(state), state.reply.src, state.reply.dst, ports, rest);
+  return hashed(state, false).toString('latin1');
 }
 
 export function fingerprint(state: State, key: Uint8Array): bigint {
-  return siphash(key, fingerprintBytes(state), 1, 3, 128);
+  return siphash(key, hashed(state, true), 1, 3, 128);
 }
 
 export function clone(state: State): State {
-  return structuredClone(state);
+  return { ...state, orig: { ...state.orig }, reply: { ...state.reply } };
 }
 
 /** Repeatable random numbers (mulberry32). */

@@ -1,0 +1,156 @@
+/**
+ * The table's rules in plain TypeScript: a Map, owners written into every record, no tags, no queues but the set of
+ * things the peer must hear. Slow and obvious, to be compared with the module.
+ */
+import { clone, fingerprint, keyOf, type State, TCP } from './state.ts';
+
+const MASK = (1n << 128n) - 1n;
+
+export type Owner = 'none' | 'me' | 'peer';
+
+export interface Entry {
+  state: State;
+  owner: Owner;
+  touched: boolean;
+  fingerprint: bigint;
+}
+
+export class ReferenceTable {
+  readonly entries = new Map<string, Entry>();
+  /** Keys of which the peer must hear: live ones as upsert, ended ones as delete. */
+  readonly dirty = new Set<string>();
+  preferPeer = false;
+  conflicts = 0;
+  claims = 0;
+  private readonly key: Uint8Array;
+
+  constructor(key: Uint8Array) {
+    this.key = key;
+  }
+
+  private put(key: string, state: State, owner: Owner, touched: boolean): void {
+    this.entries.set(key, { state: clone(state), owner, touched, fingerprint: fingerprint(state, this.key) });
+  }
+
+  /** What the kernel reports: `withoutInfo` = the protocol part did not change and was left out. */
+  event(state: State, withoutInfo = false): void {
+    const key = keyOf(state);
+    const old = this.entries.get(key);
+    const now = clone(state);
+    if (withoutInfo) {
+      const known = old?.state;
+      now.l4 = known?.l4 ?? 0;
+      now.wscale = known?.wscale ?? [0, 0];
+      now.flags = known?.flags ?? [0, 0];
+      now.vtags = known?.vtags ?? null;
+    }
+    const eligible = (now.status & 2) !== 0 && !(now.proto === TCP && now.l4 === 1);
+    if (!eligible) {
+      if (old === undefined || old.owner === 'peer') return;
+      this.entries.delete(key);
+      if (old.owner === 'me') this.dirty.add(key);
+      return;
+    }
+    if (old?.owner === 'peer') this.claims++;
+    this.put(key, now, 'me', true);
+    if (old?.owner !== 'me' || old.fingerprint !== this.entries.get(key)?.fingerprint) this.dirty.add(key);
+  }
+
+  destroy(state: State): void {
+    const key = keyOf(state);
+    const old = this.entries.get(key);
+    if (old === undefined || old.owner === 'peer') return;
+    this.entries.delete(key);
+    if (old.owner === 'me') this.dirty.add(key);
+  }
+
+  /** A whole dump, no event meanwhile. `mine`: what is not known is mine. */
+  dump(lines: State[], mine: boolean): void {
+    const seen = new Set(lines.map(keyOf));
+    for (const [key, entry] of this.entries) {
+      if (!seen.has(key) && entry.owner !== 'peer') this.destroy(entry.state);
+    }
+    for (const state of lines) {
+      const key = keyOf(state);
+      const old = this.entries.get(key);
+      if (old === undefined) {
+        this.put(key, state, mine ? 'me' : 'none', mine);
+        if (mine) this.dirty.add(key);
+        else this.dirty.delete(key);
+      } else if (old.owner !== 'peer') {
+        this.put(key, state, old.owner, old.touched);
+        const entry = this.entries.get(key);
+        if (entry === undefined || entry.fingerprint === old.fingerprint || old.owner !== 'me') continue;
+        entry.touched = true;
+        this.dirty.add(key);
+      }
+    }
+  }
+
+  upsert(state: State, late: boolean): void {
+    const key = keyOf(state);
+    const old = this.entries.get(key);
+    if (old === undefined) {
+      if (late && this.dirty.has(key)) return;
+      this.dirty.delete(key);
+      this.put(key, state, late ? 'me' : 'peer', false);
+    } else if (old.owner !== 'me') {
+      this.dirty.delete(key);
+      this.put(key, state, late && old.owner === 'none' ? 'me' : 'peer', false);
+    } else if (late && !old.touched) {
+      this.dirty.delete(key);
+      this.put(key, state, 'me', false);
+    } else {
+      this.conflicts++;
+      if (this.preferPeer) {
+        this.dirty.delete(key);
+        this.put(key, state, 'peer', false);
+      } else {
+        this.dirty.add(key);
+      }
+    }
+  }
+
+  delete(state: State, late: boolean): void {
+    const key = keyOf(state);
+    const old = this.entries.get(key);
+    if (old === undefined) {
+      this.dirty.delete(key);
+    } else if (old.owner === 'me' && (!late || old.touched)) {
+      this.dirty.add(key);
+    } else {
+      this.dirty.delete(key);
+      this.entries.delete(key);
+    }
+  }
+
+  private changeHands(from: Owner, to: Owner): void {
+    for (const entry of this.entries.values()) {
+      entry.touched = false;
+      if (entry.owner === from) entry.owner = to;
+    }
+  }
+
+  adoptPeer(): void {
+    this.changeHands('peer', 'me');
+  }
+
+  giveMine(): void {
+    this.changeHands('me', 'peer');
+  }
+
+  adoptUnclaimed(): void {
+    this.changeHands('none', 'me');
+  }
+
+  digest(owner: Owner): { count: number; sum: bigint } {
+    let count = 0;
+    let sum = 0n;
+    for (const entry of this.entries.values()) {
+      if (entry.owner !== owner) continue;
+      count++;
+      sum = (sum + entry.fingerprint) & MASK;
+    }
+    return { count, sum };
+  }
+}
