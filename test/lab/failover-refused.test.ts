@@ -30,7 +30,7 @@ const CASES: [string, string, string, RegExp][] = [
   ['an unknown key', 'preempt = true', 'preemt = true', /preemt/],
   ['a wrong type', 'log = 1', 'log = "much"', /log/],
   ['a value out of range', 'vhid = 1\n', 'vhid = 256\n', /vhid.*256|256.*vhid/],
-  ['an impossible timer set', 'advbase = 1\nadvskew = 0', 'advbase = 0\nadvskew = 0', /adv(base|skew)/],
+  ['a timer that means "gone" on the wire', 'advskew = 0\n', 'advskew = 255\n', /advskew.*255/],
   ['a role without a device', 'wan = "eth0"\n', '', /wan/],
   ['a device that is not there', 'wan = "eth0"', 'wan = "eth9"', /eth9/],
   ['not TOML at all', '[carp]', '[carp', /bad\.toml:\d+/],
@@ -41,7 +41,7 @@ const CASES: [string, string, string, RegExp][] = [
 for (const [what, from, to, named] of CASES) {
   refused(`${what}: exit 1, the place named, nothing touched`, async () => {
     assert.ok(good.includes(from), 'the case fits the file');
-    writeFileSync(BAD, good.replace(from, to));
+    writeFileSync(BAD, good.replace(from, to), { mode: 0o600 });
     writeFileSync('/run/lab/fw-a/broken.nft', 'table inet filter { chain }\n');
     const before = await footprint(lab, 'fw-a');
     const result = await lab.exec('fw-a', [BINARY, 'run', '--config', BAD], { check: false, timeoutMs: 15_000 });
