@@ -13,8 +13,8 @@ import { advertIntervalMs, takeoverMs } from './timing.ts';
 
 type RawVip = RawConfig['vip'][number];
 
-/** Below this a busy box is late often enough that the backup would take over from a living master. */
-const RISKY_TAKEOVER_MS = 50;
+/** Below this no program in user space can keep its role: a garbage collection or a busy core is longer. */
+const LEAST_TAKEOVER_MS = 50;
 
 export function unknownRole(role: string, interfaces: RawConfig['interfaces']): string {
   const roles = Object.keys(interfaces);
@@ -139,11 +139,12 @@ class VipChecker {
 
   #timers(vip: RawVip, index: number): void {
     const takeover = takeoverMs(vip);
-    if (takeover < RISKY_TAKEOVER_MS) {
+    if (takeover < LEAST_TAKEOVER_MS) {
+      const found = `found advbase ${vip.advbase} and advskew ${vip.advskew}`;
       const text = `an advert every ${advertIntervalMs(vip).toFixed(1)} ms and take-over after ${takeover.toFixed(1)} ms`;
-      this.#report.warn(
+      this.#report.error(
         ['vip', index, 'advskew'],
-        `${text}: a busy box will lose its role; advbase 0 with advskew 8 is a fast pair`,
+        `${found}: ${text}, which no busy box can keep; allowed at least ${LEAST_TAKEOVER_MS} ms (advbase 0 needs an advskew of 5 or more; 8 is a fast pair)`,
       );
     }
     if (vip.advskew > DEMOTED_SKEW) {

@@ -77,6 +77,16 @@ function findRole(config: Config, index: number, own: ReadonlyMap<string, readon
   );
 }
 
+/** The roles whose device this machine does not have, each as an error at its line. */
+export function missingDevices(config: Config, links: readonly LinkAddresses[]): ConfigError[] {
+  const there = links.map((link) => link.device).filter((name) => name !== 'lo');
+  return Object.entries(config.interfaces)
+    .filter(([, device]) => !links.some((link) => link.device === device))
+    .map(([role, device]) =>
+      errorAt(config, ['interfaces', role], `found "${device}", no such device; this machine has ${there.join(', ')}`),
+    );
+}
+
 /**
  * Gives every virtual IP its role, its device and the name of its virtual device. Errors: no or several interfaces fit a
  * left-out `interface`; a vhid or a device name is used twice once the roles are known.

@@ -2,7 +2,7 @@
 
 import { loadConfig } from '../config/load.ts';
 import { formatError } from '../config/problem.ts';
-import { resolveVips } from '../config/resolve.ts';
+import { missingDevices, resolveVips } from '../config/resolve.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
 import { loadAssets } from './assets.ts';
@@ -60,6 +60,11 @@ function prepare(path: string, log: Log): Prepared | null {
     device: link.name,
     addresses: link.addresses.map((address) => `${address.address}/${address.prefix}`),
   }));
+  const missing = missingDevices(loaded.config, addresses);
+  if (missing.length > 0) {
+    for (const error of missing) log.error(formatError(error));
+    return null;
+  }
   const resolved = resolveVips(loaded.config, addresses);
   if (!resolved.ok) {
     for (const error of resolved.errors) log.error(formatError(error));

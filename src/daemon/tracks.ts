@@ -12,7 +12,7 @@ export interface TrackPorts {
 type Watched = Extract<TrackConfig, { kind: 'script' | 'file' }>;
 
 /**
- * A script that ends with another code than 0, or not in time, demotes; a file that is not there demotes. Each is
+ * A script that ends with another code than 0, or not in time, demotes; so does a file while it is there. Each is
  * looked at every `interval` seconds, never two runs of one at a time.
  */
 export function startTracks(tracks: TrackConfig[], ports: TrackPorts): { close(): void } {
@@ -48,7 +48,7 @@ function tracker(track: Watched, ports: TrackPorts): () => void {
     if (running) return;
     running = true;
     if (track.kind === 'file') {
-      access(track.path, (error) => found(error === null, `${track.path} is not there`));
+      access(track.path, (error) => found(error !== null, `${track.path} is there`));
       return;
     }
     execFile(

@@ -41,6 +41,9 @@ export class Dataplane {
   private readonly pollSet = Buffer.alloc(4 * 8);
   private peerAddress: string | null;
   private overruns = 0;
+  private eventsTaken = 0;
+  /** States that came into being here, mirrored ones not counted. */
+  private created = 0;
   private busy = false;
   /** The peer waits for the end of an audit that was begun after this. */
   private auditFor: { finished: number; corrections: number } | null = null;
@@ -180,6 +183,7 @@ export class Dataplane {
 
   private takeEvents(): number {
     let taken = 0;
+    const before = this.engine.counter('inserts');
     for (let batch = 0; batch < MOST_BATCHES; batch++) {
       const result = this.events.receive(this.conntrack.events);
       if (result.kind === 'overrun') {
@@ -194,6 +198,8 @@ export class Dataplane {
       taken += result.count;
       if (result.count < this.events.slots) break;
     }
+    this.created += this.engine.counter('inserts') - before;
+    this.eventsTaken += taken;
     return taken;
   }
 
@@ -307,6 +313,8 @@ export class Dataplane {
     stats[STAT.repairs] = driver.state.repairs;
     stats[STAT.repairBytes] = driver.repairBytes;
     stats[STAT.overruns] = this.overruns;
+    stats[STAT.events] = this.eventsTaken;
+    stats[STAT.inserted] = this.created;
     stats[STAT.heardAt] = driver.state.heardAt ?? Number.NaN;
     stats[STAT.alive] = driver.state.alive ? 1 : 0;
     stats[STAT.open] = driver.state.open ? 1 : 0;

@@ -344,8 +344,10 @@ load('unicast peers are for every family that advertises', () => {
   assert.match(only(`${HEAD}${VIP}peers = ["203.0.113.3", "203.0.113.3"]`), /peers\[1\].*twice/);
 });
 
-load('timers that can not keep a role are pointed out', () => {
-  assert.match(warnings(parsed(`${HEAD}${VIP}advbase = 0`)).join(), /take-over after 11\.7 ms/);
+load('timers that can not keep a role are refused, odd ones pointed out', () => {
+  assert.match(errors(parsed(`${HEAD}${VIP}advbase = 0`)).join(), /take-over after 11\.7 ms.*allowed at least 50 ms/);
+  assert.match(errors(parsed(`${HEAD}${VIP}advbase = 0\nadvskew = 4`)).join(), /allowed at least 50 ms/);
+  assert.equal(warnings(parsed(`${HEAD}${VIP}advbase = 0\nadvskew = 5`)), []);
   assert.equal(warnings(parsed(`${HEAD}${VIP}advbase = 0\nadvskew = 8`)), []);
   assert.match(warnings(parsed(`${HEAD}${VIP}advskew = 250`)).join(), /cannot lower/);
   const two = `${HEAD}${VIP}${VIP.replace('"wan"', '"lan"').replace('.1/', '.2/')}advbase = 2\n`;
