@@ -268,8 +268,8 @@ export class SyncDriver {
       case 'sendBeat':
         this.outbox.beat(message(MSG.REPORT, this.report));
         break;
-      case 'count':
-        this.count(action.counter);
+      case 'refuse':
+        this.count(action.cause);
         break;
       case 'event':
         this.ports.event(action.kind, action.fields);

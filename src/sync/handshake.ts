@@ -13,13 +13,13 @@ export function onHello(
   actions: SyncAction[],
 ): void {
   if (event.nonce === state.ownNonce) {
-    actions.push({ type: 'count', counter: 'own_hello' });
+    actions.push({ type: 'refuse', cause: 'own_hello' });
     return;
   }
   const current = state.open && state.peerNonce === event.nonce;
   const knowsUs = event.echo === state.ownNonce;
   if (!current && state.usedNonces.includes(event.nonce)) {
-    actions.push({ type: 'count', counter: 'replayed_hello' });
+    actions.push({ type: 'refuse', cause: 'replayed_hello' });
     return;
   }
   state.echo = event.nonce;

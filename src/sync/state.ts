@@ -159,7 +159,8 @@ export type SyncAction =
   | { type: 'peerBulkBegin' }
   /** Who wins when both claim a state: the peer, or this node. */
   | { type: 'prefer'; peer: boolean }
-  | { type: 'count'; counter: string }
+  /** Refused input, by cause. */
+  | { type: 'refuse'; cause: string }
   | { type: 'event'; kind: string; fields: Record<string, string | number | boolean | null> };
 
 /** Sequence numbers wrap at 2^32: does `a` come after `b`? */

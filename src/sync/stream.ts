@@ -25,11 +25,7 @@ export function onFast(state: SyncState, fixed: FastFixed, context: Context, act
     return;
   }
   state.ackAt = context.now;
-  if (!seqAfter(fixed.seq, next)) {
-    actions.push({ type: 'count', counter: 'duplicate' });
-    return;
-  }
-  actions.push({ type: 'count', counter: 'early' });
+  if (!seqAfter(fixed.seq, next)) return;
   if (((fixed.seq - next) | 0) >= LIMITS.window) return;
   if (seqAfter(fixed.seq, state.rxHigh)) state.rxHigh = fixed.seq;
   actions.push({ type: 'hold' });
@@ -42,7 +38,7 @@ export function hasGap(state: SyncState): boolean {
 
 function onAck(state: SyncState, fixed: FastFixed, context: Context, actions: SyncAction[]): void {
   if (seqAfter(fixed.ack, state.txSeq)) {
-    actions.push({ type: 'count', counter: 'bad_ack' });
+    actions.push({ type: 'refuse', cause: 'bad_ack' });
     return;
   }
   if (seqAfter(fixed.ack, state.txAcked)) {
@@ -88,7 +84,6 @@ export function streamTimers(state: SyncState, now: number, actions: SyncAction[
   if (state.rtoAt !== null && now >= state.rtoAt) {
     state.rto = Math.min(state.rto * 2, TIMING.rtoMax);
     resend(state, now, state.alive ? LIMITS.burst : 1, actions);
-    actions.push({ type: 'count', counter: 'resent' });
   }
   const beat = now >= state.beatAt;
   if (beat) state.beatAt = now + TIMING.heartbeat;
