@@ -2,28 +2,22 @@
  * What the peer says changes the table by these rules. "late" = the record is marked "yours", or the peer had not seen my
  * last adoption when it sent it: it speaks of states that are mine by now.
  *
- *            no record               the peer's  nobody's  mine, untouched since the adoption  mine, touched
- *   upsert   the peer's              take it     take it   late: take it, stays mine           conflict: preferPeer decides
- *            (late: mine)                                  else: conflict
- *   delete   -                       end         end       late: end; else tell the peer       tell the peer
+ *                  no record    the peer's   nobody's   mine, untouched since   mine, touched
+ *                                                       the adoption
+ *   upsert         the peer's   take it      take it    conflict                conflict
+ *   upsert, late   mine         take it *    mine       take it, stays mine     keep mine
+ *   delete         -            end          end        keep mine               keep mine
+ *   delete, late   -            end          end        end                     keep mine
  *
- * A conflict that I win marks the record dirty, so the peer hears my version. Exactly one of the two nodes may prefer the
- * other, or the two would swap or repeat their versions for ever.
+ *   * and it becomes mine if the peer says "yours": else nobody would own it.
+ *
+ * Whatever comes late and is taken, and whatever is kept against the peer's word, is told to the peer: what I sent in
+ * between may have crossed it, and only so both tables end equal. In a conflict preferPeer decides. Exactly one of the
+ * two nodes may prefer the other, or the two would swap or repeat their versions for ever.
  */
 
-import { epoch, isTouched, stampBulk, stampDump, touch } from './clock';
-import {
-  ensureKey,
-  entomb,
-  insertLive,
-  moveTag,
-  OWNER_ME,
-  OWNER_PEER,
-  ownerOf,
-  revive,
-  sameReply,
-  setContent,
-} from './content';
+import { isTouched, stampBulk, stampDump } from './clock';
+import { entomb, insertLive, moveTag, OWNER_ME, OWNER_PEER, ownerOf, revive, sameReply, setContent } from './content';
 import { C_BAD_RECORD, C_CONFLICTS, C_LATE_TAKEN, C_RX_IGNORED, C_RX_RECORDS, count, inside, SCRATCH } from './memory';
 import { tagMine, tagPeer } from './owner';
 import { cancelDirty, markDirty, release, wantKernel } from './queue';
@@ -86,11 +80,19 @@ function onUpsert(late: bool): void {
     onBuried(r, late);
     return;
   }
-  if (ownerOf(r) != OWNER_ME) {
-    overwrite(r, late && ownerOf(r) != OWNER_PEER ? tagMine : tagPeer);
-  } else if (late && !isTouched(r)) {
-    count(C_LATE_TAKEN);
-    overwrite(r, tagMine);
+  const owner = ownerOf(r);
+  if (owner != OWNER_ME) {
+    const mine = (head & W_YOURS) != 0 || (late && owner != OWNER_PEER);
+    overwrite(r, mine ? tagMine : tagPeer);
+    if (mine) markDirty(r);
+  } else if (late) {
+    if (isTouched(r)) {
+      count(C_RX_IGNORED);
+    } else {
+      count(C_LATE_TAKEN);
+      overwrite(r, tagMine);
+    }
+    markDirty(r);
   } else {
     count(C_CONFLICTS);
     if (preferPeer) overwrite(r, tagPeer);
@@ -103,6 +105,7 @@ function onNew(late: bool): void {
   if (!r) return;
   stampBulk(r);
   wantKernel(r, 0);
+  if (late) markDirty(r);
 }
 
 /** The record ended here, but the end is not sent (or not written) yet. */
@@ -118,6 +121,7 @@ function onBuried(r: u32, late: bool): void {
   store<u16>(r, 0, R_TOUCH);
   stampBulk(r);
   wantKernel(r, f & F_INK ? F_KCONT | F_KSTAT | (same ? 0 : F_KREC) : 0);
+  if (late) markDirty(r);
 }
 
 /** The record takes the peer's content and this tag; the kernel hears what it must. */
@@ -160,12 +164,13 @@ function onDelete(late: bool): void {
     markDirty(r);
     return;
   }
-  drop(r);
+  drop(r, ownerOf(r) == OWNER_ME);
 }
 
-/** The record goes, from the table and from the kernel; the peer need not hear of it. */
-export function drop(r: u32): void {
+/** The record goes, from the table and from the kernel; `tell`: the peer must hear of it. */
+export function drop(r: u32, tell: bool): void {
   entomb(r);
   if (flagsOf(r) & F_INK) wantKernel(r, 0);
-  else release(r);
+  if (tell) markDirty(r);
+  release(r);
 }

@@ -30,7 +30,7 @@ export function peerBulkEnd(n: u32): u32 {
     const r = recordAt(bulkCursor++);
     if (!isLive(flagsOf(r)) || ownerOf(r) != OWNER_PEER || load<u8>(r, R_BULKGEN) == bulkGen) continue;
     count(C_BULK_DROPPED);
-    drop(r);
+    drop(r, false);
   }
   if (bulkCursor < total) return 1;
   closeBulk();
@@ -44,7 +44,7 @@ export function unclaimedDrop(n: u32): u32 {
     const r = recordAt(unclaimedCursor++);
     if (!isLive(flagsOf(r)) || ownerOf(r) != OWNER_NONE) continue;
     count(C_UNCLAIMED_DROPPED);
-    drop(r);
+    drop(r, false);
   }
   if (unclaimedCursor < total) return 1;
   unclaimedCursor = 0;

@@ -1,6 +1,6 @@
 // Builds the WebAssembly module from asm/. As a command: node scripts/lib/asm.mjs [OUT]
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -24,10 +24,12 @@ export function buildAsm({ root = resolve(HERE, '../..'), out = join(root, 'buil
   const sources = Math.max(newestSource(join(root, 'asm')), statSync(fileURLToPath(import.meta.url)).mtimeMs);
   if (!force && existsSync(out) && statSync(out).mtimeMs > sources) return out;
   mkdirSync(dirname(out), { recursive: true });
+  // Compiled beside and renamed: whoever reads `out` meanwhile gets a whole module.
+  const fresh = `${out}.${process.pid}.wasm`;
   const asc = join(root, 'node_modules/assemblyscript/bin/asc.js');
   const args = [
     'asm/index.ts',
-    ...['--outFile', out],
+    ...['--outFile', fresh],
     ...['--runtime', 'stub'],
     ...['--optimizeLevel', '3'],
     ...['--shrinkLevel', '0'],
@@ -42,6 +44,7 @@ export function buildAsm({ root = resolve(HERE, '../..'), out = join(root, 'buil
   } catch (error) {
     throw new Error(`asm/ does not compile:\n${error.stdout ?? ''}${error.stderr ?? error.message}`);
   }
+  renameSync(fresh, out);
   return out;
 }
 

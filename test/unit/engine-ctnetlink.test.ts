@@ -101,7 +101,9 @@ function withLiberal(expected: Attributes): Attributes {
   return expected;
 }
 
-const creates = vectors.filter((one) => /^(create|sequence 1|clash)/.test(one.description) && !/SYN_SENT/.test(one.description));
+const creates = vectors.filter(
+  (one) => /^(create|sequence 1|clash)/.test(one.description) && !/SYN_SENT/.test(one.description),
+);
 
 for (const one of creates) {
   test(one.description, () => {
@@ -193,7 +195,11 @@ test('every kernel entry of the vectors is read back as it was meant', () => {
     const [read] = listAll(engine);
     assert.ok(read, one.description);
     const { at, owner, inKernel, fingerprint, ...rest } = read;
-    assert.equal({ ...rest, l4: state.l4 }, { ...state, ...(state.proto === TCP ? {} : { wscale: [0, 0] }) }, one.description);
+    assert.equal(
+      { ...rest, l4: state.l4 },
+      { ...state, ...(state.proto === TCP ? {} : { wscale: [0, 0] }) },
+      one.description,
+    );
     assert.ok(at > 0 && owner === 'me' && inKernel && fingerprint > 0n);
   }
 });

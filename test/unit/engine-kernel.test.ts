@@ -128,7 +128,11 @@ test('an adopted entry that traffic has ended is not made again', () => {
   assert.is(kinds(updates), 'update update');
   event(engine, make(1, { l4: 4 }));
   reply(engine, kernel.handle(updates));
-  assert.is(kinds(settle(engine, kernel)), 'create', 'the untouched one is the peer’s word, the touched one the kernel’s');
+  assert.is(
+    kinds(settle(engine, kernel)),
+    'create',
+    'the untouched one is the peer’s word, the touched one the kernel’s',
+  );
 });
 
 test('answers to nothing we know are counted, acknowledgements are not', () => {
@@ -188,7 +192,8 @@ test('random records, refusals and losses: the kernel’s table ends equal to th
   // two states with one translated tuple can't both live in a kernel: the translated address tells the real one
   const unique = (state: State): State => {
     const plain = inverse(state);
-    if (state.family === 2 && state.mark !== 1 && random() < 0.5) plain.dst = Uint8Array.of(203, ...plain.dst.subarray(1));
+    if (state.family === 2 && state.mark !== 1 && random() < 0.5)
+      plain.dst = Uint8Array.of(203, ...plain.dst.subarray(1));
     return { ...state, reply: plain };
   };
   for (let i = 0; i < 20_000; i++) {

@@ -2,8 +2,18 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Engine, Owner } from '../../src/sync/engine.ts';
-import { destroy, event, feed, finish, FP_KEY, kernelOutput, listAll, makeEngine, syncOutput } from './reference/harness.ts';
 import { kernelMessage } from './reference/ctmsg.ts';
+import {
+  destroy,
+  event,
+  FP_KEY,
+  feed,
+  finish,
+  kernelOutput,
+  listAll,
+  makeEngine,
+  syncOutput,
+} from './reference/harness.ts';
 import { below, clone, keyOf, randomContent, randomSource, randomState, type State, TCP } from './reference/state.ts';
 import { ReferenceTable } from './reference/table.ts';
 import { decodeRecords, encodeDelete, encodeUpsert } from './reference/wirecodec.ts';
@@ -79,21 +89,71 @@ test('random operations', () => {
     const bytes = remove ? encodeDelete(state, yours) : encodeUpsert(state, yours);
     assert.is(engine.applyRecords(bytes, late && !yours), 1);
     if (remove) model.delete(state, late);
-    else model.upsert(state, late);
+    else model.upsert(state, late, yours);
   };
   const operations: [number, () => void][] = [
-    [30, () => both((s) => event(engine, s), (s) => model.event(s))],
-    [4, () => both((s) => event(engine, s, { withoutInfo: true }), (s) => model.event(s, true))],
-    [3, () => both((s) => event(engine, s), (s) => model.event(s), unanswered(next()))],
-    [14, () => both((s) => destroy(engine, s), (s) => model.destroy(s))],
+    [
+      30,
+      () =>
+        both(
+          (s) => event(engine, s),
+          (s) => model.event(s),
+        ),
+    ],
+    [
+      4,
+      () =>
+        both(
+          (s) => event(engine, s, { withoutInfo: true }),
+          (s) => model.event(s, true),
+        ),
+    ],
+    [
+      3,
+      () =>
+        both(
+          (s) => event(engine, s),
+          (s) => model.event(s),
+          unanswered(next()),
+        ),
+    ],
+    [
+      14,
+      () =>
+        both(
+          (s) => destroy(engine, s),
+          (s) => model.destroy(s),
+        ),
+    ],
     [30, () => rx(next(), random() < 0.3, false)],
     [12, () => rx(next(), random() < 0.3, true)],
     [4, () => compareSent(engine, model)],
     [3, () => void kernelOutput(engine)],
     [2, () => void engine.sweep(below(random, 200))],
-    [0.3, () => change(() => engine.adoptPeer(), () => model.adoptPeer())],
-    [0.3, () => change(() => engine.giveMine(), () => model.giveMine())],
-    [0.1, () => change(() => engine.adoptUnclaimed(), () => model.adoptUnclaimed())],
+    [
+      0.3,
+      () =>
+        change(
+          () => engine.adoptPeer(),
+          () => model.adoptPeer(),
+        ),
+    ],
+    [
+      0.3,
+      () =>
+        change(
+          () => engine.giveMine(),
+          () => model.giveMine(),
+        ),
+    ],
+    [
+      0.1,
+      () =>
+        change(
+          () => engine.adoptUnclaimed(),
+          () => model.adoptUnclaimed(),
+        ),
+    ],
     [0.01, dump],
     [0.3, prefer],
   ];

@@ -80,7 +80,10 @@ export class FakeKernel {
     return true;
   }
 
-  private tuple(message: Taken, which: number): { state: Pick<State, 'family' | 'proto' | 'zone'>; tuple: Tuple } | null {
+  private tuple(
+    message: Taken,
+    which: number,
+  ): { state: Pick<State, 'family' | 'proto' | 'zone'>; tuple: Tuple } | null {
     const from = message.attributes;
     const family = message.family === 2 ? 2 : 10;
     const proto = number(attribute(from, which, 2, 1));

@@ -87,27 +87,23 @@ export class ReferenceTable {
     }
   }
 
-  upsert(state: State, late: boolean): void {
+  upsert(state: State, late: boolean, yours: boolean): void {
     const key = keyOf(state);
     const old = this.entries.get(key);
-    if (old === undefined) {
-      if (late && this.dirty.has(key)) return;
-      this.dirty.delete(key);
-      this.put(key, state, late ? 'me' : 'peer', false);
-    } else if (old.owner !== 'me') {
-      this.dirty.delete(key);
-      this.put(key, state, late && old.owner === 'none' ? 'me' : 'peer', false);
-    } else if (late && !old.touched) {
-      this.dirty.delete(key);
-      this.put(key, state, 'me', false);
-    } else {
+    const owner = old?.owner;
+    if (owner === undefined && late && this.dirty.has(key)) return;
+    if (owner === 'me' && late) {
+      if (!old?.touched) this.put(key, state, 'me', false);
+      this.dirty.add(key);
+    } else if (owner === 'me' && !this.preferPeer) {
       this.conflicts++;
-      if (this.preferPeer) {
-        this.dirty.delete(key);
-        this.put(key, state, 'peer', false);
-      } else {
-        this.dirty.add(key);
-      }
+      this.dirty.add(key);
+    } else {
+      if (owner === 'me') this.conflicts++;
+      const mine = owner === 'peer' ? yours : late;
+      this.put(key, state, mine ? 'me' : 'peer', false);
+      if (mine) this.dirty.add(key);
+      else this.dirty.delete(key);
     }
   }
 
@@ -119,7 +115,8 @@ export class ReferenceTable {
     } else if (old.owner === 'me' && (!late || old.touched)) {
       this.dirty.add(key);
     } else {
-      this.dirty.delete(key);
+      if (old.owner === 'me') this.dirty.add(key);
+      else this.dirty.delete(key);
       this.entries.delete(key);
     }
   }
