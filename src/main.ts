@@ -29,7 +29,11 @@ const io: Io = {
 process.stdout.on('error', endQuietly);
 process.stderr.on('error', () => {}); // nobody to tell
 
-runCli(process.argv.slice(2), io).then((code) => {
+// `carpio guard` is no command for people: `carpio run` starts it beside itself.
+const guard = async (): Promise<number> => (await import('./guard/process.ts')).runGuard();
+const ended = process.argv[2] === 'guard' ? guard() : runCli(process.argv.slice(2), io);
+
+ended.then((code) => {
   // An add-on's handle must not keep a finished command alive; what was written goes out first.
   process.stdout.write('', () => process.exit(code));
 });

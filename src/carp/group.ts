@@ -101,6 +101,8 @@ function fellAsleep(state: GroupState, actions: Action[], slept: number, late: V
   for (const v of late) {
     const reason = `slept ${ms(slept)} ms, longer than master-down time ${ms(downTimeUs(v))} ms`;
     v.pending = null;
+    // As after a boot: what waited in the socket meanwhile is old, and must not be answered with a take-over.
+    v.listenUntil = ctx.now + downTimeUs(v);
     if (v.state === 'MASTER') enterBackup(v, ctx, reason);
     else armDown(v, ctx);
   }

@@ -9,6 +9,7 @@ import type { Received } from '../carp/receive.ts';
 import { receiveAdvert, receivePacket } from '../carp/receive.ts';
 import type { Action, Family, HeardAdvert } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
+import type { LastWord } from '../guard/messages.ts';
 import type { CarpReceiverOptions, CarpSender, Closable } from '../kernel/carp-socket.ts';
 import { openCarpReceiver, openCarpSender } from '../kernel/carp-socket.ts';
 
@@ -121,6 +122,25 @@ export class Adverts {
     for (const family of action.families) this.sendFamily(vhid, family, action);
   }
 
+  /** Complete packets that bow out of a vhid, for the one who speaks when this process no longer can (guard/). */
+  lastWords(key: string): LastWord[] {
+    const vhid = this.vhids.get(key);
+    if (vhid === undefined) return [];
+    const counter = randomBytes(8).readBigUInt64BE();
+    const bowOut = { vhid: vhid.vip.vhid, advbase: 255, advskew: 255, demote: 255, counter };
+    const payload = encodeAdvert(bowOut, vhid.key20, vhid.addresses);
+    return ([4, 6] as const).flatMap((family) => {
+      const source = family === 4 ? vhid.sources.v4 : vhid.sources.v6;
+      if (source === null || !hasFamily(vhid.vip, family)) return [];
+      return destinations(vhid.vip, family).map((to) => ({
+        family,
+        device: vhid.vip.device,
+        to,
+        packet: ipPacket(family, source, to, payload).toString('hex'),
+      }));
+    });
+  }
+
   close(): void {
     for (const key of [...this.vhids.keys()]) this.dropVhid(key);
     for (const role of [...this.receivers.keys()]) this.unlisten(role);
@@ -142,9 +162,7 @@ export class Adverts {
     );
     rememberSent(vhid.sent, counter, payload.subarray(16, ADVERT_BYTES), source);
     for (const to of destinations(vhid.vip, family)) {
-      const packet =
-        family === 4 ? buildIpv4(source, to, randomInt(1, 0x10000), payload) : buildIpv6(source, to, payload);
-      vhid.sender.send(family, packet, to);
+      vhid.sender.send(family, ipPacket(family, source, to, payload), to);
     }
   }
 
@@ -174,6 +192,10 @@ export class Adverts {
   private count(name: string): void {
     this.counters[name] = (this.counters[name] ?? 0) + 1;
   }
+}
+
+function ipPacket(family: Family, source: string, to: string, payload: Uint8Array): Buffer {
+  return family === 4 ? buildIpv4(source, to, randomInt(1, 0x10000), payload) : buildIpv6(source, to, payload);
 }
 
 // Unicast when peers of the family are named, else the group. Never one in place of the other by itself.

@@ -7,6 +7,7 @@ import type { Config } from '../config/types.ts';
 import { sampleOf } from '../feed/sample.ts';
 import type { Feed } from '../feed/server.ts';
 import { startFeed } from '../feed/server.ts';
+import { GuardKeeper } from '../guard/keeper.ts';
 import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
 import { watchLinks } from '../kernel/links.ts';
 import type { NodeEvent, NodeStatus } from '../status.ts';
@@ -25,7 +26,7 @@ import { makeHandlers } from './handlers.ts';
 import { EventHook } from './hooks.ts';
 import type { Log } from './log.ts';
 import { sysctl } from './oids.ts';
-import { makeReport, masterOfAny } from './peer-report.ts';
+import { makeReport, masterKeys, masterOfAny } from './peer-report.ts';
 import { makeStatus } from './status.ts';
 import { localAddresses, SyncSide } from './sync-side.ts';
 import { startTracks } from './tracks.ts';
@@ -51,6 +52,7 @@ export class CarpioNode {
   private readonly startedUs = nowUs();
   private readonly election: Election;
   private readonly adverts: Adverts;
+  private readonly guard: GuardKeeper;
   private readonly vipSet: VipSet;
   private readonly firewall: Firewall;
   private readonly handOver: HandOver;
@@ -89,13 +91,20 @@ export class CarpioNode {
       warn: (message) => log.warning(message),
       look: () => this.election.look(),
     });
-    this.vipSet = new VipSet(this.config.node.name, this.adverts, log);
+    this.guard = new GuardKeeper({
+      lost: (reason) => this.publish({ kind: 'guard.lost', reason }),
+      ready: (pid) => this.publish({ kind: 'guard.ready', pid }),
+      fell: (keys, silentMs) => this.publish({ kind: 'guard.fell', vhids: keys, silent_ms: silentMs }),
+      warn: (message) => log.warning(message),
+    });
+    this.vipSet = new VipSet(this.config.node.name, this.adverts, this.guard, log);
     this.election = new Election(groupConfig(this.config, this.vips, this.links), {
       role: (action) => this.onRole(action),
       sendAdvert: (action) => this.adverts.send(action),
       announce: (key, reason) => this.vipSet.announce(key, reason),
       event: (event) => this.onElectionEvent(event),
       stopped: (clean, reason) => void this.finish(clean, reason),
+      alive: (now) => this.guard.beat(now, masterKeys(this.election.state)),
       changed: () => this.onChanged(),
     });
   }
@@ -108,7 +117,9 @@ export class CarpioNode {
   async start(): Promise<void> {
     try {
       this.control = await startControl(this.config.node.control, this.handlers());
+      const guarded = this.guard.start();
       await this.firewall.apply(this.config, this.vips);
+      await guarded;
       this.vipSet.apply(this.vips, this.links);
       this.watch = watchLinks((links) => this.onLinks(links), { onError: (error) => this.log.error(error.message) });
       this.links = this.watch.links();
@@ -278,6 +289,7 @@ export class CarpioNode {
 
   // After each run of the election: the peer hears of it, and the demotion `sync` fits the new role.
   private onChanged(): void {
+    this.guard.beat(nowUs(), masterKeys(this.election.state));
     this.weighSync();
     if (this.sync === null) return;
     const master = masterOfAny(this.election.state);
@@ -298,11 +310,17 @@ export class CarpioNode {
   // A node that is not master and not proven to be in step would lose connections if it took the lead.
   private weighSync(): void {
     if (this.config.sync === null) return;
-    const wanted = !masterOfAny(this.election.state) && this.sync?.handle.inStep !== true;
+    const wanted = !masterOfAny(this.election.state) && !this.provenInStep();
     if (wanted === this.syncWeighed) return;
     this.syncWeighed = wanted;
     if (wanted) this.election.feed({ type: 'demote', reason: 'sync', weight: SYNC_WEIGHT });
     else this.election.feed({ type: 'undemote', reason: 'sync' });
+  }
+
+  // A comparison from before a sleep proves nothing: the peer may have led meanwhile.
+  private provenInStep(): boolean {
+    const handle = this.sync?.handle;
+    return handle !== undefined && handle.inStep === true && handle.stat('checkedAt') * 1000 > this.election.wokeUs;
   }
 
   private onRefused(counter: string, role: string, vhid: number | null, from: string | null): void {
@@ -346,6 +364,7 @@ export class CarpioNode {
     // The last advert (bow-out) is still on its way through the socket.
     await new Promise((resolve) => setTimeout(resolve, 20));
     this.vipSet.close();
+    await this.guard.stop();
     this.adverts.close();
     this.watch?.close();
     await this.sync?.handle.stop();

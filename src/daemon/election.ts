@@ -14,12 +14,17 @@ export interface ElectionPorts {
   announce(key: string, reason: string): void;
   event(event: Extract<Action, { type: 'event' }>['event']): void;
   stopped(clean: boolean, reason: string): void;
+  /** The loop turns; told at every look. */
+  alive(nowUs: number): void;
   /** The state may have changed; called once after each run of the machine. */
   changed(): void;
 }
 
 /** The longest time between two looks at the clock, ms: how fine a stall can be seen. */
 const LOOK = 50;
+
+/** Standing still for longer than this is told to the election, us. */
+const STALL_US = 4 * LOOK * 1000;
 
 /** Monotonic microseconds. */
 export function nowUs(): number {
@@ -30,6 +35,8 @@ export class Election {
   readonly state: GroupState;
   private readonly ports: ElectionPorts;
   private timer: NodeJS.Timeout | null = null;
+  /** When the loop went on after the last time it had stood still, monotonic us; 0: it never did. */
+  wokeUs = 0;
   private lastLook = nowUs();
   private running = false;
   private readonly queue: GroupEvent[] = [];
@@ -61,7 +68,11 @@ export class Election {
     const now = nowUs();
     const slept = now - this.lastLook;
     this.lastLook = now;
-    if (slept > LOOK * 4 * 1000) this.feed({ type: 'stall', sleptUs: slept });
+    if (slept > STALL_US) {
+      this.wokeUs = now;
+      this.feed({ type: 'stall', sleptUs: slept });
+    }
+    this.ports.alive(now);
   }
 
   close(): void {

@@ -34,6 +34,11 @@ export interface ReceivedReport {
   report: PeerReport;
 }
 
+/** Keys of the vhids that this node is MASTER of. */
+export function masterKeys(state: GroupState): string[] {
+  return Object.values(state.vhids).flatMap((v) => (v.state === 'MASTER' ? [v.config.key] : []));
+}
+
 export function masterOfAny(state: GroupState): boolean {
   return Object.values(state.vhids).some((v) => v.state === 'MASTER');
 }

@@ -1,7 +1,10 @@
 /** The virtual addresses of all vhids in the kernel: made, brought up and down with the role, announced, let go. */
+import { masterDownUs } from '../carp/timers.ts';
 import type { VipSpec } from '../carp/vip.ts';
 import { findLeftovers, removeLeftovers, VipDevice } from '../carp/vip.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
+import type { GuardedVhid, LastWord } from '../guard/messages.ts';
+import { parsePrefix } from '../kernel/ip-text.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
 import { readSysctl, Sysctls } from '../kernel/sysctl.ts';
@@ -19,19 +22,44 @@ interface Entry {
   settings: string;
 }
 
+/** Who takes the addresses away when this process no longer can. */
+export interface VipGuard {
+  set(vhid: GuardedVhid): void;
+  drop(key: string): void;
+}
+
+/** A silence shorter than this is no sign of anything: the loop itself looks four times as often at its clock. */
+const LEAST_LIMIT_US = 250_000;
+
+function guarded(vip: ResolvedVip, device: VipDevice, lastWords: LastWord[]): GuardedVhid {
+  const addresses = vip.addresses.flatMap((text) => {
+    const prefix = parsePrefix(text);
+    return prefix === null ? [] : [{ bytes: Buffer.from(prefix.bytes).toString('hex'), prefix: prefix.length }];
+  });
+  return {
+    key: vipKey(vip),
+    limitUs: Math.max(LEAST_LIMIT_US, masterDownUs(vip.advbase, vip.advskew)),
+    device: { index: device.ifindex, name: device.device },
+    addresses: vip.mac === 'virtual' ? null : addresses,
+    lastWords,
+  };
+}
+
 export class VipSet {
   /** By vhid key, for the status. */
   readonly facts = new Map<string, VipFacts>();
   private readonly node: string;
   private readonly adverts: Adverts;
+  private readonly guard: VipGuard;
   private readonly log: Log;
   private readonly rtnl = new Rtnetlink();
   private readonly sysctls = new Sysctls();
   private readonly entries = new Map<string, Entry>();
 
-  constructor(node: string, adverts: Adverts, log: Log) {
+  constructor(node: string, adverts: Adverts, guard: VipGuard, log: Log) {
     this.node = node;
     this.adverts = adverts;
+    this.guard = guard;
     this.log = log;
   }
 
@@ -111,6 +139,7 @@ export class VipSet {
     device.prepare(spec);
     this.entries.set(key, { device, vip, frame, settings });
     this.adverts.setVhid(vip, device.device, sourcesOf(vip, links));
+    this.guard.set(guarded(vip, device, this.adverts.lastWords(key)));
     this.facts.set(key, {
       vip,
       device: device.device,
@@ -125,6 +154,7 @@ export class VipSet {
     this.entries.delete(key);
     this.facts.delete(key);
     this.adverts.dropVhid(key);
+    this.guard.drop(key);
   }
 
   private spec(vip: ResolvedVip): VipSpec {

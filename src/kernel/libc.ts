@@ -16,6 +16,8 @@ export type AsyncDone = (rc: number, err: number) => void;
 
 export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
+  /** `ends`: two i32 that receive the descriptors. */
+  socketpair(domain: number, type: number, protocol: number, ends: Pointer): number;
   bind(fd: number, address: Pointer, length: number): number;
   connect(fd: number, address: Pointer, length: number): number;
   getsockname(fd: number, address: Pointer, length: Pointer): number;
@@ -43,6 +45,7 @@ export interface Libc {
 
 const PROTOTYPES: Record<keyof Libc, string> = {
   socket: 'int socket(int, int, int)',
+  socketpair: 'int socketpair(int, int, int, void *)',
   bind: 'int bind(int, void *, uint32_t)',
   connect: 'int connect(int, void *, uint32_t)',
   getsockname: 'int getsockname(int, void *, void *)',
@@ -138,12 +141,14 @@ export const Errno = {
 /** Socket constants of Linux (asm-generic: x86-64 and arm64 agree). */
 export const Sock = {
   AF_UNSPEC: 0,
+  AF_UNIX: 1,
   AF_INET: 2,
   AF_INET6: 10,
   AF_NETLINK: 16,
   AF_PACKET: 17,
   SOCK_DGRAM: 2,
   SOCK_RAW: 3,
+  SOCK_SEQPACKET: 5,
   SOCK_NONBLOCK: 0x800,
   SOCK_CLOEXEC: 0x80000,
   SOL_SOCKET: 1,
