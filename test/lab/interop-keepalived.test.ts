@@ -67,9 +67,17 @@ for (const version of [2, 3] as const) {
       keepalived = lab.spawn('client', ['sh', '-c', `exec keepalived -n -l -P ${files.join(' ')} >${LOG} 2>&1`], {
         stdio: 'ignore',
       });
-      const counted = async (): Promise<boolean> =>
-        ((await carpio.status())?.carp.counters.vrrp ?? 0) >= (before?.carp.counters.vrrp ?? 0) + 3;
-      await until('carpio to count 3 VRRP adverts', counted, { withinMs: 20_000, everyMs: 100 });
+      let latest = before;
+      const counted = async (): Promise<boolean> => {
+        latest = await carpio.status();
+        return (latest?.carp.counters.vrrp ?? 0) >= (before?.carp.counters.vrrp ?? 0) + 3;
+      };
+      await until('carpio to count 3 VRRP adverts', counted, { withinMs: 20_000, everyMs: 100 }).catch(
+        (error: Error) => {
+          const counters = `${JSON.stringify(before?.carp.counters)} -> ${JSON.stringify(latest?.carp.counters)}`;
+          throw new Error(`${error.message}; ${counters}; keepalived says:\n${readFileSync(LOG, 'utf8').slice(-600)}`);
+        },
+      );
       const after = await carpio.status();
       assert.equal(
         after?.carp.vips.map((vip) => vip.since),
