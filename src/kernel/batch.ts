@@ -25,6 +25,8 @@ export type BatchResult =
   | { kind: 'overrun' }
   | { kind: 'error'; errno: number };
 
+const EMPTY: BatchResult = { kind: 'empty' };
+
 export class BatchReceiver {
   readonly slots: number;
   readonly slotSize: number;
@@ -34,6 +36,7 @@ export class BatchReceiver {
   private readonly vectors: Buffer;
   private readonly names: Buffer;
   private boundTo: ArrayBufferLike | null = null;
+  private used: number;
 
   /** @param offset of the first slot in `memory`; the slots follow each other */
   constructor(memory: WasmMemory, offset: number, slots: number, slotSize: number) {
@@ -44,17 +47,23 @@ export class BatchReceiver {
     this.headers = Buffer.alloc(slots * MMSGHDR);
     this.vectors = Buffer.alloc(slots * IOVEC);
     this.names = Buffer.alloc(slots * SOCKADDR);
+    this.used = slots;
   }
 
   /** Never blocks. */
   receive(fd: number): BatchResult {
     this.bind();
-    for (let i = 0; i < this.slots; i++) this.headers.writeUInt32LE(SOCKADDR, i * MMSGHDR + 8);
+    // The kernel has put the length of each sender's address there.
+    for (let i = 0; i < this.used; i++) this.headers.writeUInt32LE(SOCKADDR, i * MMSGHDR + 8);
+    this.used = 0;
     const count = libc().recvmmsg(fd, this.headers, this.slots, Sock.MSG_DONTWAIT, null);
-    if (count > 0) return { kind: 'messages', count };
-    if (count === 0) return { kind: 'empty' };
+    if (count > 0) {
+      this.used = count;
+      return { kind: 'messages', count };
+    }
+    if (count === 0) return EMPTY;
     const error = errno();
-    if (error === Errno.EAGAIN || error === Errno.EINTR) return { kind: 'empty' };
+    if (error === Errno.EAGAIN || error === Errno.EINTR) return EMPTY;
     if (error === Errno.ENOBUFS) return { kind: 'overrun' };
     return { kind: 'error', errno: error };
   }

@@ -19,9 +19,13 @@ import { Verifier } from './verifier.ts';
 const MOST_BATCHES = 16;
 /** Under load a pass begins at most this often: batches cost less than single messages. Milliseconds. */
 const PACE = 1;
+/** Counters and facts are told at most this often, ms. */
+const TELL = 10;
 /** An idle pass still looks after the counters. */
 const IDLE = 100;
 const IPV4_LEAST = 20;
+/** The control thread looks at its clock every 50 ms. Milliseconds. */
+const CONTROL_SILENT = 200;
 
 export class Dataplane {
   readonly wakeFd: number;
@@ -47,6 +51,7 @@ export class Dataplane {
   private busy = false;
   /** The peer waits for the end of an audit that was begun after this. */
   private auditFor: { finished: number; corrections: number } | null = null;
+  private toldAt = 0;
   private lastStep = '';
   private lastRefused = 0;
 
@@ -139,15 +144,18 @@ export class Dataplane {
   pass(): void {
     const now = this.now();
     this.engine.setNow(now);
-    const worked = this.takeEvents() + this.takeDump() + this.takeDatagrams();
+    const events = this.takeEvents();
+    this.takeDump();
+    this.takeDatagrams();
     this.flushKernel();
     const later = this.now();
+    this.driver.controlSilent = later - (this.stats[STAT.controlAt] ?? later) > CONTROL_SILENT;
     this.audit.step(later);
     this.answerAudit(later);
-    this.driver.background(later);
-    this.driver.tick(later);
+    this.driver.advance(later);
     this.verifier.step(later);
-    this.busy = worked > 0;
+    // Datagrams of the peer are batches already; only single events are worth waiting for.
+    this.busy = events > 0;
     this.tell(later);
   }
 
@@ -281,6 +289,8 @@ export class Dataplane {
   }
 
   private tell(now: number): void {
+    if (now - this.toldAt < TELL && now >= this.toldAt) return;
+    this.toldAt = now;
     this.writeStats();
     const { inStep, reason } = this.driver.inStep(now);
     const step = `${inStep} ${inStep === null ? reason?.replace(/[0-9.]+/g, '') : reason}`;

@@ -47,6 +47,8 @@ export class SyncDriver {
   readonly outbox: Outbox;
   /** Set while this node's own table is being read again. */
   unsure = false;
+  /** The control thread does not turn: its last report is no word of a living node, and is not repeated. */
+  controlSilent = false;
   repairBytes = 0;
   /** The peer's last answer to `askPeerToAudit`. */
   peerAudit: { at: number; corrections: number } | null = null;
@@ -84,10 +86,10 @@ export class SyncDriver {
     this.pump();
   }
 
-  /** Lets time pass; call at `deadline()` at the latest. */
-  tick(now: number): void {
+  /** Lets time pass and does one slice of what waits in the background; call at `deadline()` at the latest. */
+  advance(now: number): void {
     this.setNow(now);
-    this.step({ type: 'tick' });
+    this.background();
     this.pump();
   }
 
@@ -145,21 +147,6 @@ export class SyncDriver {
     return inStep(this.state, now);
   }
 
-  /** One slice of the work that waits in the background; true while there is more. */
-  background(now: number): boolean {
-    this.setNow(now);
-    for (const task of this.tasks.values()) {
-      const more = task.step();
-      this.ports.flushKernel();
-      if (!more) {
-        this.tasks.delete(task.name);
-        task.done?.();
-      }
-    }
-    this.pump();
-    return this.tasks.size > 0;
-  }
-
   /** Walks the table once more: after adoption and giving, and after kernel refusals that may have been passing. */
   sweep(): void {
     this.engine.sweepBegin();
@@ -178,6 +165,16 @@ export class SyncDriver {
     };
   }
 
+  private background(): void {
+    for (const task of this.tasks.values()) {
+      const more = task.step();
+      this.ports.flushKernel();
+      if (more) continue;
+      this.tasks.delete(task.name);
+      task.done?.();
+    }
+  }
+
   count(name: string): void {
     this.refused[name] = (this.refused[name] ?? 0) + 1;
   }
@@ -188,7 +185,15 @@ export class SyncDriver {
   }
 
   private context(): Context {
-    return { now: this.now, nonce: this.ports.nonce(), counts: this.counts() };
+    const { ports } = this;
+    return {
+      now: this.now,
+      counts: this.counts(),
+      // Hardly ever needed, and not for nothing.
+      get nonce() {
+        return ports.nonce();
+      },
+    };
   }
 
   private step(event: SyncEvent): void {
@@ -205,8 +210,8 @@ export class SyncDriver {
         while (this.outbox.fill()) this.step({ type: 'sent' });
       }
       if (this.state.late) this.step({ type: 'drained' });
-      this.step({ type: 'tick' });
     }
+    this.step({ type: 'tick' });
   }
 
   // A state that changed hands here by traffic, or in a conflict: until the peer knows, its digest speaks of another set.
@@ -266,7 +271,7 @@ export class SyncDriver {
         this.outbox.resend(action.from, action.to);
         break;
       case 'sendBeat':
-        this.outbox.beat(message(MSG.REPORT, this.report));
+        this.outbox.beat(this.controlSilent ? Buffer.alloc(0) : message(MSG.REPORT, this.report));
         break;
       case 'refuse':
         this.count(action.cause);

@@ -52,6 +52,8 @@ export const COUNTER_NAMES = [
 
 export type CounterName = (typeof COUNTER_NAMES)[number];
 
+const COUNTER_PLACES = Object.fromEntries(COUNTER_NAMES.map((name, i) => [name, i])) as Record<CounterName, number>;
+
 export type Owner = 'none' | 'me' | 'peer';
 const OWNERS: Record<Owner, number> = { none: 0, me: 1, peer: 2 };
 
@@ -211,6 +213,7 @@ export class Engine {
   readonly areas: { netlink: Area; datagrams: Area; kernel: Area; sync: Area };
   private readonly at: AreaOffsets;
   private bytes: Uint8Array;
+  private words: DataView;
 
   constructor(exports: EngineExports, at: AreaOffsets, options: EngineOptions) {
     this.x = exports;
@@ -223,6 +226,7 @@ export class Engine {
       sync: { offset: at.SYNC_TX, slots: 256, size: 1408 },
     };
     this.bytes = new Uint8Array(this.memory.buffer);
+    this.words = new DataView(this.memory.buffer);
     this.putKey(options.indexKey);
     if (exports.init(at.OUT, options.maxStates) === 0) throw new Error('the state engine got no memory');
     exports.setSyncWhen(SYNC_WHEN[options.syncWhen ?? 'answered']);
@@ -234,6 +238,11 @@ export class Engine {
   view(): Uint8Array {
     if (this.bytes.buffer !== this.memory.buffer) this.bytes = new Uint8Array(this.memory.buffer);
     return this.bytes;
+  }
+
+  private numbers(): DataView {
+    if (this.words.buffer !== this.memory.buffer) this.words = new DataView(this.memory.buffer);
+    return this.words;
   }
 
   private dataView(offset: number, length: number): DataView {
@@ -461,7 +470,9 @@ export class Engine {
   }
 
   counter(name: CounterName): number {
-    return Number(this.dataView(this.at.COUNTERS + COUNTER_NAMES.indexOf(name) * 8, 8).getBigUint64(0, true));
+    const at = this.at.COUNTERS + COUNTER_PLACES[name] * 8;
+    const view = this.numbers();
+    return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x1_0000_0000;
   }
 
   counters(): Record<CounterName, number> {

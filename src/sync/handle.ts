@@ -72,6 +72,11 @@ export class DataplaneHandle {
     this.tell({ type: 'role', masterAny, report });
   }
 
+  /** The control thread turns: without this the worker soon stops to repeat its report. */
+  alive(): void {
+    this.stats[STAT.controlAt] = this.now();
+  }
+
   setLocal(addresses: string[]): void {
     this.tell({ type: 'local', addresses });
   }

@@ -54,7 +54,8 @@ export type FromWorker =
   | { type: 'states'; id: number; states: StateView[]; cursor: number }
   | { type: 'stopped' };
 
-/** Places in the shared Float64Array. The worker writes, the control thread reads; each is one 8-byte store. */
+/** Places in the shared Float64Array. The worker writes, the control thread reads (but for
+ * `controlAt`); each is one 8-byte store. */
 export const STAT = {
   own: 0,
   mirrored: 1,
@@ -80,6 +81,8 @@ export const STAT = {
   memory: 20,
   open: 21,
   dirty: 22,
+  /** Written by the control thread: when it last turned. */
+  controlAt: 23,
 } as const;
 
 export const STAT_COUNT = 32;

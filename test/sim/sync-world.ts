@@ -108,8 +108,7 @@ export class SyncWorld {
       this.deliver();
       for (const node of this.nodes) {
         if (!node.alive) continue;
-        node.driver.background(this.now);
-        node.driver.tick(this.now);
+        node.driver.advance(this.now);
       }
     }
   }
