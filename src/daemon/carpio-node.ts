@@ -1,5 +1,6 @@
 /** One Carpio node from start to stop: builds the parts, connects them, and lets go of everything in the right order. */
 import { demotionTotal } from '../carp/context.ts';
+import { isBowOut } from '../carp/rules.ts';
 import type { GroupEvent } from '../carp/types.ts';
 import type { MaintenanceResult, SysctlResult } from '../cli/control-types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
@@ -14,8 +15,9 @@ import type { NodeEvent, NodeStatus } from '../status.ts';
 import { VERSION } from '../version.ts';
 import { Adverts } from './adverts.ts';
 import type { Assets } from './assets.ts';
-import type { ControlServer } from './control.ts';
+import type { ControlHandler, ControlServer } from './control.ts';
 import { startControl } from './control.ts';
+import { EarlyTakeOver, ownAddresses } from './early-take-over.ts';
 import type { RoleAction } from './election.ts';
 import { Election, nowUs } from './election.ts';
 import { eventLine } from './event-line.ts';
@@ -26,6 +28,7 @@ import { makeHandlers } from './handlers.ts';
 import { EventHook } from './hooks.ts';
 import type { Log } from './log.ts';
 import { sysctl } from './oids.ts';
+import type { ReceivedReport } from './peer-report.ts';
 import { makeReport, masterKeys, masterOfAny } from './peer-report.ts';
 import { makeStatus } from './status.ts';
 import { localAddresses, SyncSide } from './sync-side.ts';
@@ -58,6 +61,7 @@ export class CarpioNode {
   private readonly handOver: HandOver;
   private readonly hook: EventHook | null;
   private sync: SyncSide | null = null;
+  private early: EarlyTakeOver | null = null;
   private feed: Feed | null = null;
   private control: ControlServer | null = null;
   private watch: LinkWatch | null = null;
@@ -73,6 +77,11 @@ export class CarpioNode {
     this.ended = resolve;
   });
 
+  private settled: () => void = () => {};
+  private readonly started = new Promise<void>((resolve) => {
+    this.settled = resolve;
+  });
+
   constructor(prepared: Prepared, assets: Assets, log: Log) {
     this.config = prepared.config;
     this.vips = prepared.vips;
@@ -85,7 +94,10 @@ export class CarpioNode {
     this.handOver = new HandOver(this.config.node.state_dir, log);
     this.firewall = new Firewall(log);
     this.adverts = new Adverts({
-      advert: (key, family, advert, from) => this.election.feed({ type: 'advert', key, family, advert, from }),
+      advert: (key, family, advert, from) => {
+        this.early?.onAdvert(key.slice(0, key.lastIndexOf('/')), from, isBowOut(advert));
+        this.election.feed({ type: 'advert', key, family, advert, from });
+      },
       sendResult: (key, ok) => this.election.feed({ type: 'sendResult', key, ok }),
       refused: (counter, role, vhid, from) => this.onRefused(counter, role, vhid, from),
       warn: (message) => log.warning(message),
@@ -104,7 +116,10 @@ export class CarpioNode {
       announce: (key, reason) => this.vipSet.announce(key, reason),
       event: (event) => this.onElectionEvent(event),
       stopped: (clean, reason) => void this.finish(clean, reason),
-      alive: (now) => this.guard.beat(now, masterKeys(this.election.state)),
+      alive: (now) => {
+        this.sync?.handle.alive();
+        this.guard.beat(now, masterKeys(this.election.state));
+      },
       changed: () => this.onChanged(),
     });
   }
@@ -139,6 +154,7 @@ export class CarpioNode {
     if (this.handOver.wasOn()) this.election.feed({ type: 'maintenance', on: true });
     this.election.feed({ type: 'start' });
     this.publish({ kind: 'node.start', version: VERSION });
+    this.settled();
   }
 
   /** Hands over, then lets go of everything. A second call does not wait for the peer. */
@@ -165,6 +181,7 @@ export class CarpioNode {
     this.logLevel = config.carp.log;
     this.election.feed({ type: 'config', config: groupConfig(config, vips, this.links) });
     this.vipSet.apply(vips, this.links);
+    this.early?.configure(config, vips);
     this.tracks?.close();
     this.tracks = startTracks(config.track, {
       demote: (reason, weight) => this.election.feed({ type: 'demote', reason, weight }),
@@ -187,14 +204,20 @@ export class CarpioNode {
     });
   }
 
+  /** The control socket is taken first, so that a second instance is refused; answers wait until there is a node. */
   private handlers() {
-    return makeHandlers({
+    const handlers = makeHandlers({
       status: () => this.status(),
       feed: (event: GroupEvent) => this.election.feed(event),
       sync: () => this.sync,
       maintenance: (on, signal) => this.maintenance(on, signal),
       sysctl: (name, value) => this.sysctl(name, value),
     });
+    const waiting = Object.entries(handlers).map(([name, handler]): [string, ControlHandler] => [
+      name,
+      (args, stream) => this.started.then(() => handler(args, stream)),
+    ]);
+    return Object.fromEntries(waiting);
   }
 
   private maintenance(on: boolean, signal: AbortSignal): Promise<MaintenanceResult> {
@@ -219,13 +242,34 @@ export class CarpioNode {
     if (sync.key === null) {
       this.log.warning('sync is OPEN: no [sync] key_file, so anybody on the sync link can read and change states');
     }
+    if (sync.key !== null) this.early = this.startEarly(new Uint8Array(sync.key.reveal()));
     this.sync = new SyncSide(this.config, sync, this.links, this.assets, {
       event: (kind, fields) => this.publish({ kind, ...fields }),
-      peer: (report) => this.election.feed({ type: 'peer', report }),
+      peer: (received) => this.onPeer(received),
       step: () => this.onStep(),
       failed: (reason) => this.fail(reason),
     });
     await this.sync.handle.ready();
+  }
+
+  private startEarly(secret: Uint8Array): EarlyTakeOver {
+    const early = new EarlyTakeOver(secret, this.config, this.vips, {
+      dead: (reason) => {
+        this.publish({ kind: 'peer.dead', reason });
+        this.election.feed({ type: 'peerDead', reason });
+      },
+      alive: (path, reason) => this.publish({ kind: 'sync.link_down_peer_alive', path, reason }),
+      undecided: (reason) => this.publish({ kind: 'peer.undecided', reason }),
+      warn: (message) => this.log.warning(message),
+      look: () => this.election.look(),
+    });
+    early.onLinks(this.links);
+    return early;
+  }
+
+  private onPeer(received: ReceivedReport | null): void {
+    if (received !== null) this.early?.onReport(received);
+    this.election.feed({ type: 'peer', report: received?.report ?? null });
   }
 
   private async startFeed(): Promise<void> {
@@ -256,6 +300,7 @@ export class CarpioNode {
     this.links = links;
     this.feedLinks();
     this.vipSet.onLinks(this.vips, links);
+    this.early?.onLinks(links);
     this.sync?.handle.setLocal(localAddresses(links));
   }
 
@@ -293,7 +338,8 @@ export class CarpioNode {
     this.weighSync();
     if (this.sync === null) return;
     const master = masterOfAny(this.election.state);
-    const report = makeReport(this.election.state, this.sync.handle.inStep, VERSION);
+    const own = ownAddresses(this.vips, this.links);
+    const report = makeReport(this.election.state, { inStep: this.sync.handle.inStep, version: VERSION, own });
     if (report === this.lastReport && master === this.lastMaster) return;
     this.lastReport = report;
     this.lastMaster = master;
@@ -360,6 +406,7 @@ export class CarpioNode {
 
   private async release(): Promise<void> {
     this.election.close();
+    this.early?.close();
     this.tracks?.close();
     // The last advert (bow-out) is still on its way through the socket.
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -26,12 +26,15 @@ const reportSchema = z.object({
   goingDown: z.boolean(),
   linkDown: z.array(z.string().max(64)).max(MAX_VHIDS),
   inStep: z.boolean().nullable(),
+  own: z.record(z.string().max(64), z.array(z.string().max(64)).max(8)).optional(),
 });
 
 export interface ReceivedReport {
   role: NodeRole;
   version: string;
   report: PeerReport;
+  /** The peer's own addresses, by role: where its advertisements come from and where it can be asked. */
+  own: Record<string, string[]>;
 }
 
 /** Keys of the vhids that this node is MASTER of. */
@@ -43,10 +46,16 @@ export function masterOfAny(state: GroupState): boolean {
   return Object.values(state.vhids).some((v) => v.state === 'MASTER');
 }
 
+/** What a node tells beyond its election: see ReceivedReport. */
+export interface ReportExtras {
+  inStep: boolean | null;
+  version: string;
+  own: Record<string, string[]>;
+}
+
 /** This node's report, as text. */
-export function makeReport(state: GroupState, inStep: boolean | null, version: string): string {
-  const role = nodeRole(state);
-  return JSON.stringify({ ...peerReport(state), inStep, role, version, master: masterOfAny(state) });
+export function makeReport(state: GroupState, extras: ReportExtras): string {
+  return JSON.stringify({ ...peerReport(state), ...extras, role: nodeRole(state), master: masterOfAny(state) });
 }
 
 /** `null`: not a report that this version understands. */
@@ -59,10 +68,10 @@ export function readReport(text: string): ReceivedReport | null {
   }
   const parsed = reportSchema.safeParse(value);
   if (!parsed.success) return null;
-  const { role, version, vhids, demotion, goingDown, linkDown, inStep } = parsed.data;
+  const { role, version, vhids, demotion, goingDown, linkDown, inStep, own } = parsed.data;
   const checked: Record<string, PeerVhid> = {};
   for (const [key, { address, ...vhid }] of Object.entries(vhids)) {
     checked[key] = address === undefined ? vhid : { ...vhid, address };
   }
-  return { role, version, report: { vhids: checked, demotion, goingDown, linkDown, inStep } };
+  return { role, version, report: { vhids: checked, demotion, goingDown, linkDown, inStep }, own: own ?? {} };
 }

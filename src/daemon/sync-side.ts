@@ -1,19 +1,19 @@
 /** The node's side of the dataplane: what it is configured with, what it tells of the peer, and the demotion `sync`. */
 import { readFileSync } from 'node:fs';
-import type { PeerReport } from '../carp/types.ts';
 import type { Config, SyncConfig } from '../config/types.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import type { Json } from '../status.ts';
 import { TIMEOUT_SYSCTLS } from '../sync/engine.ts';
 import { DataplaneHandle } from '../sync/handle.ts';
 import type { Assets } from './assets.ts';
+import type { ReceivedReport } from './peer-report.ts';
 import { readReport } from './peer-report.ts';
 import type { PeerFacts } from './status.ts';
 
 export interface SyncSidePorts {
   event(kind: string, fields: Record<string, Json>): void;
   /** What the peer says of itself; `null`: it is not heard any more. */
-  peer(report: PeerReport | null): void;
+  peer(received: ReceivedReport | null): void;
   /** In step or not has changed. */
   step(): void;
   failed(reason: string): void;
@@ -77,7 +77,7 @@ export class SyncSide {
     const received = text === null ? null : readReport(text);
     if (received === null) return;
     this.peer.role = received.role;
-    this.ports.peer(received.report);
+    this.ports.peer(received);
   }
 }
 

@@ -33,7 +33,8 @@ const setOf = (devices: readonly string[]): string => `{ ${devices.map(quoteDevi
  *
  * - Adverts (protocol 112) only on the CARP devices, sync (240) only on the sync device, both with TTL 255 only: nothing
  *   from beyond a router. A drop is final in nftables, whatever other tables say. (An accept is not: see guardInserts.)
- * - Neither is tracked.
+ * - Of protocol 240, probes and their answers (probe/packet.ts: kinds 3 and 4) may also come in on the CARP devices.
+ * - None of them is tracked.
  * - An empty nat chain keeps the NAT hooks registered, so that a mirrored state with NAT translates at once after a
  *   take-over; the rule with `ct` keeps connection tracking on. Both hold also without any rules of the user.
  */
@@ -78,7 +79,12 @@ ${untracked('o')}
 		ip6 hoplimit != 255 counter name carp_ttl drop
 	}
 	chain sync_in {
+		iifname @carp_devices @th,0,16 0xca12 @th,24,8 { 3, 4 } goto probe_in
 		${fromSync}counter name sync_device drop
+		ip ttl != 255 counter name sync_ttl drop
+		ip6 hoplimit != 255 counter name sync_ttl drop
+	}
+	chain probe_in {
 		ip ttl != 255 counter name sync_ttl drop
 		ip6 hoplimit != 255 counter name sync_ttl drop
 	}
@@ -136,7 +142,7 @@ export function guardInserts(chains: readonly BaseChain[], options: TableOptions
       const { carpDevices, syncDevice } = options;
       const ports = options.peerPorts ?? [];
       return (
-        (carpDevices.length === 0 ? '' : rule(carpDevices, `meta l4proto ${CARP}`)) +
+        (carpDevices.length === 0 ? '' : rule(carpDevices, `meta l4proto { ${CARP}, ${SYNC} }`)) +
         (syncDevice === null ? '' : rule([syncDevice], `meta l4proto ${SYNC}`)) +
         (syncDevice === null ? [] : ports)
           .flatMap((port) => ['dport', 'sport'].map((end) => rule([syncDevice!], `tcp ${end} ${port}`)))

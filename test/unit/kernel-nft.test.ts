@@ -82,12 +82,12 @@ nft('guards go at the head of input and output filter chains only, by device', (
       .split('\n')
       .filter((line) => line.includes(' inet filter input '))
       .join('\n'),
-    `insert rule inet filter input iifname { "eth0", "carp1-wan" } meta l4proto 112 accept comment "carpio"
+    `insert rule inet filter input iifname { "eth0", "carp1-wan" } meta l4proto { 112, 240 } accept comment "carpio"
 insert rule inet filter input iifname { "eth2" } meta l4proto 240 accept comment "carpio"
 insert rule inet filter input iifname { "eth2" } tcp dport 7000 accept comment "carpio"
 insert rule inet filter input iifname { "eth2" } tcp sport 7000 accept comment "carpio"`,
   );
-  assert.match(text, /insert rule ip6 six out oifname \{ "eth0", "carp1-wan" \} meta l4proto 112/);
+  assert.match(text, /insert rule ip6 six out oifname \{ "eth0", "carp1-wan" \} meta l4proto \{ 112, 240 \}/);
   assert.not.match(text, /nat|netdev|helper/);
   assert.is(guardInserts(scanRules(RULES).chains, { carpDevices: [], syncDevice: null }), '');
 });
