@@ -40,6 +40,8 @@ export interface Libc {
   ioctl(fd: number, request: number, argument: Pointer): number;
   if_nametoindex(name: string): number;
   getpid(): number;
+  /** Microseconds. Blocks the thread. */
+  usleep(microseconds: number): number;
   prctl(option: number, a: bigint | number, b: bigint | number, c: bigint | number, d: bigint | number): number;
 }
 
@@ -67,6 +69,7 @@ const PROTOTYPES: Record<keyof Libc, string> = {
   ioctl: 'int ioctl(int, uint64_t, void *)',
   if_nametoindex: 'unsigned int if_nametoindex(const char *)',
   getpid: 'int getpid()',
+  usleep: 'int usleep(unsigned int)',
   prctl: 'int prctl(int, uint64_t, uint64_t, uint64_t, uint64_t)',
 };
 

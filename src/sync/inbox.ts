@@ -1,4 +1,5 @@
 /** What arrives on the sync link: opening, order, and applying the messages of the peer's stream to the table. */
+import type { KeyObject } from 'node:crypto';
 import { timingSafeEqual } from 'node:crypto';
 import type { DriverConfig } from './driver.ts';
 import type { Engine } from './engine.ts';
@@ -43,7 +44,7 @@ export class Inbox {
   private readonly config: DriverConfig;
   private readonly state: SyncState;
   private readonly ports: InboxPorts;
-  private key: Buffer | null = null;
+  private key: KeyObject | null = null;
   private window = new ReplayWindow();
   private body: Buffer = Buffer.alloc(0);
   private fixed: FastFixed | null = null;

@@ -1,4 +1,5 @@
 /** What leaves on the sync link: HELLOs, the ordered stream (kept until acknowledged), heartbeats. Sealing included. */
+import type { KeyObject } from 'node:crypto';
 import type { DriverConfig } from './driver.ts';
 import type { Engine } from './engine.ts';
 import { helloKey, seal, sessionKeys } from './seal.ts';
@@ -41,11 +42,11 @@ export class Outbox {
   /** Bodies by sequence number, until the peer has acknowledged them. */
   private readonly kept = new Map<number, { body: Buffer; at: number }>();
   private keptFrom = 1;
-  private key: Buffer | null = null;
+  private key: KeyObject | null = null;
   private counter = 0n;
   private helloCounter = 0n;
   private helloNonce = '';
-  private helloSealKey: Buffer | null = null;
+  private helloSealKey: KeyObject | null = null;
 
   constructor(engine: Engine, config: DriverConfig, state: SyncState, transmit: (datagram: Buffer) => void) {
     this.engine = engine;

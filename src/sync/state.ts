@@ -8,7 +8,10 @@ export const TIMING = {
   helloReply: 50,
   heartbeat: 100,
   digest: 250,
+  /** An acknowledgement waits for company: shortly when the link is quiet, longer when datagrams follow each other. */
   ackDelay: 2,
+  ackDelayBusy: 10,
+  quiet: 50,
   /** Silence after which the peer counts as gone. */
   dead: 1000,
   rtoMin: 20,
@@ -28,7 +31,7 @@ export const LIMITS = {
   /** Peer nonces remembered, so that a replayed HELLO of an ended session cannot end the running one. */
   nonces: 64,
   /** In-order datagrams after which an acknowledgement goes out without delay. */
-  ackEvery: 8,
+  ackEvery: 16,
 } as const;
 
 /** What the table tells the machine. */
@@ -71,6 +74,7 @@ export interface StreamState {
   /** The highest number heard; when it is beyond `rxSeq` something in between is missing. */
   rxHigh: number;
   ackAt: number | null;
+  ackedAt: number;
   unacked: number;
   /** Own adoptions of the peer's states; the last one the peer has applied; the peer's last one applied here. */
   adoptId: number;
@@ -183,6 +187,7 @@ export function freshStream(): StreamState {
     rxSeq: 0,
     rxHigh: 0,
     ackAt: null,
+    ackedAt: 0,
     unacked: 0,
     adoptId: 0,
     adoptSeenByPeer: 0,

@@ -20,7 +20,8 @@ export function onFast(state: SyncState, fixed: FastFixed, context: Context, act
     state.rxSeq = next;
     if (seqAfter(next, state.rxHigh)) state.rxHigh = next;
     state.unacked += 1;
-    state.ackAt = state.unacked >= LIMITS.ackEvery ? context.now : (state.ackAt ?? context.now + TIMING.ackDelay);
+    const delay = context.now - state.ackedAt > TIMING.quiet ? TIMING.ackDelay : TIMING.ackDelayBusy;
+    state.ackAt = state.unacked >= LIMITS.ackEvery ? context.now : (state.ackAt ?? context.now + delay);
     actions.push({ type: 'apply' });
     return;
   }
@@ -69,11 +70,12 @@ function resend(state: SyncState, now: number, most: number, actions: SyncAction
 export function onSent(state: SyncState, now: number): void {
   state.txSeq = seqAdd(state.txSeq, 1);
   state.rtoAt ??= now + state.rto;
-  ackSent(state);
+  ackSent(state, now);
 }
 
 /** Every datagram carries the acknowledgement. */
-export function ackSent(state: SyncState): void {
+function ackSent(state: SyncState, now: number): void {
+  if (state.ackAt !== null) state.ackedAt = now;
   state.ackAt = null;
   state.unacked = 0;
 }
@@ -88,7 +90,7 @@ export function streamTimers(state: SyncState, now: number, actions: SyncAction[
   const beat = now >= state.beatAt;
   if (beat) state.beatAt = now + TIMING.heartbeat;
   if (beat || (state.ackAt !== null && now >= state.ackAt)) {
-    ackSent(state);
+    ackSent(state, now);
     actions.push({ type: 'sendBeat' });
   }
 }
