@@ -261,8 +261,11 @@ export class VipDevice {
     own.atLeast(four('arp_ignore'), 1);
     own.atLeast(four('arp_announce'), 2);
     own.loosenReversePath(name);
-    if (!this.#prefixes.some((prefix) => prefix.bytes.length === 16)) return;
     const six = (setting: string): string[] => ['net', 'ipv6', 'conf', name, setting];
+    if (!this.#prefixes.some((prefix) => prefix.bytes.length === 16)) {
+      own.setIfPresent(six('disable_ipv6'), '1'); // no router advertisement shall put a route here
+      return;
+    }
     own.set(six('disable_ipv6'), '0');
     own.set(six('keep_addr_on_down'), '1');
     own.set(six('accept_dad'), '0');

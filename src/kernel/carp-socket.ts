@@ -85,7 +85,7 @@ export interface CarpReceiverOptions {
    * `source` is the sender's address without a zone.
    */
   readonly onPacket: (family: Family, bytes: Buffer, source: string) => void;
-  /** Also told when a socket had to be closed; it is opened again by itself, at once and then every second. */
+  /** Also told when a socket had to be closed; it is opened again by itself, at most once a second. */
   readonly onError: (error: Error) => void;
 }
 
@@ -115,15 +115,18 @@ function keepReceiving(family: Family, options: CarpReceiverOptions): Closable {
     timer = setTimeout(start, REOPEN_MS);
     timer.unref();
   };
+  let startedAt = Number.NEGATIVE_INFINITY;
   const start = (): void => {
     if (!open) return;
+    startedAt = performance.now();
     try {
       socket = receiveSocket(family, options, fail);
       const own = socket;
       own.on('close', () => {
         if (!open || socket !== own) return;
         socket = null;
-        setImmediate(start);
+        if (performance.now() - startedAt > REOPEN_MS) setImmediate(start);
+        else later();
       });
     } catch (error) {
       socket = null;
@@ -187,49 +190,65 @@ export interface CarpSender extends Closable {
  * send opens a new socket, so a device that was made anew is found again.
  */
 export function openCarpSender(options: CarpSenderOptions): CarpSender {
-  const sockets = new Map<Family, RawSocket>();
-  const wanted: Record<Family, boolean> = { 4: options.v4, 6: options.v6 };
-  let open = true;
+  return new Sender(options);
+}
 
-  const drop = (family: Family, socket: RawSocket): void => {
-    if (sockets.get(family) !== socket) return;
-    sockets.delete(family);
-    socket.close();
-  };
-  const ready = (family: Family): RawSocket => {
-    const known = sockets.get(family);
-    if (known !== undefined) return known;
-    if (!open) throw new Error('the sender is closed');
-    if (!wanted[family]) throw new Error(`opened without IPv${family}`);
-    const socket = sendSocket(family, options.device);
-    sockets.set(family, socket);
-    socket.on('error', () => drop(family, socket));
+class Sender implements CarpSender {
+  readonly #options: CarpSenderOptions;
+  readonly #sockets = new Map<Family, RawSocket>();
+  /** Packets handed over and not yet answered for: a socket that is closed forgets them without a word. */
+  readonly #waiting = new Map<RawSocket, number>();
+  #open = true;
+
+  constructor(options: CarpSenderOptions) {
+    this.#options = options;
+  }
+
+  send(family: Family, packet: Uint8Array, to = family === 4 ? '224.0.0.18' : 'ff02::12'): void {
+    try {
+      const socket = this.#sockets.get(family) ?? this.#openSocket(family);
+      this.#waiting.set(socket, (this.#waiting.get(socket) ?? 0) + 1);
+      socket.send(Buffer.from(packet), 0, packet.length, to, (error) => {
+        this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1);
+        if (error !== null) this.#drop(family, socket);
+        this.#result(family, error ?? lost(this.#options.device));
+      });
+    } catch (error) {
+      this.#result(family, error);
+    }
+  }
+
+  close(): void {
+    this.#open = false;
+    for (const socket of this.#sockets.values()) socket.close();
+    this.#sockets.clear();
+  }
+
+  #openSocket(family: Family): RawSocket {
+    if (!this.#open) throw new Error('the sender is closed');
+    if (!(family === 4 ? this.#options.v4 : this.#options.v6)) throw new Error(`opened without IPv${family}`);
+    const socket = sendSocket(family, this.#options.device);
+    this.#sockets.set(family, socket);
+    socket.on('error', () => this.#drop(family, socket));
     socket.on('close', () => {
-      if (sockets.get(family) === socket) sockets.delete(family);
+      if (this.#sockets.get(family) === socket) this.#sockets.delete(family);
+      const left = this.#waiting.get(socket) ?? 0;
+      this.#waiting.delete(socket);
+      for (let i = 0; i < left; i++) this.#result(family, new Error('closed before the packet left'));
     });
     return socket;
-  };
-  const result = (family: Family, error: unknown): void =>
-    options.onResult(family, error === null ? null : described(`send CARP (IPv${family}) on ${options.device}`, error));
+  }
 
-  return {
-    send(family, packet, to = family === 4 ? '224.0.0.18' : 'ff02::12'): void {
-      try {
-        const socket = ready(family);
-        socket.send(Buffer.from(packet), 0, packet.length, to, (error) => {
-          if (error !== null) drop(family, socket);
-          result(family, error ?? lost(options.device));
-        });
-      } catch (error) {
-        result(family, error);
-      }
-    },
-    close(): void {
-      open = false;
-      for (const socket of sockets.values()) socket.close();
-      sockets.clear();
-    },
-  };
+  #drop(family: Family, socket: RawSocket): void {
+    if (this.#sockets.get(family) !== socket) return;
+    this.#sockets.delete(family);
+    socket.close();
+  }
+
+  #result(family: Family, error: unknown): void {
+    const { device, onResult } = this.#options;
+    onResult(family, error === null ? null : described(`send CARP (IPv${family}) on ${device}`, error));
+  }
 }
 
 function sendSocket(family: Family, device: string): RawSocket {

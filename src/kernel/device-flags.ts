@@ -11,7 +11,8 @@ let query = -1;
 
 /**
  * @param name device name
- * @returns up: administratively; running: up and frames can pass (a macvlan follows its parent)
+ * @returns up: administratively; running: up and frames can pass. A macvlan follows its parent; the kernel may take up
+ *   to a second to notice a lost carrier when carriers come and go quickly, else it is at once.
  * @throws SysError (ENODEV: no such device)
  */
 export function deviceFlags(name: string): { up: boolean; running: boolean } {

@@ -15,7 +15,7 @@ import {
   RTM_NEWLINK,
   Rtnetlink,
 } from './rtnetlink.ts';
-import { watchFd } from './uv-poll.ts';
+import { type FdWatch, watchFd } from './uv-poll.ts';
 
 const RTMGRP_LINK = 0x1;
 const RTMGRP_IPV4_IFADDR = 0x10;
@@ -25,7 +25,9 @@ const GROUPS = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
 const BUFFER = 64 * 1024;
 /** Datagrams read per wake-up; the rest comes with the next wake-up, so that a storm cannot hold the loop. */
 const READS_PER_WAKE = 64;
-/** More than the notification buffer can hold. */
+/** Notifications the kernel keeps for us, bytes. */
+const QUEUE = 1 << 20;
+/** More than that can hold. */
 const DRAIN_READS = 20_000;
 
 export interface LinkInfo extends Link {
@@ -118,63 +120,79 @@ export function applyNotifications(table: LinkTable, bytes: Uint8Array): { chang
  * before this function has returned. Does not keep the process alive. Throws SysError when netlink is not available.
  */
 export function watchLinks(onChange: (links: LinkInfo[]) => void, options: LinkWatchOptions = {}): LinkWatch {
-  const onError = options.onError ?? ((): void => {});
-  const fd = openNetlink(0, GROUPS, true);
-  const lister = new Rtnetlink();
-  const table = new LinkTable();
-  const buffer = Buffer.alloc(BUFFER);
-  let open = true;
+  return new Watcher(onChange, options.onError ?? ((): void => {}));
+}
 
-  const read = (): number => {
+class Watcher implements LinkWatch {
+  readonly #fd: number;
+  readonly #lister: Rtnetlink;
+  readonly #table = new LinkTable();
+  readonly #buffer = Buffer.alloc(BUFFER);
+  readonly #onChange: (links: LinkInfo[]) => void;
+  #watch: FdWatch | null = null;
+  #open = true;
+
+  constructor(onChange: (links: LinkInfo[]) => void, onError: (error: Error) => void) {
+    this.#onChange = onChange;
+    this.#lister = new Rtnetlink();
+    this.#fd = openNetlink(0, GROUPS, true);
+    try {
+      const size = Buffer.from(Uint32Array.of(QUEUE).buffer);
+      const rc = libc().setsockopt(this.#fd, Sock.SOL_SOCKET, Sock.SO_RCVBUF, size, 4);
+      check(rc, 'enlarge the device notification buffer');
+      this.#relist();
+      this.#watch = watchFd(this.#fd, () => this.#onReadable(), onError);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  links(): LinkInfo[] {
+    return this.#table.list();
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#lister.close();
+    if (this.#watch === null) closeQuietly(this.#fd);
+    else this.#watch.close(() => closeQuietly(this.#fd));
+  }
+
+  /** Bytes of the next notification, or minus EAGAIN or ENOBUFS. */
+  #read(): number {
     for (;;) {
-      const length = libc().recv(fd, buffer, BUFFER, Sock.MSG_TRUNC);
+      const length = libc().recv(this.#fd, this.#buffer, BUFFER, Sock.MSG_TRUNC);
       if (length >= 0) return length;
       const error = errno();
       if (error === Errno.EAGAIN || error === Errno.ENOBUFS) return -error;
-      if (error !== Errno.EINTR) throw new SysError('read device notifications', error);
+      if (error === Errno.EINTR) continue;
+      this.close(); // or else this error would come again with every turn of the loop
+      throw new SysError('read device notifications (the watch has ended)', error);
     }
-  };
+  }
+
   // What is still queued is older than the list that is about to be made, and must not be applied on top of it. What
   // comes in meanwhile may be applied twice, which does no harm: every notification says what is, not what changed.
-  const relist = (): void => {
-    for (let i = 0; i < DRAIN_READS && read() !== -Errno.EAGAIN; i++);
-    table.reset(lister.links(), lister.addresses());
-  };
-  const onReadable = (): void => {
+  #relist(): void {
+    for (let i = 0; i < DRAIN_READS && this.#read() !== -Errno.EAGAIN; i++);
+    this.#table.reset(this.#lister.links(), this.#lister.addresses());
+  }
+
+  #onReadable(): void {
     let changed = false;
     for (let i = 0; i < READS_PER_WAKE; i++) {
-      const length = read();
+      const length = this.#read();
       if (length === -Errno.EAGAIN) break;
-      const applied =
-        length < 0 || length > BUFFER
-          ? { changed: true, intact: false }
-          : applyNotifications(table, buffer.subarray(0, length));
-      changed ||= applied.changed;
-      if (applied.intact) continue;
-      relist();
+      const whole = length >= 0 && length <= BUFFER;
+      const applied = whole ? applyNotifications(this.#table, this.#buffer.subarray(0, length)) : null;
+      changed ||= applied?.changed ?? true;
+      if (applied?.intact) continue;
+      this.#relist();
       changed = true;
       break;
     }
-    if (changed && open) onChange(table.list());
-  };
-
-  try {
-    const size = Buffer.from(Uint32Array.of(1 << 20).buffer);
-    check(libc().setsockopt(fd, Sock.SOL_SOCKET, Sock.SO_RCVBUF, size, 4), 'enlarge the device notification buffer');
-    relist();
-    const watch = watchFd(fd, onReadable, onError);
-    return {
-      links: () => table.list(),
-      close(): void {
-        if (!open) return;
-        open = false;
-        lister.close();
-        watch.close(() => closeQuietly(fd));
-      },
-    };
-  } catch (error) {
-    closeQuietly(fd);
-    lister.close();
-    throw error;
+    if (changed && this.#open) this.#onChange(this.#table.list());
   }
 }

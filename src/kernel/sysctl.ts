@@ -2,7 +2,7 @@
  * Kernel settings under /proc/sys. A name is a list of path parts, because device names may contain dots:
  * ['net', 'ipv4', 'conf', 'eth0.7', 'arp_ignore'].
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = '/proc/sys';
@@ -47,6 +47,11 @@ export class Sysctls {
     writeSysctl(name, value);
     const path = join(...name);
     if (!this.#before.has(path)) this.#before.set(path, { name, value: found });
+  }
+
+  /** As `set`, but a setting that this kernel does not have is no trouble. */
+  setIfPresent(name: SysctlName, value: string): void {
+    if (existsSync(join(ROOT, ...name))) this.set(name, value);
   }
 
   /**

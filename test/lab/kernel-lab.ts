@@ -5,6 +5,7 @@
  * has no addresses, so that every frame seen or sent there is the test's.
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { internetChecksum } from '../../src/carp/ip.ts';
 import { PacketSocket } from '../../src/kernel/packet-socket.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
@@ -25,7 +26,10 @@ export function insideNamespace(): boolean {
     console.log(`skip: no network namespace can be made here (unshare ${unshare.join(' ')}: ${why})`);
     return false;
   }
-  const again = spawnSync('unshare', [...unshare, process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
+  // Whoever kills this process kills the namespace with it.
+  const tied = existsSync('/usr/bin/setpriv') ? ['setpriv', '--pdeathsig', 'KILL', 'unshare'] : ['unshare'];
+  const program = [...tied, ...unshare, process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const again = spawnSync(program[0]!, program.slice(1), {
     stdio: 'inherit',
     env: { ...process.env, [MARK]: '1' },
   });
@@ -139,6 +143,18 @@ export class Until {
         });
       });
     }
+  }
+}
+
+/**
+ * Asks again every 50 ms until it is so. For what the kernel does in its own time: news of a carrier pass through a queue
+ * that is worked off once a second when they come thick.
+ */
+export async function eventually(is: () => Promise<boolean>, what: string, ms = 5000): Promise<void> {
+  const end = performance.now() + ms;
+  while (!(await is())) {
+    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 

@@ -280,6 +280,23 @@ vip('an ARP request for traffic from the virtual address does not tie that addre
   assert.is(await sender('10.9.0.51'), '10.9.0.1', 'negative control');
 });
 
+vip('without IPv6 addresses the device has no IPv6, and gets it when one is added', () => {
+  const six = (): string => readSysctl(['net', 'ipv6', 'conf', 'carp7-wan', 'disable_ipv6']);
+  const device = new VipDevice(rtnl, sysctls, { ...SPEC, addresses: ['10.9.0.1/24'] });
+  device.prepare();
+  device.up();
+  assert.is(six(), '1');
+  device.prepare(SPEC);
+  assert.is(six(), '0');
+  const { index, up } = rtnl.link('carp7-wan')!;
+  assert.ok(up, 'a change of addresses does not interrupt a master');
+  const own = rtnl.addresses().filter((address) => address.index === index);
+  assert.equal(
+    own.map((address) => address.address),
+    ['10.9.0.1', '2001:db8::1'],
+  );
+});
+
 vip('errors name the vhid, the device and the address', () => {
   assert.throws(() => new VipDevice(rtnl, sysctls, { ...SPEC, parent: 'gone0' }).prepare(), /vhid 7: .*gone0/);
   assert.throws(
