@@ -77,7 +77,7 @@ let functions: Libc | null = null;
 let library: ReturnType<ReturnType<typeof loadKoffi>['load']> | null = null;
 
 // The process itself already has its C library, whatever its file name (glibc or musl).
-function process_(): NonNullable<typeof library> {
+function ownLibrary(): NonNullable<typeof library> {
   library ??= loadKoffi().load(null);
   return library;
 }
@@ -85,7 +85,7 @@ function process_(): NonNullable<typeof library> {
 /** The C functions, declared at the first call. Throws if koffi cannot be loaded. */
 export function libc(): Libc {
   if (functions === null) {
-    const own = process_();
+    const own = ownLibrary();
     const table: Record<string, unknown> = {};
     for (const [name, prototype] of Object.entries(PROTOTYPES)) table[name] = own.func(prototype);
     functions = table as unknown as Libc;

@@ -27,7 +27,7 @@ interface Uv {
 
 let uv: Uv | null = null;
 
-function declare_(): Uv {
+function declareFunctions(): Uv {
   const koffi = loadKoffi();
   const own = koffi.load(null);
   const poll = koffi.proto('void carpio_poll_cb(void *handle, int status, int events)');
@@ -57,7 +57,7 @@ export interface FdWatch {
  * @param fd a descriptor that nothing else in this process watches; must be non-blocking
  */
 export function watchFd(fd: number, onReadable: () => void, onError: (error: Error) => void): FdWatch {
-  uv ??= declare_();
+  uv ??= declareFunctions();
   const { koffi, ...calls } = uv;
   const handle = koffi.alloc('uint8_t', Number(calls.handleSize(UV_POLL)));
   const rc = calls.pollInit(calls.loop, handle, fd);

@@ -81,7 +81,10 @@ libcSuite('works in a worker thread beside the main thread', async () => {
 });
 
 libcSuite('an add-on is loaded from its bytes, and an unloadable one names every place tried', () => {
-  const file = new URL('../../node_modules/@koromix/koffi-linux-x64/linux_x64/koffi.node', import.meta.url);
+  const file = new URL(
+    `../../node_modules/@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
+    import.meta.url,
+  );
   const found = fromAsset('koffi.node', readFileSync(file)) as { version: string };
   assert.type(found.version, 'string');
   assert.throws(() => fromAsset('koffi.node', Buffer.from('not an ELF file')), /\/run: .*\/dev\/shm: /);
