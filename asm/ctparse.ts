@@ -12,6 +12,7 @@ import {
   F_VTAGS,
   IPPROTO_SCTP,
   IPPROTO_TCP,
+  IPPROTO_UDP,
   icmpAnswer,
   KIND_ICMP,
   KIND_PORTS,
@@ -130,7 +131,8 @@ function parseProto(start: u32, end: u32, family: u32, sportAt: u32, dportAt: u3
   if (proto < 0) return -1;
   const kind = kindOf(proto, family);
   if (kind == KIND_PORTS) {
-    if ((got & 0x0c) != 0x0c) return -1;
+    // A kernel that has no tracker for the protocol (DCCP on 6.18) knows it without ports: 0, and so it is written.
+    if ((got & 0x0c) != 0x0c && (proto == IPPROTO_TCP || proto == IPPROTO_UDP)) return -1;
     store<u16>(SCRATCH + sportAt, sport);
     store<u16>(SCRATCH + dportAt, dport);
   } else if (kind == KIND_ICMP) {

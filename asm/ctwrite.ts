@@ -10,6 +10,7 @@
 
 import { OWNER_PEER, ownerOf, setInKernel } from './content';
 import { C_KERNEL_CREATE, C_KERNEL_DELETE, C_KERNEL_UPDATE, count, inside, SEQRING } from './memory';
+import { attr8, attr16, attr32, attrAddress, close, finish, header, open, position, seek } from './nlput';
 import { popKernel, release } from './queue';
 import {
   AF_INET,
@@ -61,7 +62,6 @@ const CT_NEW: u32 = 0x0100;
 const CT_DELETE: u32 = 0x0102;
 const REQUEST: u32 = 0x0001;
 const CREATE_EXCL: u32 = 0x0600;
-const NESTED: u32 = 0x8000;
 const BE_LIBERAL: u32 = 0x08;
 
 export const OP_CREATE: u32 = 1;
@@ -71,79 +71,21 @@ const RING_MASK: u32 = 8191;
 
 let seq: u32 = 0;
 let longTimeout: u32 = 86400;
-/** Write position; every put moves it. */
-let p: u32 = 0;
 
 /** Seconds an entry lives in mirrored mode. */
 export function setLongTimeout(seconds: u32): void {
   longTimeout = seconds ? seconds : 1;
 }
 
-function be16(v: u32): u32 {
-  return bswap<u16>(<u16>v);
-}
-
-function attr(type: u32, len: u32): void {
-  store<u16>(p, len);
-  store<u16>(p, type, 2);
-  p += 4;
-}
-
-function attr8(type: u32, v: u32): void {
-  attr(type, 5);
-  store<u32>(p, v & 0xff);
-  p += 4;
-}
-
-function attr16(type: u32, v: u32): void {
-  attr(type, 6);
-  store<u32>(p, be16(v));
-  p += 4;
-}
-
-function attr32(type: u32, v: u32): void {
-  attr(type, 8);
-  store<u32>(p, bswap<u32>(v));
-  p += 4;
-}
-
-function attrAddress(type: u32, from: u32, size: u32): void {
-  attr(type, 4 + size);
-  memory.copy(p, from, size);
-  p += size;
-}
-
-/** Opens a nested attribute; close(start) sets its length. */
-function open(type: u32): u32 {
-  const start = p;
-  attr(type | NESTED, 4);
-  return start;
-}
-
-function close(start: u32): void {
-  store<u16>(start, p - start);
-}
-
 /** Starts a message and remembers in the ring what its sequence number stands for. */
 function begin(r: u32, type: u32, flags: u32, op: u32): u32 {
-  const start = p;
   seq++;
-  store<u16>(p, type, 4);
-  store<u16>(p, flags, 6);
-  store<u32>(p, seq, 8);
-  store<u32>(p, 0, 12);
-  store<u32>(p, load<u8>(r, R_FAMILY), 16);
-  p += 20;
   const slot = SEQRING + ((seq & RING_MASK) << 4);
   store<u32>(slot, seq);
   store<u32>(slot, r, 4);
   store<u32>(slot, load<u32>(r, R_IHASH), 8);
   store<u32>(slot, op, 12);
-  return start;
-}
-
-function finish(start: u32): void {
-  store<u32>(start, p - start);
+  return header(type, flags, seq, load<u8>(r, R_FAMILY));
 }
 
 /** A tuple: addresses at `src`, `dst`; `sport`, `dport` as in the record (ICMP: id, type << 8 | code). */
@@ -332,14 +274,14 @@ function writeRecord(r: u32): void {
 /** Drains the kernel queue into netlink messages at `off`, at most `cap` bytes. Returns the bytes written. */
 export function nlFill(off: u32, cap: u32): u32 {
   if (!inside(off, cap) || cap < NL_MAX) return 0;
-  p = off;
+  seek(off);
   const last = off + cap - NL_MAX;
-  while (p <= last) {
+  while (position() <= last) {
     const r = popKernel();
     if (!r) break;
     writeRecord(r);
   }
-  return p - off;
+  return position() - off;
 }
 
 /** Ring slot of a sequence number, or 0 when it is forgotten or never was. */

@@ -242,6 +242,19 @@ test('own echoes are skipped, in events only', () => {
   assert.is(engine.x.liveCount(), 1);
 });
 
+test('a protocol this kernel does not track has no ports in its tuple', () => {
+  const engine = makeEngine();
+  const base = stateOf(messageOf(vector('create: protocol 89')));
+  const message = kernelMessage(base);
+  // protocol 89 becomes DCCP (33), as a kernel without its tracker shows it
+  for (let at = message.indexOf('0500010059', 'hex'); at >= 0; at = message.indexOf('0500010059', 'hex')) {
+    message[at + 4] = 33;
+  }
+  feed(engine, message);
+  assert.is(engine.counter('bad_netlink'), 0);
+  assert.is(listAll(engine)[0]?.proto, 33);
+});
+
 test('labels are counted, zones per direction are not synced', () => {
   const engine = makeEngine();
   const state = stateOf(messageOf(vector('sequence 1')));
