@@ -55,6 +55,8 @@ export interface ProbeState {
   /** The outage of the sync link has been reported. */
   told: boolean;
   blockedUntil: number;
+  /** When a peer that counted as dead was heard again. */
+  backUs: number;
 }
 
 export type ProbeEvent =
@@ -86,6 +88,7 @@ export function createProbe(): ProbeState {
     verdict: 'unknown',
     told: false,
     blockedUntil: 0,
+    backUs: 0,
   };
 }
 
@@ -122,6 +125,7 @@ function handle(state: ProbeState, event: ProbeEvent, now: number, actions: Prob
       state.carrier = event.up;
       return;
     case 'report':
+      comeBack(state, now);
       state.lifeUs = now;
       state.syncUs = now;
       state.round = null;
@@ -159,10 +163,20 @@ function takePaths(state: ProbeState, usable: Record<string, boolean>, now: numb
   for (const name of Object.keys(state.paths)) if (!(name in usable)) delete state.paths[name];
 }
 
+/** A peer that was dead may die again soon: its paths are proven anew at once. */
+function comeBack(state: ProbeState, now: number): void {
+  if (state.verdict !== 'dead') return;
+  state.backUs = now;
+  for (const path of Object.values(state.paths)) path.idleAtUs = now;
+}
+
 function lives(state: ProbeState, path: string, how: string, now: number, actions: ProbeAction[]): void {
+  comeBack(state, now);
   state.lifeUs = now;
   const { round } = state;
-  const silent = state.syncUs !== null && now - state.syncUs > PROBE_TIMING.silenceUs;
+  const { silenceUs } = PROBE_TIMING;
+  // A peer that comes back is heard by its advertisements first: its sync link gets a moment, too.
+  const silent = state.syncUs !== null && now - state.syncUs > silenceUs && now - state.backUs > silenceUs;
   state.round = null;
   state.verdict = 'alive';
   if ((round === null && !silent) || state.told) return;

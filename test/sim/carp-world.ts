@@ -59,6 +59,14 @@ export interface Node {
 /** Called before every step of a node; negative controls break things here. */
 export type Sabotage = (node: Node, event: GroupEvent, world: World) => GroupEvent;
 
+export interface Tap {
+  reported(to: Node, report: PeerReport): void;
+  advertised(from: Node, to: Node, role: string, advert: HeardAdvert): void;
+  linked(node: Node): void;
+  /** A paused node goes on; called before it reads what waits. */
+  resumed(node: Node): void;
+}
+
 interface Job {
   at: number;
   seq: number;
@@ -81,6 +89,8 @@ export class World {
   sabotage: Sabotage | null = null;
   /** Called after every step of any node. */
   watch: (() => void) | null = null;
+  /** What the probes of early take-over (probe-net.ts) need to see. */
+  tap: Tap | null = null;
   readonly random: Random;
   #jobs: Job[] = [];
   #seq = 0;
@@ -173,6 +183,7 @@ export class World {
   setLink(node: Node, role: string, up: boolean): void {
     if (up) node.linkDown.delete(role);
     else node.linkDown.add(role);
+    this.tap?.linked(node);
     this.feed(node, { type: 'link', interface: role, up, present: true });
   }
 
@@ -228,6 +239,7 @@ export class World {
       const report = JSON.parse(JSON.stringify(peerReport(from.state))) as PeerReport;
       this.at(this.now + this.net.delayUs, () => {
         to.peerHeardAt = this.now;
+        this.tap?.reported(to, report);
         this.feed(to, { type: 'peer', report });
       });
     } else if (to.state.peer !== null && this.now - to.peerHeardAt > 400_000) {
@@ -249,6 +261,7 @@ export class World {
     const order = this.random();
     if (order < 0.34) this.feed(node, { type: 'stall', sleptUs: slept });
     else if (order < 0.67) this.feed(node, { type: 'tick' });
+    this.tap?.resumed(node);
     for (const event of waiting) this.feed(node, event);
     this.feed(node, { type: 'tick' });
   }
@@ -311,6 +324,7 @@ export class World {
     const source = `${family === 4 ? '10.0.0.' : 'fe80::'}${from.index + 1}`;
     this.at(this.now + delay, () => {
       if (to.state !== state || !this.canHear(from, to, role)) return;
+      this.tap?.advertised(from, to, role, advert);
       this.feed(to, { type: 'advert', key, family, advert, from: source });
       if (family === 4) this.#heardBetween(from, to, key, sentAt);
     });
