@@ -140,3 +140,5 @@ export const C_BULK_DROPPED: u32 = 38;
 export const C_UNCLAIMED_DROPPED: u32 = 39;
 /** Differences between table and kernel that a dump brought to light (not those whose event was only late). */
 export const C_CORRECTIONS: u32 = 40;
+/** Changes dropped because the peer could not take them: the tables differ until a resend. */
+export const C_DIRTY_FORGOTTEN: u32 = 41;

@@ -6,7 +6,8 @@
  */
 
 import { dumpListing } from './clock';
-import { forgetTomb } from './content';
+import { forgetTomb, tombs } from './content';
+import { C_DIRTY_FORGOTTEN, count } from './memory';
 import {
   F_DIRTY,
   F_DWANT,
@@ -24,6 +25,11 @@ import {
   setFlags,
 } from './record';
 import { removeRecord } from './table';
+
+/** Ended states that may wait to be told. */
+const MAX_TOMBS: u32 = 65536;
+/** Changes forgotten at once, so that no event ever costs much. */
+const FORGET: u32 = 16;
 
 let dirtyHead: u32 = 0;
 let dirtyTail: u32 = 0;
@@ -52,6 +58,19 @@ export function markDirty(r: u32): void {
   if (dirtyTail) store<u32>(dirtyTail, r, R_DNEXT);
   else dirtyHead = r;
   dirtyTail = r;
+  if (tombs > MAX_TOMBS) forgetOldest();
+}
+
+/**
+ * Without a peer, or with a link slower than the changes, ended states must not pile up: the oldest changes are
+ * forgotten. The digests tell, and a full resend is cheaper than such a backlog.
+ */
+function forgetOldest(): void {
+  for (let i: u32 = 0; i < FORGET && tombs > MAX_TOMBS && dirtyHead != dirtyTail; i++) {
+    if (flagsOf(dirtyHead) & F_DWANT) count(C_DIRTY_FORGOTTEN);
+    cancelDirty(dirtyHead);
+    release(unlinkDirtyHead());
+  }
 }
 
 export function cancelDirty(r: u32): void {

@@ -48,6 +48,7 @@ export const COUNTER_NAMES = [
   'bulk_dropped',
   'unclaimed_dropped',
   'corrections',
+  'dirty_forgotten',
 ] as const;
 
 export type CounterName = (typeof COUNTER_NAMES)[number];
@@ -319,7 +320,7 @@ export class Engine {
 
   /**
    * Both nodes must use the same 16 bytes, or no digest will ever match. Re-hashes the whole table before it returns
-   * (about 0.15 s for a million states); `x.setFingerprintKey` and `x.rekeyStep` do it in slices.
+   * (about 0.1 s for a million states); `x.setFingerprintKey` and `x.rekeyStep` do it in slices.
    */
   setFingerprintKey(key: Uint8Array): void {
     this.putKey(key);

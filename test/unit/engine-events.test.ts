@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import type { Engine } from '../../src/sync/engine.ts';
 import { kernelMessage, netlink } from './reference/ctmsg.ts';
 import { destroy, event, feed, finish, kernelOutput, listAll, makeEngine, syncOutput } from './reference/harness.ts';
-import { inverse, type State, TCP, UDP } from './reference/state.ts';
+import { inverse, randomSource, type State, TCP, UDP } from './reference/state.ts';
 import { decodeRecords, encodeDelete, encodeUpsert } from './reference/wirecodec.ts';
 
 const test = suite('engine events');
@@ -344,6 +344,27 @@ test('at the limit the oldest unassured state of mine goes, and the peer hears o
   for (let i = 0; i < 30; i++) event(engine, make(400 + i));
   assert.is(engine.x.liveCount(), 20, 'all assured: nothing more comes in');
   assert.is(owners(engine), '0 20 0');
+});
+
+test('without a peer ended states do not pile up', () => {
+  const engine = makeEngine();
+  const random = randomSource(1);
+  let size = 0;
+  for (let i = 0; i < 150_000; i++) {
+    const state = make(i & 0xffff, { zone: i >> 16 });
+    event(engine, state);
+    if (i >= 1000) destroy(engine, make((i - 1000) & 0xffff, { zone: (i - 1000) >> 16 }));
+    if (i === 100_000) size = engine.x.memoryUsed();
+    if (random() < 0.0001) assert.is(engine.x.selfCheck(), 0);
+  }
+  assert.ok(engine.x.tombCount() <= 65_600, `${engine.x.tombCount()}`);
+  assert.ok(engine.counter('dirty_forgotten') > 50_000);
+  assert.is(engine.x.memoryUsed(), size, 'memory does not grow');
+  assert.is(engine.x.liveCount(), 1000);
+  assert.is(engine.x.selfCheck(), 0);
+  const told = sent(engine);
+  assert.ok(told.length > 1000 && told.length < 70_000);
+  assert.is(engine.x.tombCount(), 0);
 });
 
 test.run();
