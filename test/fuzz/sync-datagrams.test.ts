@@ -1,0 +1,95 @@
+/**
+ * Everything that can arrive on the sync link: bytes of strangers, and (worse) well-sealed nonsense of a peer that has
+ * gone mad. Nothing throws, nothing grows, the session goes on, and in the end the pair is in step again (invariant 5).
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { seal, sessionKeys } from '../../src/sync/seal.ts';
+import { HEADER_SIZE, KIND_FAST, writeHeader } from '../../src/sync/wire.ts';
+import { random, SyncWorld, tcpFlow } from '../sim/sync-world.ts';
+
+const SEED = Number(process.env.SEED ?? 1);
+const fuzz = suite(`sync datagrams (seed ${SEED})`);
+const SECRET = Buffer.alloc(32, 7);
+
+function steady(seed: number): SyncWorld {
+  const world = new SyncWorld(seed, SECRET);
+  world.role(0, true);
+  world.role(1, false);
+  for (let n = 0; n < 50; n++) world.flow(0, tcpFlow(n));
+  world.run(400);
+  assert.is(world.inStep(1), true);
+  return world;
+}
+
+function noise(chance: () => number, most: number): Buffer {
+  return Buffer.from(Array.from({ length: Math.floor(chance() * most) }, () => Math.floor(chance() * 256)));
+}
+
+fuzz('20,000 datagrams of strangers are counted and change nothing', () => {
+  const world = steady(SEED);
+  const chance = random(SEED + 1);
+  const b = world.nodes[1];
+  const recorded: Buffer[] = [];
+  const receive = b.driver.receive.bind(b.driver);
+  b.driver.receive = (datagram, now) => {
+    recorded.push(Buffer.from(datagram));
+    receive(datagram, now);
+  };
+  world.run(300);
+  b.driver.receive = receive;
+  const digest = b.engine.digest('peer').sum.toString('hex');
+  const before = Object.values(b.driver.refused).reduce((sum, n) => sum + n, 0);
+  for (let i = 0; i < 20_000; i++) {
+    const real = recorded[Math.floor(chance() * recorded.length)] ?? Buffer.alloc(0);
+    const datagram = chance() < 0.3 ? noise(chance, 1500) : Buffer.from(real);
+    // Always at least one byte that is not what a sender sealed.
+    if (datagram.length > 0) {
+      const at = Math.floor(chance() * datagram.length);
+      datagram[at] = (datagram[at] ?? 0) ^ (1 + Math.floor(chance() * 255));
+    }
+    b.driver.receive(
+      chance() < 0.2 ? datagram.subarray(0, Math.floor(chance() * datagram.length)) : datagram,
+      world.now,
+    );
+  }
+  const after = Object.values(b.driver.refused).reduce((sum, n) => sum + n, 0);
+  assert.is(after - before, 20_000, 'each is counted');
+  assert.is(b.engine.digest('peer').sum.toString('hex'), digest);
+  world.run(500);
+  assert.is(world.inStep(1), true);
+});
+
+fuzz('10,000 well-sealed datagrams with nonsense inside: no exception, bounded memory', () => {
+  const world = steady(SEED + 2);
+  const chance = random(SEED + 3);
+  const b = world.nodes[1];
+  const { ownNonce, peerNonce } = b.driver.state;
+  const keys = sessionKeys(SECRET, Buffer.from(peerNonce ?? '', 'hex'), Buffer.from(ownNonce, 'hex'));
+  const memory = b.engine.memory.buffer.byteLength;
+  let counter = 1_000_000n;
+  for (let i = 0; i < 10_000; i++) {
+    const body = noise(chance, 200);
+    // Mostly a plausible fixed part, so that the messages are looked at, often as the next of the stream.
+    if (body.length >= 12 && chance() < 0.9) {
+      body.writeUInt32BE(b.driver.state.txAcked, 0);
+      body.writeUInt32BE(chance() < 0.7 ? b.driver.state.rxSeq + 1 : Math.floor(chance() * 2 ** 32), 4);
+      body.writeUInt16BE(b.driver.state.adoptId, 10);
+    }
+    // And often a message whose length is right.
+    if (body.length >= 20 && chance() < 0.8) {
+      body[12] = Math.floor(chance() * 30);
+      body.writeUInt16BE(body.length - 15, 13);
+    }
+    const clear = Buffer.alloc(HEADER_SIZE);
+    counter += 1n;
+    const mark = Number.parseInt((peerNonce ?? '').slice(0, 8), 16);
+    writeHeader(clear, { kind: KIND_FAST, mark, counter });
+    b.driver.receive(seal(keys.send, clear, body), world.now);
+    if (i % 100 === 0) b.driver.advance(world.now);
+  }
+  assert.is(b.engine.x.selfCheck(), 0, 'the table is whole');
+  assert.ok(b.engine.memory.buffer.byteLength <= memory + 16 * 2 ** 20, 'memory');
+});
+
+fuzz.run();
