@@ -10,11 +10,11 @@
  * Times are medians over the runs with the fastest and slowest; nothing is asserted.
  */
 import { readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { loadEngine } from '../../src/sync/engine.ts';
-import { MapTable, TypedTable } from './js-tables.ts';
+import { MapTable, TypedTable } from './lib/js-tables.ts';
+import { option, quick, report } from './lib/output.ts';
 
 const RECORD = 144;
 const CHUNK = 2000;
@@ -198,18 +198,7 @@ function table(figures: Figure[]): string {
   return ['  states  table     what        median  (least - most), per state', ...lines].join('\n');
 }
 
-function option(name: string): string | undefined {
-  const at = process.argv.indexOf(name);
-  return at < 0 ? undefined : process.argv[at + 1];
-}
-
-const quick = process.argv.includes('--quick');
 const sizes = (option('--states') ?? (quick ? '100000' : '100000,1000000')).split(',').map(Number);
 const runs = Number(option('--runs') ?? (quick ? 3 : 5));
 const figures = sizes.flatMap((states) => measure(states, runs));
-if (process.argv.includes('--json')) {
-  const machine = { cpu: cpus()[0]?.model ?? 'unknown', cpus: cpus().length, node: process.version };
-  console.log(JSON.stringify({ bench: 'engine', machine, runs, figures }));
-} else {
-  console.log(table(figures));
-}
+report('engine', { runs, figures }, table(figures));
