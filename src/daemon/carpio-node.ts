@@ -33,6 +33,7 @@ import { makeReport, masterKeys, masterOfAny } from './peer-report.ts';
 import { makeStatus } from './status.ts';
 import { localAddresses, SyncSide } from './sync-side.ts';
 import { startTracks } from './tracks.ts';
+import { VipFaults } from './vip-faults.ts';
 import { VipSet } from './vip-set.ts';
 
 /** Weight of the reason `sync`: worse than any skew below it, better than a lost link (240). */
@@ -57,6 +58,7 @@ export class CarpioNode {
   private readonly adverts: Adverts;
   private readonly guard: GuardKeeper;
   private readonly vipSet: VipSet;
+  private readonly vipFaults: VipFaults;
   private readonly firewall: Firewall;
   private readonly handOver: HandOver;
   private readonly hook: EventHook | null;
@@ -110,6 +112,11 @@ export class CarpioNode {
       warn: (message) => log.warning(message),
     });
     this.vipSet = new VipSet(this.config.node.name, this.adverts, this.guard, log);
+    this.vipFaults = new VipFaults({
+      tell: (key, reason) => this.election.feed({ type: 'vip', key, ok: reason === null, reason: reason ?? '' }),
+      repair: (key) => this.vipSet.repair(key, this.links),
+      warn: (message) => log.warning(message),
+    });
     this.election = new Election(groupConfig(this.config, this.vips, this.links), {
       role: (action) => this.onRole(action),
       sendAdvert: (action) => this.adverts.send(action),
@@ -299,6 +306,7 @@ export class CarpioNode {
     this.election.look();
     this.links = links;
     this.feedLinks();
+    for (const { key, reason } of this.vipSet.faults(links)) this.vipFaults.found(key, reason);
     this.vipSet.onLinks(this.vips, links);
     this.early?.onLinks(links);
     this.sync?.handle.setLocal(localAddresses(links));
@@ -314,7 +322,8 @@ export class CarpioNode {
 
   private onRole(action: RoleAction): void {
     const fault = this.vipSet.onRole(action.key, action.to === 'MASTER');
-    if (fault !== null) this.election.feed({ type: 'vip', key: action.key, ok: false, reason: fault });
+    // One that cannot be let go of is gone, or the guardian's business.
+    if (fault !== null && action.to === 'MASTER') this.vipFaults.found(action.key, fault);
     const v = this.election.state.vhids[action.key];
     const { from, to, reason } = action;
     this.publish({
@@ -406,6 +415,7 @@ export class CarpioNode {
 
   private async release(): Promise<void> {
     this.election.close();
+    this.vipFaults.close();
     this.early?.close();
     this.tracks?.close();
     // The last advert (bow-out) is still on its way through the socket.

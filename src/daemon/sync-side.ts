@@ -49,6 +49,7 @@ export class SyncSide {
         ifindex: links.find((link) => link.name === device)?.index ?? 0,
         peer: sync.peer,
         mtu: sync.mtu,
+        eventBuffer: sync.event_buffer,
         syncWhen: sync.sync_when,
         ignore: sync.ignore,
         local: localAddresses(links),

@@ -4,7 +4,7 @@ import type { VipSpec } from '../carp/vip.ts';
 import { findLeftovers, removeLeftovers, VipDevice } from '../carp/vip.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { GuardedVhid, LastWord } from '../guard/messages.ts';
-import { parsePrefix } from '../kernel/ip-text.ts';
+import { formatIp, parsePrefix } from '../kernel/ip-text.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
 import { readSysctl, Sysctls } from '../kernel/sysctl.ts';
@@ -99,6 +99,37 @@ export class VipSet {
     for (const error of failed) this.log.warning(`announce ${key} (${reason}): ${error.message}`);
   }
 
+  /**
+   * What is missing of a vhid that is MASTER, as the kernel says now: somebody took its device or an address away.
+   * @param links as last announced; only when they look wrong is the kernel asked again
+   */
+  faults(links: readonly LinkInfo[]): { key: string; reason: string }[] {
+    const suspects = [...this.entries].filter(([, entry]) => entry.device.isUp && missing(entry, links) !== null);
+    if (suspects.length === 0) return [];
+    const fresh = this.rtnl.links();
+    const addresses = this.rtnl.addresses();
+    const now = fresh.map((link) => ({ ...link, addresses: addresses.filter((a) => a.index === link.index) }));
+    return suspects.flatMap(([key, entry]) => {
+      // Without its NIC the vhid is out of work anyway, and the election knows why.
+      if (!now.some((link) => link.name === entry.vip.device)) return [];
+      const reason = missing(entry, now);
+      return reason === null ? [] : [{ key, reason }];
+    });
+  }
+
+  /** Brings back what was taken away. Returns what failed, in one line, or null. */
+  repair(key: string, links: readonly LinkInfo[]): string | null {
+    const entry = this.entries.get(key);
+    if (entry === undefined) return null;
+    try {
+      entry.settings = '';
+      this.set(entry.vip, this.spec(entry.vip), links);
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
   /** Devices or addresses have changed: a device that came back (a NIC that was pulled) gets its virtual one again. */
   onLinks(vips: readonly ResolvedVip[], links: readonly LinkInfo[]): void {
     for (const vip of vips) {
@@ -168,6 +199,21 @@ export class VipSet {
       .filter((e) => e.device.isUp && e.vip.mac === 'physical')
       .map((e) => this.spec(e.vip));
   }
+}
+
+/** What the kernel lacks of a vhid's device and addresses, in words; null: nothing. */
+function missing({ device, vip }: Entry, links: readonly LinkInfo[]): string | null {
+  const link = links.find((one) => one.name === device.device);
+  if (link === undefined) return `device ${device.device} was removed`;
+  if (!link.up) return `device ${device.device} was set down`;
+  const present = new Set(link.addresses.map((a) => canonicalPrefix(`${a.address}/${a.prefix}`)));
+  const lost = vip.addresses.find((cidr) => !present.has(canonicalPrefix(cidr)));
+  return lost === undefined ? null : `address ${lost} was removed from ${device.device}`;
+}
+
+function canonicalPrefix(text: string): string {
+  const prefix = parsePrefix(text);
+  return prefix === null ? text : `${formatIp(prefix.bytes)}/${prefix.length}`;
 }
 
 /** Secrets compare by content; they print as nothing. */
