@@ -21,6 +21,7 @@ export const COMMANDS = {
   maintenance: { summary: 'planned hand-over to the peer, and back', load: () => import('./maintenance.ts') },
   ifconfig: { summary: "the virtual interfaces in the words of BSD's ifconfig", load: () => import('./ifconfig.ts') },
   sysctl: { summary: 'the BSD names: net.inet.carp.*', load: () => import('./sysctl.ts') },
+  init: { summary: 'write a first configuration and rules for a gateway', load: () => import('./init.ts') },
   import: { summary: "another product's configuration as Carpio's", load: () => import('./import.ts') },
   version: { summary: 'version, build, runtime', load: () => import('./version.ts') },
 } as const satisfies Record<string, { summary: string; load: Loader }>;

@@ -164,11 +164,7 @@ export class InstanceReader {
         `${item.words.join(' ')}: no priority`,
       );
     }
-    if (!find(item, 'authentication')) {
-      const detail =
-        'password = "": give it one, the same on both boxes; without, anyone on the network can become master';
-      this.#ledger.note('approximated', item, detail, `${item.words.join(' ')}: no authentication`);
-    }
+    if (!find(item, 'authentication')) this.#noPassword(item, item);
     if (vip.mac === 'physical')
       vip.notes.push('Without use_vmac the addresses were on the NIC\'s own MAC, so: mac = "physical".');
   }
@@ -189,37 +185,40 @@ export class InstanceReader {
 
   /** No word of what stands here may reach the report, so its statements are named only. */
   #authentication(item: Statement, vip: DraftVip, instance: Statement): void {
-    const where = instance.words.join(' ');
+    const where = `${instance.words.join(' ')}: authentication`;
     this.#ledger.use(item);
-    for (const one of item.children) {
+    // All on one line is one statement: auth_type PASS auth_pass 1234.
+    const pairs = item.children.flatMap((one) => {
+      const at = one.words.indexOf('auth_pass', 1);
+      if (at < 0) return [one];
+      return [
+        { ...one, words: one.words.slice(0, at) },
+        { ...one, name: 'auth_pass', words: one.words.slice(at) },
+      ];
+    });
+    for (const one of pairs) {
+      const what = `${where}: ${one.name}`;
       if (one.name === 'auth_type') {
-        this.#ledger.note(
-          'approximated',
-          one,
-          'CARP signs every advert with HMAC-SHA1 under the password',
-          `${where}: auth_type`,
-        );
-      } else if (one.name === 'auth_pass') {
-        const bytes = Buffer.from(one.words.slice(1).join(' '));
-        const cut = bytes.length > MAX_PASSWORD;
-        vip.password = cut
-          ? bytes
-              .subarray(0, MAX_PASSWORD)
-              .toString('latin1')
-              .replace(/[^ -~]/g, '?')
-          : bytes.toString().replaceAll('\0', '');
-        this.#ledger.note(
-          cut ? 'approximated' : 'translated',
-          one,
-          cut ? 'password, cut to 20 bytes' : 'password',
-          `${where}: auth_pass`,
-        );
-      }
+        this.#ledger.note('approximated', one, 'CARP signs every advert with HMAC-SHA1 under the password', what);
+      } else if (one.name === 'auth_pass') this.#password(one, vip, what);
+      else this.#ledger.whole('left out', one, 'not known to the importer', what);
     }
-    // One line for the block: auth_type PASS auth_pass 1234 { } would otherwise be swept with its words.
-    for (const one of item.children)
-      if (!/^auth_(type|pass)$/.test(one.name))
-        this.#ledger.whole('left out', one, 'not known to the importer', `${where}: ${one.name}`);
+    this.#ledger.cover(item);
+    if (vip.password === '') this.#noPassword(item, instance);
+  }
+
+  #password(item: Statement, vip: DraftVip, what: string): void {
+    const text = item.words.slice(1).join(' ').replaceAll('\0', '');
+    const cut = Buffer.byteLength(text) > MAX_PASSWORD;
+    const ascii = text.replace(/[^ -~]/g, '?');
+    vip.password = cut ? ascii.slice(0, MAX_PASSWORD) : text;
+    this.#ledger.note(cut ? 'approximated' : 'translated', item, cut ? 'password, cut to 20 bytes' : 'password', what);
+  }
+
+  #noPassword(item: Statement, instance: Statement): void {
+    const detail =
+      'password = "": give it one, the same on both boxes; without, anyone on the network can become master';
+    this.#ledger.note('approximated', item, detail, `${instance.words.join(' ')}: no password`);
   }
 
   #unicast(item: Statement, vip: DraftVip, instance: Statement): void {

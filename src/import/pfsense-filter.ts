@@ -102,6 +102,11 @@ export class FilterReader {
     const head = `# line ${rule.item.line}: ${rule.label ? oneLine(rule.label, 120) : oneLine(what, 120)}`;
     const leave = (outcome: 'left out' | 'not needed', why: string, candidate: string[] = []) => {
       ledger.whole(outcome, rule.item, why, what);
+      if (outcome === 'left out' && rule.action !== 'pass') {
+        ledger.advise(
+          `line ${rule.item.line}: a ${rule.action} rule was left out: what it stopped may pass by a later rule`,
+        );
+      }
       place.add([
         head,
         `#   not translated: ${oneLine(why, 300)}`,

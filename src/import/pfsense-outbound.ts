@@ -45,13 +45,11 @@ const KNOWN = [
   'target_port',
 ];
 
-/** What hides the inner side best: an address that moves with the role, else the box's own. */
-export function outsideAddress(one: PfInterface, world: World): string | null {
-  const found = world.draft.vips
-    .filter((vip) => vip.role === one.role)
-    .flatMap((vip) => vip.addresses.map((text) => parseCidr(text)!));
-  const v4 = found.filter((cidr) => cidr.family === 4);
-  return v4.length === 1 ? formatAddress(v4[0]!) : null;
+/** An address that moves with the role, so that connections through it survive a take-over: the first CARP one there. */
+function outsideAddress(one: PfInterface, world: World): string | null {
+  const found = world.draft.vips.filter((vip) => vip.role === one.role).flatMap((vip) => vip.addresses);
+  const first = found.map((text) => parseCidr(text)).find((cidr) => cidr?.family === 4);
+  return first ? formatAddress(first) : null;
 }
 
 class Outbound {
@@ -218,7 +216,7 @@ class Outbound {
     });
     const detail = same
       ? `masquerade on ${outside.map((one) => one.role).join(', ')}`
-      : 'to the virtual address, so that connections survive a take-over; it was the own one of the box';
+      : 'to the first virtual address there, so that connections survive a take-over; it was the own one of the box';
     return { lines, detail, same };
   }
 }

@@ -67,7 +67,11 @@ export class World {
     if (known) return known.name;
     // The ending keeps names apart from the words of nft.
     const ending = type === 'ipv4_addr' ? '_4' : type === 'ipv6_addr' ? '_6' : '_ports';
-    const base = `${wanted.replace(/[^A-Za-z0-9_]/g, '_').replace(/^[^A-Za-z]+/, '')}`.slice(0, 40) || 'set';
+    const base =
+      `${wanted
+        .replace(/_?ports$/i, type === 'inet_service' ? '' : '$&')
+        .replace(/[^A-Za-z0-9_]/g, '_')
+        .replace(/^[^A-Za-z]+/, '')}`.slice(0, 40) || 'set';
     let name = `${base}${ending}`;
     for (let n = 2; this.#names.has(name); n++) name = `${base}${n}${ending}`;
     this.#names.add(name);
