@@ -24,6 +24,8 @@ export interface ConfigOptions {
   /** By node; 0 and 100 when left out. */
   advskew?: Partial<Record<FirewallName, number>>;
   syncWhen?: 'all' | 'answered' | 'assured';
+  /** Bytes; small, so that events overflow. */
+  eventBuffer?: number;
   /** TOML put at the end of the file. */
   extra?: string;
 }
@@ -107,7 +109,7 @@ function sync(node: FirewallName, options: ConfigOptions): string {
 interface = "sync"
 peer = "${bare(peer.addresses[0]!)}"
 ${options.sealed === false ? '' : `key_file = "${KEY}"\n`}sync_when = "${options.syncWhen ?? 'answered'}"
-`;
+${options.eventBuffer === undefined ? '' : `event_buffer = ${options.eventBuffer}\n`}`;
 }
 
 /** Nothing in but the cluster's own and ICMP; out from the LAN, behind the virtual WAN address. */

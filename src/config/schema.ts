@@ -160,6 +160,7 @@ const sync = section('sync', {
   defer: flag.default(false),
   max_states: integer(1024, 16_777_216, 'states').default(1_048_576),
   mtu: integer(576, 9216, 'bytes').default(1500),
+  event_buffer: integer(65_536, 1_073_741_824, 'bytes').default(67_108_864),
 });
 
 const firewall = section('firewall', {

@@ -18,8 +18,6 @@ const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 const NETLINK_CAP_ACK = 10;
 
-/** Room for events, bytes: about 100,000 of them. The kernel accounts for more than the bare bytes of a message. */
-const EVENT_BUFFER = 64 * 1024 * 1024;
 const CONTROL_BUFFER = 8 * 1024 * 1024;
 
 export interface ConntrackSockets {
@@ -31,14 +29,18 @@ export interface ConntrackSockets {
   close(): void;
 }
 
-/** @throws SysError without CAP_NET_ADMIN, or when the kernel has no ctnetlink */
-export function openConntrack(): ConntrackSockets {
+/**
+ * @param eventBuffer bytes of room for events; the kernel accounts for more than the bare bytes of a message, so 64 MiB
+ *   hold about 100,000
+ * @throws SysError without CAP_NET_ADMIN, or when the kernel has no ctnetlink
+ */
+export function openConntrack(eventBuffer: number): ConntrackSockets {
   const opened: number[] = [];
   const closeAll = (): void => {
     for (const fd of opened) closeQuietly(fd);
   };
   try {
-    const events = netlinkSocket(EVENT_BUFFER, opened);
+    const events = netlinkSocket(eventBuffer, opened);
     for (const [name, group] of Object.entries(GROUPS)) {
       setInt(events, Sock.SOL_NETLINK, Sock.NETLINK_ADD_MEMBERSHIP, group, `join conntrack's ${name} events`);
     }

@@ -65,8 +65,11 @@ export interface InStep {
   checkedMsAgo: number | null;
 }
 
-/** The fact with its age: both nodes' states were equal on both sides, kernel included, that long ago. */
-export function inStep(state: SyncState, now: number): InStep {
+/**
+ * The fact with its age: both nodes' states were equal on both sides, kernel included, that long ago.
+ * @param unsure this node has lost events: whatever was compared before, it does not know its own table
+ */
+export function inStep(state: SyncState, now: number, unsure: boolean): InStep {
   if (!state.open || !state.alive) {
     const silence =
       state.heardAt === null
@@ -74,6 +77,7 @@ export function inStep(state: SyncState, now: number): InStep {
         : `the peer has been silent for ${((now - state.heardAt) / 1000).toFixed(1)} s`;
     return { inStep: null, reason: silence, checkedMsAgo: null };
   }
+  if (unsure) return { inStep: null, reason: "reading the kernel's table again", checkedMsAgo: null };
   const { mine, theirs } = state;
   if (state.bulkIn) return { inStep: false, reason: "learning the peer's states", checkedMsAgo: null };
   if (state.bulkOut !== 'no') return { inStep: false, reason: "sending this node's states", checkedMsAgo: null };

@@ -70,7 +70,7 @@ export class Dataplane {
       timeouts: config.timeouts,
     });
     this.peerAddress = config.peer;
-    this.conntrack = openConntrack();
+    this.conntrack = openConntrack(config.eventBuffer);
     this.engine.setOwnPort(this.conntrack.controlPort);
     this.link = openSyncSocket(config.device, config.ifindex);
     this.wakeFd = libc().eventfd(0, Sock.EFD_NONBLOCK | Sock.EFD_CLOEXEC);

@@ -144,7 +144,7 @@ export class SyncDriver {
   }
 
   inStep(now: number): InStep {
-    return inStep(this.state, now);
+    return inStep(this.state, now, this.unsure);
   }
 
   /** Walks the table once more: after adoption and giving, and after kernel refusals that may have been passing. */

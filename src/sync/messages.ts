@@ -11,6 +11,8 @@ export interface WorkerConfig {
   ifindex: number;
   peer: string | null;
   mtu: number;
+  /** Bytes of the event socket's buffer. */
+  eventBuffer: number;
   syncWhen: 'all' | 'answered' | 'assured';
   /** Networks that are never synced, and this node's own addresses (its local connections are useless elsewhere). */
   ignore: string[];
