@@ -6,6 +6,8 @@
  * million entries never fills the buffer that refusals come in.
  */
 import type { WasmMemory } from './batch.ts';
+import type { Instruction } from './event-filter.ts';
+import { attachFilter } from './event-filter.ts';
 import { addressOf, check, closeQuietly, Errno, errno, libc, Sock, SysError } from './libc.ts';
 
 const NETLINK_NETFILTER = 12;
@@ -32,15 +34,17 @@ export interface ConntrackSockets {
 /**
  * @param eventBuffer bytes of room for events; the kernel accounts for more than the bare bytes of a message, so 64 MiB
  *   hold about 100,000
+ * @param filter which events are wanted at all; null: all of them
  * @throws SysError without CAP_NET_ADMIN, or when the kernel has no ctnetlink
  */
-export function openConntrack(eventBuffer: number): ConntrackSockets {
+export function openConntrack(eventBuffer: number, filter: readonly Instruction[] | null): ConntrackSockets {
   const opened: number[] = [];
   const closeAll = (): void => {
     for (const fd of opened) closeQuietly(fd);
   };
   try {
     const events = netlinkSocket(eventBuffer, opened);
+    if (filter !== null) attachFilter(events, filter);
     for (const [name, group] of Object.entries(GROUPS)) {
       setInt(events, Sock.SOL_NETLINK, Sock.NETLINK_ADD_MEMBERSHIP, group, `join conntrack's ${name} events`);
     }

@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { BatchReceiver } from '../kernel/batch.ts';
 import type { ConntrackSockets } from '../kernel/conntrack.ts';
 import { openConntrack, sendMessages } from '../kernel/conntrack.ts';
+import type { Instruction } from '../kernel/event-filter.ts';
+import { statusFilter } from '../kernel/event-filter.ts';
 import { closeQuietly, libc, Sock } from '../kernel/libc.ts';
 import type { SyncSocket } from '../kernel/sync-socket.ts';
 import { addressOfName, openSyncSocket, SYNC_GROUP } from '../kernel/sync-socket.ts';
@@ -24,8 +26,17 @@ const TELL = 10;
 /** An idle pass still looks after the counters. */
 const IDLE = 100;
 const IPV4_LEAST = 20;
+/** Conntrack status bits (nf_conntrack_common.h). */
+const SEEN_REPLY = 0x2;
+const ASSURED = 0x4;
 /** The control thread looks at its clock every 50 ms. Milliseconds. */
 const CONTROL_SILENT = 200;
+
+/** What is not synced yet need not be heard of (asm/filter.ts has the same rule). */
+function wantedEvents(when: WorkerConfig['syncWhen']): Instruction[] | null {
+  if (when === 'all') return null;
+  return statusFilter(when === 'answered' ? SEEN_REPLY : ASSURED);
+}
 
 export class Dataplane {
   readonly wakeFd: number;
@@ -70,7 +81,7 @@ export class Dataplane {
       timeouts: config.timeouts,
     });
     this.peerAddress = config.peer;
-    this.conntrack = openConntrack(config.eventBuffer);
+    this.conntrack = openConntrack(config.eventBuffer, wantedEvents(config.syncWhen));
     this.engine.setOwnPort(this.conntrack.controlPort);
     this.link = openSyncSocket(config.device, config.ifindex);
     this.wakeFd = libc().eventfd(0, Sock.EFD_NONBLOCK | Sock.EFD_CLOEXEC);
