@@ -3,11 +3,11 @@ import { randomBytes, randomInt } from 'node:crypto';
 import type { OwnPackets, SendCounter } from '../carp/counter.ts';
 import { heardCounter, newOwnPackets, newSendCounter, rememberSent, takeCounter } from '../carp/counter.ts';
 import { buildIpv4, buildIpv6, CARP_GROUP_V4, CARP_GROUP_V6 } from '../carp/ip.ts';
-import type { HmacAddresses } from '../carp/packet.ts';
+import type { Advert, HmacAddresses } from '../carp/packet.ts';
 import { ADVERT_BYTES, encodeAdvert, hmacAddresses, KEY_BYTES } from '../carp/packet.ts';
 import type { Received } from '../carp/receive.ts';
 import { receiveAdvert, receivePacket } from '../carp/receive.ts';
-import type { Action, Family, HeardAdvert } from '../carp/types.ts';
+import type { Action, Family } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { LastWord } from '../guard/messages.ts';
 import type { CarpReceiverOptions, CarpSender, Closable } from '../kernel/carp-socket.ts';
@@ -16,7 +16,7 @@ import { openCarpReceiver, openCarpSender } from '../kernel/carp-socket.ts';
 export type SendAdvert = Extract<Action, { type: 'sendAdvert' }>;
 
 export interface AdvertPorts {
-  advert(key: string, family: Family, advert: HeardAdvert, from: string): void;
+  advert(key: string, family: Family, advert: Advert, from: string): void;
   sendResult(key: string, ok: boolean): void;
   /** A packet that was refused: the BSD counter's name, and what is known of it. */
   refused(counter: string, role: string, vhid: number | null, from: string | null): void;
@@ -53,6 +53,8 @@ export function hasFamily(vip: { addresses: string[] }, family: Family): boolean
 export class Adverts {
   /** Packets by the BSD names. */
   readonly counters: Record<string, number> = { ipackets: 0, ipackets6: 0, opackets: 0, opackets6: 0, oerrors: 0 };
+  /** The counter of the last words: told to the peer beforehand, so that it believes them at once and no other goodbye. */
+  lastCounter = randomBytes(8).readBigUInt64BE();
   private readonly ports: AdvertPorts;
   private readonly vhids = new Map<string, Vhid>();
   private readonly receivers = new Map<string, { of: string; socket: Closable }>();
@@ -126,7 +128,7 @@ export class Adverts {
   lastWords(key: string): LastWord[] {
     const vhid = this.vhids.get(key);
     if (vhid === undefined) return [];
-    const counter = randomBytes(8).readBigUInt64BE();
+    const counter = this.lastCounter;
     const bowOut = { vhid: vhid.vip.vhid, advbase: 255, advskew: 255, demote: 255, counter };
     const payload = encodeAdvert(bowOut, vhid.key20, vhid.addresses);
     return ([4, 6] as const).flatMap((family) => {
@@ -139,6 +141,11 @@ export class Adverts {
         packet: ipPacket(family, source, to, payload).toString('hex'),
       }));
     });
+  }
+
+  /** After they were spoken once, anybody may play them again: others are chosen. */
+  renewLastWords(): void {
+    this.lastCounter = randomBytes(8).readBigUInt64BE();
   }
 
   close(): void {
@@ -189,7 +196,7 @@ export class Adverts {
     this.ports.advert(`${role}/${advert.vhid}`, family, advert, received.from);
   }
 
-  private count(name: string): void {
+  count(name: string): void {
     this.counters[name] = (this.counters[name] ?? 0) + 1;
   }
 }

@@ -2,6 +2,7 @@
 import { demotionTotal } from '../carp/context.ts';
 import { isBowOut } from '../carp/rules.ts';
 import type { GroupEvent } from '../carp/types.ts';
+import type { MaskedAdvert } from '../carp/unmask.ts';
 import type { MaintenanceResult, SysctlResult } from '../cli/control-types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
@@ -13,10 +14,11 @@ import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
 import { watchLinks } from '../kernel/links.ts';
 import type { NodeEvent, NodeStatus } from '../status.ts';
 import { VERSION } from '../version.ts';
-import { Adverts } from './adverts.ts';
+import { Adverts, vipKey } from './adverts.ts';
 import type { Assets } from './assets.ts';
 import type { ControlHandler, ControlServer } from './control.ts';
 import { startControl } from './control.ts';
+import { Diagnoser } from './diagnoser.ts';
 import { EarlyTakeOver, ownAddresses } from './early-take-over.ts';
 import type { RoleAction } from './election.ts';
 import { Election, nowUs } from './election.ts';
@@ -33,8 +35,11 @@ import { makeReport, masterKeys, masterOfAny } from './peer-report.ts';
 import { makeStatus } from './status.ts';
 import { localAddresses, SyncSide } from './sync-side.ts';
 import { startTracks } from './tracks.ts';
+import { Unmasker } from './unmasker.ts';
 import { VipFaults } from './vip-faults.ts';
 import { VipSet } from './vip-set.ts';
+
+const roleOf = (key: string): string => key.slice(0, key.lastIndexOf('/'));
 
 /** Weight of the reason `sync`: worse than any skew below it, better than a lost link (240). */
 const SYNC_WEIGHT = 200;
@@ -64,6 +69,8 @@ export class CarpioNode {
   private readonly hook: EventHook | null;
   private sync: SyncSide | null = null;
   private early: EarlyTakeOver | null = null;
+  private unmasker: Unmasker | null = null;
+  private readonly diagnoser: Diagnoser;
   private feed: Feed | null = null;
   private control: ControlServer | null = null;
   private watch: LinkWatch | null = null;
@@ -95,11 +102,13 @@ export class CarpioNode {
     this.hook = on_event === null ? null : new EventHook(on_event, (message) => log.warning(message));
     this.handOver = new HandOver(this.config.node.state_dir, log);
     this.firewall = new Firewall(log);
+    this.diagnoser = new Diagnoser({
+      tell: ({ vhid, interface: role }, { what, reason }, over) =>
+        this.publish({ kind: 'carp.diagnosis', vhid, interface: role, what, over, reason }),
+      vips: () => this.vips,
+    });
     this.adverts = new Adverts({
-      advert: (key, family, advert, from) => {
-        this.early?.onAdvert(key.slice(0, key.lastIndexOf('/')), from, isBowOut(advert));
-        this.election.feed({ type: 'advert', key, family, advert, from });
-      },
+      advert: (key, family, advert, from) => this.onAdvert({ key, family, advert, from }),
       sendResult: (key, ok) => this.election.feed({ type: 'sendResult', key, ok }),
       refused: (counter, role, vhid, from) => this.onRefused(counter, role, vhid, from),
       warn: (message) => log.warning(message),
@@ -108,7 +117,11 @@ export class CarpioNode {
     this.guard = new GuardKeeper({
       lost: (reason) => this.publish({ kind: 'guard.lost', reason }),
       ready: (pid) => this.publish({ kind: 'guard.ready', pid }),
-      fell: (keys, silentMs) => this.publish({ kind: 'guard.fell', vhids: keys, silent_ms: silentMs }),
+      fell: (keys, silentMs) => {
+        this.publish({ kind: 'guard.fell', vhids: keys, silent_ms: silentMs });
+        this.adverts.renewLastWords();
+        this.vipSet.guardAll();
+      },
       warn: (message) => log.warning(message),
     });
     this.vipSet = new VipSet(this.config.node.name, this.adverts, this.guard, log);
@@ -249,7 +262,13 @@ export class CarpioNode {
     if (sync.key === null) {
       this.log.warning('sync is OPEN: no [sync] key_file, so anybody on the sync link can read and change states');
     }
-    if (sync.key !== null) this.early = this.startEarly(new Uint8Array(sync.key.reveal()));
+    if (sync.key !== null) {
+      this.early = this.startEarly(new Uint8Array(sync.key.reveal()));
+      this.unmasker = new Unmasker({
+        counts: (masked) => this.takeAdvert(masked),
+        refused: (masked, reason) => this.onUnmasked(masked, reason),
+      });
+    }
     this.sync = new SyncSide(this.config, sync, this.links, this.assets, {
       event: (kind, fields) => this.publish({ kind, ...fields }),
       peer: (received) => this.onPeer(received),
@@ -274,8 +293,32 @@ export class CarpioNode {
     return early;
   }
 
+  // An advert from the peer's own address is held against what the peer says over the sealed sync link.
+  private onAdvert(masked: MaskedAdvert): void {
+    const { key, from } = masked;
+    if (this.unmasker !== null && this.early?.isPeer(roleOf(key), from)) this.unmasker.advert(masked);
+    else this.takeAdvert(masked);
+    this.diagnoser.onAdvert(key, from);
+  }
+
+  private takeAdvert({ key, family, advert, from }: MaskedAdvert): void {
+    this.early?.onAdvert(roleOf(key), from, isBowOut(advert));
+    const { advbase, advskew, demote } = advert;
+    this.election.feed({ type: 'advert', key, family, advert: { advbase, advskew, demote }, from });
+  }
+
+  private onUnmasked({ key, from }: MaskedAdvert, reason: string): void {
+    this.adverts.count('unmasked');
+    const v = this.election.state.vhids[key];
+    this.onRefused('unmasked', roleOf(key), v?.config.vhid ?? null, from, reason);
+  }
+
   private onPeer(received: ReceivedReport | null): void {
-    if (received !== null) this.early?.onReport(received);
+    if (received !== null) {
+      this.early?.onReport(received);
+      this.diagnoser.onReport(received);
+    }
+    this.unmasker?.report(received?.report ?? null, received?.lastWords ?? null);
     this.election.feed({ type: 'peer', report: received?.report ?? null });
   }
 
@@ -347,8 +390,13 @@ export class CarpioNode {
     this.weighSync();
     if (this.sync === null) return;
     const master = masterOfAny(this.election.state);
-    const own = ownAddresses(this.vips, this.links);
-    const report = makeReport(this.election.state, { inStep: this.sync.handle.inStep, version: VERSION, own });
+    const report = makeReport(this.election.state, {
+      inStep: this.sync.handle.inStep,
+      version: VERSION,
+      own: ownAddresses(this.vips, this.links),
+      lists: Object.fromEntries(this.vips.map((vip) => [vipKey(vip), vip.addresses])),
+      lastWords: this.adverts.lastCounter.toString(16).padStart(16, '0'),
+    });
     if (report === this.lastReport && master === this.lastMaster) return;
     this.lastReport = report;
     this.lastMaster = master;
@@ -378,13 +426,14 @@ export class CarpioNode {
     return handle !== undefined && handle.inStep === true && handle.stat('checkedAt') * 1000 > this.election.wokeUs;
   }
 
-  private onRefused(counter: string, role: string, vhid: number | null, from: string | null): void {
+  private onRefused(counter: string, role: string, vhid: number | null, from: string | null, reason = ''): void {
+    this.diagnoser.onRefused(counter, role, vhid, from);
     const key = `${counter} ${role} ${vhid} ${from}`;
     const now = Date.now();
     if (this.logLevel === 0 || now - (this.refusedAt.get(key) ?? 0) < REFUSED_EVERY) return;
     if (this.refusedAt.size > 256) this.refusedAt.clear();
     this.refusedAt.set(key, now);
-    this.publish({ kind: 'carp.refused', counter, interface: role, vhid, from });
+    this.publish({ kind: 'carp.refused', counter, interface: role, vhid, from, ...(reason === '' ? {} : { reason }) });
   }
 
   private publish(event: NodeEvent): void {
@@ -417,6 +466,8 @@ export class CarpioNode {
     this.election.close();
     this.vipFaults.close();
     this.early?.close();
+    this.unmasker?.close();
+    this.diagnoser.close();
     this.tracks?.close();
     // The last advert (bow-out) is still on its way through the socket.
     await new Promise((resolve) => setTimeout(resolve, 20));

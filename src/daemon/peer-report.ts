@@ -27,6 +27,11 @@ const reportSchema = z.object({
   linkDown: z.array(z.string().max(64)).max(MAX_VHIDS),
   inStep: z.boolean().nullable(),
   own: z.record(z.string().max(64), z.array(z.string().max(64)).max(8)).optional(),
+  lists: z.record(z.string().max(64), z.array(z.string().max(64)).max(256)).optional(),
+  lastWords: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .optional(),
 });
 
 export interface ReceivedReport {
@@ -35,6 +40,10 @@ export interface ReceivedReport {
   report: PeerReport;
   /** The peer's own addresses, by role: where its advertisements come from and where it can be asked. */
   own: Record<string, string[]>;
+  /** Its virtual addresses, by key of the vhid; null: it did not tell. */
+  lists: Record<string, string[]> | null;
+  /** The counter that its guardian will bow out with. */
+  lastWords: bigint | null;
 }
 
 /** Keys of the vhids that this node is MASTER of. */
@@ -51,6 +60,9 @@ export interface ReportExtras {
   inStep: boolean | null;
   version: string;
   own: Record<string, string[]>;
+  lists: Record<string, string[]>;
+  /** 16 hex digits */
+  lastWords: string;
 }
 
 /** This node's report, as text. */
@@ -68,10 +80,17 @@ export function readReport(text: string): ReceivedReport | null {
   }
   const parsed = reportSchema.safeParse(value);
   if (!parsed.success) return null;
-  const { role, version, vhids, demotion, goingDown, linkDown, inStep, own } = parsed.data;
+  const { role, version, vhids, demotion, goingDown, linkDown, inStep, own, lists, lastWords } = parsed.data;
   const checked: Record<string, PeerVhid> = {};
   for (const [key, { address, ...vhid }] of Object.entries(vhids)) {
     checked[key] = address === undefined ? vhid : { ...vhid, address };
   }
-  return { role, version, report: { vhids: checked, demotion, goingDown, linkDown, inStep }, own: own ?? {} };
+  return {
+    role,
+    version,
+    report: { vhids: checked, demotion, goingDown, linkDown, inStep },
+    own: own ?? {},
+    lists: lists ?? null,
+    lastWords: lastWords === undefined ? null : BigInt(`0x${lastWords}`),
+  };
 }

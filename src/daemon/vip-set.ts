@@ -92,6 +92,12 @@ export class VipSet {
     return failed.message;
   }
 
+  /** Gives the guardian what it must know of every vhid once more. */
+  guardAll(): void {
+    for (const [key, { vip, device }] of this.entries)
+      this.guard.set(guarded(vip, device, this.adverts.lastWords(key)));
+  }
+
   announce(key: string, reason: string): void {
     const entry = this.entries.get(key);
     if (entry === undefined) return;

@@ -9,6 +9,7 @@ import type { Engine } from './engine.ts';
 import { Inbox } from './inbox.ts';
 import { nextSyncDeadline, stepSync } from './machine.ts';
 import { Outbox } from './outbox.ts';
+import { splitReport } from './report-parts.ts';
 import type { Context, Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { createSync } from './state.ts';
 import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from './wire.ts';
@@ -57,6 +58,7 @@ export class SyncDriver {
   private readonly inbox: Inbox;
   private readonly tasks = new Map<string, Task>();
   private report: Buffer = Buffer.alloc(0);
+  private reportId = 0;
   private claimsSeen = 0;
   private now = 0;
 
@@ -271,7 +273,7 @@ export class SyncDriver {
         this.outbox.resend(action.from, action.to);
         break;
       case 'sendBeat':
-        this.outbox.beat(this.controlSilent ? Buffer.alloc(0) : message(MSG.REPORT, this.report));
+        this.beat(action.report && !this.controlSilent);
         break;
       case 'refuse':
         this.count(action.cause);
@@ -282,6 +284,16 @@ export class SyncDriver {
       default:
         this.performOnTable(action);
     }
+  }
+
+  // Acknowledgements under load are many, and nobody needs the report with each of them.
+  private beat(withReport: boolean): void {
+    if (!withReport) {
+      this.outbox.beat(Buffer.alloc(0));
+      return;
+    }
+    this.reportId = (this.reportId + 1) & 0xff;
+    for (const part of splitReport(this.report, this.outbox.messageRoom, this.reportId)) this.outbox.beat(part);
   }
 
   private performOnTable(action: SyncAction): void {

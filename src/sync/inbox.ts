@@ -4,6 +4,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { DriverConfig } from './driver.ts';
 import type { Engine } from './engine.ts';
 import { ReplayWindow } from './replay-window.ts';
+import { ReportAssembler } from './report-parts.ts';
 import { helloKey, open, sessionKeys } from './seal.ts';
 import type { SyncEvent, SyncState } from './state.ts';
 import { LIMITS, seqAdd } from './state.ts';
@@ -40,6 +41,7 @@ const MAX_NAME = 64;
 export class Inbox {
   received = 0;
   receivedBytes = 0;
+  private readonly reportParts = new ReportAssembler();
   private readonly engine: Engine;
   private readonly config: DriverConfig;
   private readonly state: SyncState;
@@ -167,6 +169,10 @@ export class Inbox {
   private onLoose(message: Message): void {
     const content = this.content(message);
     if (message.type === MSG.REPORT) this.ports.peerReport(content);
+    if (message.type === MSG.REPORT_PART) {
+      const whole = this.reportParts.take(content);
+      if (whole !== null) this.ports.peerReport(whole);
+    }
     if (message.type === MSG.VERIFIED && content.length >= 4) this.ports.audited(content.readUInt32BE(0));
     if (message.type === MSG.VERIFY) {
       if (content.length > 0) this.ports.auditAsked();

@@ -104,6 +104,11 @@ export class Outbox {
     return true;
   }
 
+  /** Bytes that the content of one message may have. */
+  get messageRoom(): number {
+    return this.capacity - FAST_FIXED - MESSAGE_HEADER;
+  }
+
   /** A datagram outside the stream. It carries the acknowledgement; nothing is lost when it is. */
   beat(bytes: Buffer): void {
     if (this.key === null || bytes.length > this.capacity - FAST_FIXED) return;

@@ -150,7 +150,7 @@ export type SyncAction =
   /** This datagram came too early: keep it until those before it are here. */
   | { type: 'hold' }
   /** A datagram outside the stream: acknowledgement and report. */
-  | { type: 'sendBeat' }
+  | { type: 'sendBeat'; report: boolean }
   | { type: 'sendDigest' }
   | { type: 'sendAdopt'; id: number }
   | { type: 'sendVerdict'; verdict: VerdictMessage }

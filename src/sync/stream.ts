@@ -91,6 +91,6 @@ export function streamTimers(state: SyncState, now: number, actions: SyncAction[
   if (beat) state.beatAt = now + TIMING.heartbeat;
   if (beat || (state.ackAt !== null && now >= state.ackAt)) {
     ackSent(state, now);
-    actions.push({ type: 'sendBeat' });
+    actions.push({ type: 'sendBeat', report: beat });
   }
 }

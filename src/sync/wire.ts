@@ -46,6 +46,7 @@ export const MSG = {
   REPORT: 16,
   VERIFY: 17,
   VERIFIED: 18,
+  REPORT_PART: 19,
 } as const;
 
 export interface Header {
