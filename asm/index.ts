@@ -18,10 +18,12 @@ export { setNow } from './clock';
 export { ownerOf } from './content';
 export { ctError, ctInput, dumpBegin, setOwnPort } from './ctinput';
 export { nlFill, setLongTimeout, setSeq } from './ctwrite';
+export { idsCopied, idsCopy, pickAdd, pickApply, pickClear, pickSend, pickUnseen } from './difference';
 export { bucketsWrite, digestWrite } from './digest';
 export { dumpEnd, setClaimEvents } from './event';
 export { setLists, setSyncWhen } from './filter';
 export { sip13 } from './hash';
+export { ibAdd, ibFound, ibFoundRead, ibInit, ibItems, ibPass, ibRead, ibSeal, ibSolve, ibStep, ibTake } from './iblt';
 export {
   COUNTERS,
   IGNORE4,

@@ -21,7 +21,9 @@
  *   0x070000    512 KiB  NL_RX      64 x 8192 B: netlink messages received
  *   0x0f0000    128 KiB  SYNC_RX    64 x 2048 B: sync datagrams received
  *   0x110000    256 KiB  NL_TX      netlink messages to send
- *   0x150000    352 KiB  SYNC_TX    256 x 1408 B: sync datagrams sent, the host's retransmission ring
+ *   0x150000    352 KiB  SYNC_TX    records for the peer; the upper part serves repairs (difference.ts):
+ *   0x160000    256 KiB  PICK       32768 x u64: a set of ids
+ *   0x1a0000      4 KiB  PICK_SEEN  32768 bits: which of them a walk has met
  *   0x1b0000    ...      HEAP       64 KiB pages: index segments and pages of records
  */
 
@@ -43,6 +45,8 @@ export const NL_RX: u32 = 0x070000;
 export const SYNC_RX: u32 = 0x0f0000;
 export const NL_TX: u32 = 0x110000;
 export const SYNC_TX: u32 = 0x150000;
+export const PICK: u32 = 0x160000;
+export const PICK_SEEN: u32 = 0x1a0000;
 export const HEAP: u32 = 0x1b0000;
 
 export const NL_RX_SLOTS: u32 = 64;
@@ -142,3 +146,7 @@ export const C_UNCLAIMED_DROPPED: u32 = 39;
 export const C_CORRECTIONS: u32 = 40;
 /** Changes dropped because the peer could not take them: the tables differ until a resend. */
 export const C_DIRTY_FORGOTTEN: u32 = 41;
+/** States dropped, taken over from nobody, and sent again by repairs. */
+export const C_REPAIR_DROPPED: u32 = 42;
+export const C_REPAIR_CLAIMED: u32 = 43;
+export const C_REPAIR_WANTED: u32 = 44;

@@ -49,6 +49,9 @@ export const COUNTER_NAMES = [
   'unclaimed_dropped',
   'corrections',
   'dirty_forgotten',
+  'repair_dropped',
+  'repair_claimed',
+  'repair_wanted',
 ] as const;
 
 export type CounterName = (typeof COUNTER_NAMES)[number];
@@ -148,6 +151,13 @@ export interface EngineExports {
   memoryUsed(): number;
   next(record: number): number;
   ownerOf(record: number): number;
+  idsCopy(from: number, slots: number, owners: number): number;
+  idsCopied(): number;
+  pickClear(): void;
+  pickAdd(n: number): number;
+  pickSend(from: number, slots: number): number;
+  pickApply(from: number, slots: number): number;
+  pickUnseen(from: number): number;
   selfCheck(): number;
   bucketCount(): number;
   longestChain(): number;
@@ -204,6 +214,11 @@ const LIST_MAX = 64;
 /** The send buffer of a netlink socket takes about 200 KiB; the kernel's refusals of one piece must fit in its receive buffer. */
 const KERNEL_PIECE = 65536;
 const OUT_SIZE = 0x4000;
+/** What lies behind these bytes of the area belongs to repairs. */
+const RECORDS_MOST = 0x10000;
+/** Where ids stand in OUT: behind the mask of buckets. */
+const IDS_AT = 64;
+const WALK_END = 0xffffffff;
 const BUCKETS = 256;
 const BUCKET_SIZE = 24;
 
@@ -212,11 +227,14 @@ export class Engine {
   readonly memory: WasmMemory;
   /** Where the host reads and writes in bulk. */
   readonly areas: { netlink: Area; datagrams: Area; kernel: Area; sync: Area };
+  /** For more instances of the same code (sketch.ts). */
+  readonly module: WebAssembly.Module;
   private readonly at: AreaOffsets;
   private bytes: Uint8Array;
   private words: DataView;
 
-  constructor(exports: EngineExports, at: AreaOffsets, options: EngineOptions) {
+  constructor(module: WebAssembly.Module, exports: EngineExports, at: AreaOffsets, options: EngineOptions) {
+    this.module = module;
     this.x = exports;
     this.memory = exports.memory;
     this.at = at;
@@ -381,7 +399,7 @@ export class Engine {
    */
   takeRecords(room: number): Buffer | null {
     for (;;) {
-      const length = this.x.txFill(this.at.SYNC_TX, Math.min(room, this.areas.sync.slots * this.areas.sync.size));
+      const length = this.x.txFill(this.at.SYNC_TX, Math.min(room, RECORDS_MOST));
       if (length > 0) return Buffer.from(this.memory.buffer, this.at.SYNC_TX, length);
       if (this.x.bulkActive() === 0 || room < 90) return null;
     }
@@ -470,6 +488,57 @@ export class Engine {
     }));
   }
 
+  // --- repair by difference (asm/difference.ts): walks from a cursor (0 first) that they return, `null` at the end ---
+
+  /** Hands over the ids of a slice of slots: live states of these owners in the buckets of the mask (32 bytes). */
+  copyIds(from: number, slots: number, owners: readonly Owner[], mask: Uint8Array, to: (ids: Uint8Array) => void) {
+    this.view().set(mask, this.at.OUT);
+    const set = owners.reduce((bits, owner) => bits | (1 << OWNERS[owner]), 0);
+    const next = this.x.idsCopy(from, slots, set) >>> 0;
+    to(this.copiedIds());
+    return next === WALK_END ? null : next;
+  }
+
+  private copiedIds(): Uint8Array {
+    return this.view().subarray(this.at.OUT + IDS_AT, this.at.OUT + IDS_AT + this.x.idsCopied() * 8);
+  }
+
+  /** Makes these ids (8 bytes each) the set that the pick walks look for. Returns how many of them had room. */
+  pick(ids: Uint8Array): number {
+    this.x.pickClear();
+    const piece = OUT_SIZE - IDS_AT;
+    for (let at = 0; at < ids.length; at += piece) {
+      const part = ids.subarray(at, at + piece);
+      this.view().set(part, this.at.OUT + IDS_AT);
+      const taken = this.x.pickAdd(part.length / 8);
+      if (taken < part.length / 8) return at / 8 + taken;
+    }
+    return ids.length / 8;
+  }
+
+  /** Own states in the picked set are sent once more. */
+  sendPicked(from: number, slots: number): number | null {
+    const next = this.x.pickSend(from, slots) >>> 0;
+    return next === WALK_END ? null : next;
+  }
+
+  /** Drops the peer's states in the picked set, gives nobody's others to the peer, in the buckets of the mask. */
+  applyPicked(from: number, slots: number, mask: Uint8Array): number | null {
+    this.view().set(mask, this.at.OUT);
+    const next = this.x.pickApply(from, slots) >>> 0;
+    return next === WALK_END ? null : next;
+  }
+
+  /** The picked ids that no walk has met. */
+  unseenPicks(): Buffer {
+    const parts: Buffer[] = [];
+    for (let from = 0; from !== WALK_END; ) {
+      from = this.x.pickUnseen(from) >>> 0;
+      parts.push(Buffer.from(this.copiedIds()));
+    }
+    return Buffer.concat(parts);
+  }
+
   counter(name: CounterName): number {
     const at = this.at.COUNTERS + COUNTER_PLACES[name] * 8;
     const view = this.numbers();
@@ -525,5 +594,5 @@ function checked(exports: Record<string, unknown>): { x: EngineExports; at: Area
 export function loadEngine(wasm: Uint8Array, options: EngineOptions): Engine {
   const module = new WebAssembly.Module(wasm as BufferSource);
   const { x, at } = checked(new WebAssembly.Instance(module).exports);
-  return new Engine(x, at, options);
+  return new Engine(module, x, at, options);
 }
