@@ -20,6 +20,18 @@ ${columns(rows)}
 `;
 }
 
+/** Columns of a usage line; what does not fit goes on, indented. */
+const USAGE_WIDTH = 110;
+
+function wrap(words: readonly string[]): string {
+  const lines = ['usage:'];
+  for (const word of words) {
+    if (`${lines.at(-1)} ${word}`.length > USAGE_WIDTH) lines.push(`      ${word}`);
+    else lines[lines.length - 1] += ` ${word}`;
+  }
+  return lines.join('\n');
+}
+
 const shown = (option: OptionSpec) => `--${option.name}${option.value === undefined ? '' : ` ${option.value}`}`;
 
 export function commandHelp(command: Command): string {
@@ -31,5 +43,5 @@ export function commandHelp(command: Command): string {
     ...command.options.map((option) => `[${shown(option)}]`),
   ];
   const rows = options.map((option) => [shown(option), option.help] as const);
-  return `usage: ${usage.join(' ')}\n\n${command.details.trim()}\n\n${columns(rows)}`;
+  return `${wrap(usage)}\n\n${command.details.trim()}\n\n${columns(rows)}`;
 }

@@ -11,6 +11,9 @@ import { isDevice } from './roles.ts';
 
 const find = (block: Statement, name: string) => block.children.find((one) => one.name === name) ?? null;
 
+/** keepalived compares so many bytes of auth_pass. */
+const KEEPALIVED_PASSWORD = 8;
+
 /** What may stand behind an address without changing what Carpio does. */
 const ADDRESS_FLAGS = new Set(['home', '-nodad', 'mngtmpaddr', 'noprefixroute', 'autojoin', 'no_track', 'use_vmac']);
 const ADDRESS_VALUES = new Set(['brd', 'broadcast', 'scope', 'label', 'preferred_lft']);
@@ -212,7 +215,9 @@ export class InstanceReader {
     const cut = Buffer.byteLength(text) > MAX_PASSWORD;
     const ascii = text.replace(/[^ -~]/g, '?');
     vip.password = cut ? ascii.slice(0, MAX_PASSWORD) : text;
-    this.#ledger.note(cut ? 'approximated' : 'translated', item, cut ? 'password, cut to 20 bytes' : 'password', what);
+    const long = Buffer.byteLength(text) > KEEPALIVED_PASSWORD;
+    const detail = `password${cut ? ', cut to 20 bytes' : ''}: keepalived used its first 8 bytes only, CARP takes all of it`;
+    this.#ledger.note(long ? 'approximated' : 'translated', item, long ? detail : 'password', what);
   }
 
   #noPassword(item: Statement, instance: Statement): void {

@@ -100,7 +100,8 @@ export class TrackReader {
     const value = (name: string) => script.children.find((one) => one.name === name)?.words;
     const command = (value('script') ?? []).slice(1).join(' ').trim();
     if (!/^\/\S+$/.test(command) || command.endsWith('/')) {
-      const detail = 'a [[track]] runs one program without arguments: put the command into a script and name that';
+      const recipe = 'a [[track]] runs one program without arguments: put the command into a script and name that';
+      const detail = command === '' ? 'its vrrp_script names no script' : recipe;
       this.#note('left out', item, detail, what);
       return;
     }

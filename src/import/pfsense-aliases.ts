@@ -8,8 +8,6 @@ import { at, child, childrenOf, type XmlElement } from './xml.ts';
 /** Aliases in aliases, at most. */
 const MAX_DEPTH = 16;
 const MAX_ELEMENTS = 100_000;
-/** Members looked at for one alias, with those of the aliases in it; nested aliases can multiply. */
-const MAX_STEPS = 200_000;
 
 const ADDRESS_TYPES = new Set(['host', 'network', 'networkgroup']);
 const WHY_TYPE: Readonly<Record<string, string>> = {
@@ -121,7 +119,8 @@ function rawAliases(root: XmlElement): Raw[] {
 class AliasReader {
   readonly #world: World;
   readonly #raw: Map<string, Raw>;
-  #steps = 0;
+  /** Aliases whose members are in the one that is being read; each counts once, also when they name each other. */
+  readonly #inside = new Set<string>();
 
   constructor(world: World, raw: Raw[]) {
     this.#world = world;
@@ -147,7 +146,8 @@ class AliasReader {
       return;
     }
     const bad: string[] = [];
-    this.#steps = 0;
+    this.#inside.clear();
+    this.#inside.add(raw.name);
     this.#fill(alias, raw, bad, 0);
     this.#conclude(raw, alias, bad, what);
   }
@@ -201,12 +201,12 @@ class AliasReader {
 
   #fill(alias: Alias, raw: Raw, bad: string[], depth: number): void {
     for (const member of raw.members) {
-      if (alias.v4.length + alias.v6.length >= MAX_ELEMENTS || ++this.#steps > MAX_STEPS) {
+      if (alias.v4.length + alias.v6.length >= MAX_ELEMENTS) {
         if (!bad.includes('too many members')) bad.push('too many members');
         return;
       }
       const nested = this.#raw.get(member);
-      if (nested && nested !== raw) this.#nested(alias, nested, bad, depth);
+      if (nested) this.#nested(alias, nested, bad, depth);
       else if (alias.kind === 'ports') this.#take(alias.v4, portElement(member), member, bad);
       else {
         const found = addressElement(member);
@@ -216,6 +216,8 @@ class AliasReader {
   }
 
   #nested(alias: Alias, nested: Raw, bad: string[], depth: number): void {
+    if (this.#inside.has(nested.name)) return;
+    this.#inside.add(nested.name);
     const fits = (nested.type.startsWith('port') ? 'ports' : 'addresses') === alias.kind;
     const usable = alias.kind === 'ports' || ADDRESS_TYPES.has(nested.type);
     if (depth >= MAX_DEPTH || !fits || !usable) bad.push(oneLine(nested.name, 60));

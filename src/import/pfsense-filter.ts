@@ -57,12 +57,26 @@ function logPrefix(rule: FilterRule): string {
 }
 
 /** pf answers TCP with a reset and the rest with ICMP. */
-function rejects(rule: FilterRule): string[] {
-  const tcp = 'reject with tcp reset';
-  const other = 'reject';
+function rejects(rule: FilterRule): { match: string; verdict: string }[] {
+  const verdict = 'reject with tcp reset';
+  const other = { match: '', verdict: 'reject' };
   const protocol = rule.transport.protocol.toLowerCase();
-  if (protocol === 'tcp') return [tcp];
-  return protocol === '' || protocol === 'any' || protocol === 'tcp/udp' ? [`meta l4proto tcp ${tcp}`, other] : [other];
+  if (protocol === 'tcp') return [{ match: '', verdict }];
+  return protocol === '' || protocol === 'any' || protocol === 'tcp/udp'
+    ? [{ match: 'meta l4proto tcp', verdict }, other]
+    : [other];
+}
+
+const commentOf = (compromises: ReadonlySet<string>) =>
+  compromises.size > 0 ? [`#   approximated: ${oneLine([...compromises].join('; '), 300)}`] : [];
+
+interface Place {
+  add(lines: string[]): void;
+}
+
+interface Lines {
+  in: string[];
+  out: string[];
 }
 
 export class FilterReader {
@@ -96,60 +110,62 @@ export class FilterReader {
 
   #rule(rule: FilterRule): void {
     const { ledger } = this.#world;
-    const what = `rule ${rule.action} on ${rule.interfaces.join(', ') || 'any interface'}${rule.label ? ` (${rule.label})` : ''}`;
-    const { keys, unknown } = resolveInterfaces(rule.interfaces, this.#world);
+    const { keys } = resolveInterfaces(rule.interfaces, this.#world);
     const place = this.#place(rule, keys);
-    const head = `# line ${rule.item.line}: ${rule.label ? oneLine(rule.label, 120) : oneLine(what, 120)}`;
-    const leave = (outcome: 'left out' | 'not needed', why: string, candidate: string[] = []) => {
-      ledger.whole(outcome, rule.item, why, what);
-      if (outcome === 'left out' && rule.action !== 'pass') {
-        ledger.advise(
-          `line ${rule.item.line}: a ${rule.action} rule was left out: what it stopped may pass by a later rule`,
-        );
-      }
-      place.add([
-        head,
-        `#   not translated: ${oneLine(why, 300)}`,
-        ...candidate.map((text) => `#   would be: ${text}`),
-      ]);
-    };
-    if (rule.disabled) {
-      leave('not needed', 'it was disabled');
-      return;
-    }
+    const what = this.#name(rule);
+    const head = `# line ${rule.item.line}: ${oneLine(rule.label || what, 120)}`;
     const compromises = new Set(rule.compromises);
-    let lines: { in: string[]; out: string[] };
-    try {
-      if (!VERDICTS[rule.action]) throw new Untranslatable(`action "${rule.action}"`);
-      if (unknown.length > 0) throw new Untranslatable(`interface ${unknown.join(', ')} is not a role`);
-      if (!rule.floating && keys.length === 0) throw new Untranslatable('it names no interface');
-      if (keys.length > 0 && keys.every((key) => !this.#world.interfaces.get(key)?.enabled)) {
-        leave('not needed', 'its interface was disabled');
-        return;
-      }
-      lines = this.#lines(rule, keys, compromises);
-    } catch (error) {
-      if (!(error instanceof Untranslatable)) throw error;
-      leave('left out', [...rule.refused, error.message].join('; '));
-      return;
-    }
-    if (rule.refused.length > 0) {
-      leave('left out', rule.refused.join('; '), [...lines.in, ...lines.out].slice(0, 4));
+    const lines = rule.disabled ? 'it was disabled' : this.#translate(rule, compromises);
+    if (typeof lines === 'string' || rule.refused.length > 0) {
+      this.#leave(rule, place, head, lines);
       return;
     }
     ledger.whole(compromises.size > 0 ? 'approximated' : 'translated', rule.item, [...compromises].join('; '), what);
-    const note = compromises.size > 0 ? [`#   approximated: ${oneLine([...compromises].join('; '), 300)}`] : [];
-    place.add([head, ...note, ...lines.in]);
-    if (lines.out.length > 0)
-      (rule.quick ? this.chains.out : { push: (...text: string[]) => this.chains.outLast.push(text) }).push(
-        head,
-        ...note,
-        ...lines.out,
+    const text = [head, ...commentOf(compromises)];
+    if (lines.in.length > 0) place.add([...text, ...lines.in]);
+    if (lines.out.length === 0) return;
+    if (rule.quick) this.chains.out.push(...text, ...lines.out);
+    else this.chains.outLast.push([...text, ...lines.out]);
+  }
+
+  #name(rule: FilterRule): string {
+    const where = rule.interfaces.join(', ') || 'any interface';
+    return `rule ${rule.action || 'without action'} on ${where}${rule.label ? ` (${rule.label})` : ''}`;
+  }
+
+  /** A rule that stays a comment; with the text that it would have been, where there is one. */
+  #leave(rule: FilterRule, place: Place, head: string, lines: Lines | string): void {
+    const { ledger } = this.#world;
+    const off = typeof lines === 'string' && /disabled$/.test(lines);
+    const why = off ? lines : [...rule.refused, ...(typeof lines === 'string' ? [lines] : [])].join('; ');
+    ledger.whole(off ? 'not needed' : 'left out', rule.item, why, this.#name(rule));
+    if (!off && (rule.action === 'block' || rule.action === 'reject')) {
+      ledger.advise(
+        `line ${rule.item.line}: a ${rule.action} rule was left out: what it stopped may pass by a later rule`,
       );
+    }
+    const would = typeof lines === 'string' ? [] : [...lines.in, ...lines.out].slice(0, 4);
+    place.add([head, `#   not translated: ${oneLine(why, 300)}`, ...would.map((text) => `#   would be: ${text}`)]);
+  }
+
+  /** @returns its lines, or why there are none */
+  #translate(rule: FilterRule, compromises: Set<string>): Lines | string {
+    const { keys, unknown, disabled } = resolveInterfaces(rule.interfaces, this.#world);
+    try {
+      if (!Object.hasOwn(VERDICTS, rule.action))
+        throw new Untranslatable(rule.action === '' ? 'it says neither pass nor block' : `action "${rule.action}"`);
+      if (unknown.length > 0) throw new Untranslatable(`interface ${unknown.join(', ')} is not a role`);
+      if (keys.length === 0 && disabled.length > 0) return `its interface ${disabled.join(', ')} was disabled`;
+      if (!rule.floating && keys.length === 0) throw new Untranslatable('it names no interface');
+      return this.#lines(rule, keys, compromises);
+    } catch (error) {
+      if (!(error instanceof Untranslatable)) throw error;
+      return error.message;
+    }
   }
 
   /** Where the rule's lines for incoming packets (or its comment) go. */
-  #place(rule: FilterRule, keys: readonly string[]): { add(lines: string[]): void } {
+  #place(rule: FilterRule, keys: readonly string[]): Place {
     const role = keys.length === 1 ? this.#world.interfaces.get(keys[0]!)?.role : undefined;
     const own = role === undefined ? undefined : this.chains.from.get(role);
     if (!rule.quick) return { add: (lines) => this.chains.last.push(lines) };
@@ -158,7 +174,7 @@ export class FilterReader {
     return { add: (lines) => this.chains.first.push(...lines) };
   }
 
-  #lines(rule: FilterRule, keys: readonly string[], compromises: Set<string>): { in: string[]; out: string[] } {
+  #lines(rule: FilterRule, keys: readonly string[], compromises: Set<string>): Lines {
     const inward = rule.direction !== 'out' ? this.#direction(rule, keys, 'in', compromises) : [];
     const outward = rule.direction !== 'in' ? this.#direction(rule, keys, 'out', compromises) : [];
     if (outward.length > 0) compromises.add('outgoing packets are seen before their source is translated');
@@ -182,11 +198,11 @@ export class FilterReader {
       found[0]!.replace('meta nfproto ipv4', '') === found[1]!.replace('meta nfproto ipv6', '');
     const conditions = both ? [found[0]!.replace('meta nfproto ipv4', '').trim()] : found;
     const verdict = VERDICTS[rule.action]![direction];
-    const verdicts = verdict === 'reject' ? rejects(rule) : [verdict];
+    const verdicts = verdict === 'reject' ? rejects(rule) : [{ match: '', verdict }];
     const where = this.#interfaceMatch(rule, keys, direction);
     const join = (...parts: string[]) => parts.filter((part) => part !== '').join(' ');
     return where.flatMap((device) =>
-      conditions.flatMap((text) => verdicts.map((last) => join(device, text, logPrefix(rule), last))),
+      conditions.flatMap((text) => verdicts.map((one) => join(device, text, one.match, logPrefix(rule), one.verdict))),
     );
   }
 

@@ -6,6 +6,9 @@ import { child, type XmlElement } from './xml.ts';
 
 const REPLICATE = '[replicate] sends rules and virtual IPs as a whole, checked on the peer first';
 
+const OTHERS = "Carpio sends rules and virtual IPs, no other services' settings";
+const REPLICATED = /^(synchronize)?(rules|nat|aliases|virtualip)$/;
+
 class HaSync {
   readonly #section: XmlElement;
   readonly #world: World;
@@ -58,7 +61,8 @@ class HaSync {
       this.#note('disablepreempt', 'translated', `[carp] preempt = ${!off}`);
     }
     this.#note('pfsyncversion', 'not needed', 'between two Carpio boxes; beside a BSD box set [sync] dialect');
-    this.#note('disconnectppps', 'left out', 'dial-up links are not followed; do it in [hooks] on_event');
+    const ppp = isOne(child(this.#section, 'disconnectppps'));
+    this.#note('disconnectppps', ppp ? 'left out' : 'not needed', ppp ? 'dial-up links: see [hooks] on_event' : 'off');
     this.#note('adminsync', 'not needed', 'Carpio has no users');
     this.#items();
   }
@@ -69,14 +73,26 @@ class HaSync {
     for (const item of this.#section.children) {
       if (!/^synchronize|^syncitems$/.test(item.name) || item.name === 'synchronizetoip') continue;
       const what = `hasync: ${item.name}${item.text ? ` ${item.text}` : ''}`;
-      if (/^(synchronize)?(rules|nat|aliases|virtualip)$/.test(item.name)) {
-        const on = isOn(item);
-        ledger.whole(on ? 'approximated' : 'not needed', item, on ? REPLICATE : 'off', what);
-      } else if (item.text === '' && !this.#opnsense)
-        ledger.whole('left out', item, "Carpio sends no other services' settings", what);
+      if (item.name === 'syncitems') this.#list(item, what);
       else if (!isOn(item)) ledger.whole('not needed', item, 'off', what);
-      else ledger.whole('left out', item, `Carpio sends rules and virtual IPs, no other services' settings`, what);
+      else if (REPLICATED.test(item.name)) ledger.whole('approximated', item, REPLICATE, what);
+      else ledger.whole('left out', item, OTHERS, what);
     }
+  }
+
+  #list(item: XmlElement, what: string): void {
+    const items = item.text.split(',').filter((one) => one !== '');
+    const others = items.filter((one) => !REPLICATED.test(one));
+    const { ledger } = this.#world;
+    if (items.length === 0) ledger.whole('not needed', item, 'empty', what);
+    else if (others.length === items.length) ledger.whole('left out', item, OTHERS, what);
+    else
+      ledger.whole(
+        'approximated',
+        item,
+        `${REPLICATE}${others.length > 0 ? `; not sent: ${others.join(', ')}` : ''}`,
+        what,
+      );
   }
 
   #sync(): void {
@@ -88,9 +104,9 @@ class HaSync {
         this.#note(name, 'not needed', 'state sync was off');
       return;
     }
-    this.#note('pfsyncenabled', 'translated', '[sync]');
     const role = interfaces.get(key)?.role;
     if (role === undefined) {
+      this.#note('pfsyncenabled', 'left out', 'there is no [sync]');
       this.#note('pfsyncinterface', 'left out', 'this interface is not a role: there will be no [sync]');
       this.#note('pfsyncpeerip', 'left out', 'there is no [sync]');
       this.#note('pfsyncdefer', 'left out', 'there is no [sync]');
@@ -105,6 +121,7 @@ class HaSync {
       notes: [],
     };
     draft.sync = sync;
+    this.#note('pfsyncenabled', 'translated', '[sync]');
     this.#note('pfsyncinterface', 'translated', `[sync] interface = "${role}"`);
     this.#note('pfsyncdefer', 'translated', `[sync] defer = ${sync.defer}`);
     const peer = textOf(child(this.#section, 'pfsyncpeerip'));

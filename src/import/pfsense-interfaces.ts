@@ -1,7 +1,7 @@
 /** Interfaces of config.xml to roles. */
 
 import { INTERFACE_REST } from './pfsense-sections.ts';
-import { cidrOf, isOn, type PfInterface, textOf, type World } from './pfsense-world.ts';
+import { cidrOf, isOn, textOf, type World } from './pfsense-world.ts';
 import { isDevice, roleFrom } from './roles.ts';
 import { child, childrenOf, type XmlElement } from './xml.ts';
 
@@ -40,6 +40,12 @@ function readInterface(item: XmlElement, world: World, fallbackDevice: string): 
   const given = draft.givenDevice(role);
   const device = given ?? (isDevice(old) ? old : fallbackDevice);
   const what = `interface ${item.name}${label ? ` (${label})` : ''}`;
+  const flag = child(item, 'enable');
+  if (flag === null ? item.name !== 'wan' && item.name !== 'lan' : !isOn(flag)) {
+    world.disabled.add(item.name);
+    ledger.whole('not needed', item, 'it was disabled, so it is no role', what);
+    return;
+  }
   const twin = [...draft.interfaces].find(([, known]) => known.device === device);
   if (twin) {
     ledger.whole('left out', item, `its device ${device} is already that of ${twin[0]}`, what);
@@ -55,24 +61,20 @@ function readInterface(item: XmlElement, world: World, fallbackDevice: string): 
     `[interfaces] ${role} = "${device}"${given ? '' : ': put the device of the Linux box there, or use --devices'}`,
     what,
   );
-  const enabled =
-    child(item, 'enable') === null ? item.name === 'wan' || item.name === 'lan' : isOn(child(item, 'enable'));
   world.interfaces.set(item.name, {
     key: item.name,
     role,
-    enabled,
     networks: networksOf(item),
     dynamic: dynamicOf(item),
     outside: isOutside(item),
     blockPrivate: isOn(child(item, 'blockpriv')),
     blockBogons: isOn(child(item, 'blockbogons')),
   });
-  const mine = world.interfaces.get(item.name)!;
   for (const name of ['if', 'descr', 'enable']) ledger.use(...childrenOf(item, name).slice(0, 1));
-  noteOwn(item, mine, world);
+  noteOwn(item, world);
 }
 
-function noteOwn(item: XmlElement, mine: PfInterface, { ledger }: World): void {
+function noteOwn(item: XmlElement, { ledger }: World): void {
   for (const name of ['blockpriv', 'blockbogons']) {
     const flag = child(item, name);
     if (!flag) continue;
@@ -86,7 +88,6 @@ function noteOwn(item: XmlElement, mine: PfInterface, { ledger }: World): void {
         `${item.name}: ${name}`,
       );
   }
-  if (!mine.enabled) ledger.advise(`interface ${item.name} was disabled: it is a role, but has no rules`);
   ledger.rest('left out', item, INTERFACE_REST, `interface ${item.name}`);
 }
 

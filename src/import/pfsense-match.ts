@@ -98,7 +98,7 @@ function addressCondition(
   const network = world.interfaces.get(value);
   if (!network) throw new Untranslatable(`"${value}" is no alias, address or interface of the file`);
   const set = world.networkSet(network, family);
-  if (set === null && network.networks.length > 0) return not ? '' : null;
+  if (set === null && !network.dynamic.includes(family)) return not ? '' : null;
   if (set === null)
     throw new Untranslatable(`the network of ${network.role} is not in the file (it comes from outside)`);
   return `${keyword(family, side)} ${not ? '!= ' : ''}@${set}`;

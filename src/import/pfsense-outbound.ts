@@ -178,9 +178,7 @@ class Outbound {
 
   /** Networks that automatic NAT hides: those of the inner interfaces, and behind static routes. */
   #inner(root: XmlElement): Cidr[] {
-    const own = [...this.#world.interfaces.values()]
-      .filter((one) => one.enabled && !one.outside)
-      .flatMap((one) => one.networks);
+    const own = [...this.#world.interfaces.values()].filter((one) => !one.outside).flatMap((one) => one.networks);
     const routes = childrenOf(child(root, 'staticroutes'), 'route').filter((one) => !isOn(child(one, 'disabled')));
     const behind = routes.map((one) => parseCidr(textOf(child(one, 'network')))).filter((cidr) => cidr !== null);
     const outside = this.#world.outside().flatMap((one) => one.networks);

@@ -128,12 +128,16 @@ const MATCHED = [
   'dstport',
 ];
 
+/** The elements of a rule that hold others. */
+const HOLDERS = new Set(['source', 'destination', 'created', 'updated']);
+
 /** `<source>` or `<destination>` of the older form. */
 export function readEnd(item: XmlElement | null, refused: string[]): End {
   const network = textOf(child(item, 'network'));
   const address = textOf(child(item, 'address'));
   const any = child(item, 'any');
   for (const one of item?.children ?? []) {
+    if (one.children.length > 0) refused.push(`<${one.name}> in <${item?.name}> holds elements`);
     if (!['network', 'address', 'any', 'not', 'port'].includes(one.name))
       refused.push(`<${one.name}> in <${item?.name}> is not known`);
   }
@@ -163,6 +167,8 @@ export function readExtras(
     const said = one.text !== '' && one.text !== '0' && !(name === 'gateway' && one.text === 'default');
     if (seen.has(name)) refused.push(`it names ${name} twice`);
     seen.add(name);
+    // Read as a text it would be empty, and that often means "any".
+    if (one.children.length > 0 && !HOLDERS.has(name)) refused.push(`<${name}> holds elements`);
     if (matched.includes(name) || BOOKKEEPING.includes(name)) continue;
     if (NARROWS[name] !== undefined) {
       if (said) refused.push(NARROWS[name]);
@@ -211,7 +217,7 @@ export function readFilterRule(item: XmlElement, opnsense: boolean): FilterRule 
     item,
     label: textOf(child(item, 'descr')),
     disabled: isOn(child(item, 'disabled')),
-    action: textOf(child(item, 'type')) || 'pass',
+    action: textOf(child(item, 'type')),
     quick: floating ? isOn(quick) : opnsense ? quick === null || isOn(quick) : true,
     floating,
     direction: floating && way === '' ? 'any' : direction(way, refused),
@@ -254,7 +260,7 @@ export function readModelRule(item: XmlElement): FilterRule {
     item,
     label: textOf(child(item, 'description')),
     disabled: enabled !== null && !isOne(enabled),
-    action: textOf(child(item, 'action')) || 'pass',
+    action: textOf(child(item, 'action')),
     quick: quick === null || isOne(quick),
     floating: interfaces.length !== 1 || isOne(child(item, 'interfacenot')),
     direction: direction(textOf(child(item, 'direction')), refused),
@@ -286,20 +292,26 @@ export function rulesOf(section: XmlElement | null): XmlElement[] {
     .map(({ item }) => item);
 }
 
-/** Interfaces of a rule: keys of roles, groups filled in; what is neither is in `unknown`. */
-export function resolveInterfaces(
-  names: readonly string[],
-  world: World,
-): { keys: string[]; unknown: string[]; group: boolean } {
-  const keys: string[] = [];
-  const unknown: string[] = [];
-  let group = false;
+export interface RuleInterfaces {
+  /** Of roles; groups are filled in. */
+  keys: string[];
+  /** Interfaces that were disabled, and are no roles. */
+  disabled: string[];
+  /** What is none of these. */
+  unknown: string[];
+  /** A group was among them. */
+  group: boolean;
+}
+
+export function resolveInterfaces(names: readonly string[], world: World): RuleInterfaces {
+  const found: RuleInterfaces = { keys: [], disabled: [], unknown: [], group: false };
   for (const name of names) {
     const members = world.groups.get(name);
-    group ||= members !== undefined;
-    if (members) keys.push(...members);
-    else if (world.interfaces.has(name)) keys.push(name);
-    else unknown.push(name);
+    found.group ||= members !== undefined;
+    for (const key of members ?? [name]) {
+      const list = world.interfaces.has(key) ? 'keys' : world.disabled.has(key) ? 'disabled' : 'unknown';
+      if (!found[list].includes(key)) found[list].push(key);
+    }
   }
-  return { keys: [...new Set(keys)], unknown, group };
+  return found;
 }

@@ -63,7 +63,7 @@ function blockLines(one: PfInterface): string[] {
 const STATEFUL = ['ct state vmap { established : accept, related : accept, invalid : drop }'];
 
 function inboundText(world: World, filter: Chains, nat: NatChains): string {
-  const active = [...world.interfaces.values()].filter((one) => one.enabled);
+  const active = [...world.interfaces.values()];
   const own = active.map((one) => `\tchain from_${one.role} {\n${indent(filter.from.get(one.role) ?? [])}\t}\n`);
   const inbound = [
     ...active.flatMap(blockLines),

@@ -11,7 +11,6 @@ export interface PfInterface {
   /** wan, lan, opt1 … as the file names it. */
   key: string;
   role: string;
-  enabled: boolean;
   /** Its networks as the file gives them; empty when they come from outside (DHCP, track6 …). */
   networks: Cidr[];
   /** Families whose addresses it gets from elsewhere: their networks are not in the file. */
@@ -45,6 +44,8 @@ export class World {
   readonly draft: Draft;
   readonly ledger: Ledger;
   readonly interfaces = new Map<string, PfInterface>();
+  /** Interfaces that were switched off: they are no roles. */
+  readonly disabled = new Set<string>();
   /** Groups of interfaces: name -> keys. */
   readonly groups = new Map<string, string[]>();
   readonly aliases = new Map<string, Alias>();
@@ -88,7 +89,7 @@ export class World {
   }
 
   outside(): PfInterface[] {
-    return [...this.interfaces.values()].filter((one) => one.enabled && one.outside);
+    return [...this.interfaces.values()].filter((one) => one.outside);
   }
 }
 

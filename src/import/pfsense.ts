@@ -36,11 +36,17 @@ function readSystem(root: XmlElement, world: World, named: boolean): void {
 function antiLockout(root: XmlElement, world: World): string | null {
   const inner = world.interfaces.get('lan');
   const off = at(root, 'system', 'webgui', 'noantilockout');
-  if (!inner?.enabled || (off !== null && isOn(off))) return null;
+  if (inner === undefined || (off !== null && isOn(off))) return null;
   world.ledger.advise(
     `anti-lockout: the rules let ssh from ${inner.role} reach this box; the old firewall let its web pages in`,
   );
   return inner.role;
+}
+
+/** The parts of <OPNsense><Firewall>, two levels of them. */
+function firewallParts(root: XmlElement): XmlElement[] {
+  const parts = at(root, 'OPNsense', 'Firewall')?.children ?? [];
+  return [...parts, ...parts.flatMap((part) => part.children)];
 }
 
 /** Sections that nobody has taken, each with the reason. */
@@ -69,6 +75,10 @@ function readRest(root: XmlElement, world: World): void {
   for (const item of root.children) {
     if (!taken.has(item.name)) section(item, SECTIONS);
     else if (empty(item)) ledger.whole('not needed', item, 'empty', `section ${item.name}`);
+  }
+  for (const item of firewallParts(root)) {
+    if (empty(item)) ledger.whole('not needed', item, 'empty', `firewall: ${item.name}`);
+    else if (item.name === 'geoip') ledger.whole('left out', item, 'countries by a database', 'aliases: geoip');
   }
   for (const item of child(root, 'OPNsense')?.children ?? [])
     if (item.name !== 'Firewall') section(item, OPNSENSE_SECTIONS);
