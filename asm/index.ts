@@ -41,6 +41,7 @@ export {
 export {
   adoptEpoch,
   adoptPeer,
+  disownPeer,
   adoptUnclaimed,
   countOwner,
   giveMine,

@@ -69,6 +69,14 @@ export function adoptPeer(): void {
   count(C_ADOPTIONS);
 }
 
+/** The peer that owned them is gone, and nobody has taken over yet: its states wait for whoever will forward them. */
+export function disownPeer(): void {
+  const fresh = freshTag();
+  changeHands(OWNER_PEER, OWNER_NONE);
+  tagPeer = fresh;
+  setOwner(fresh, OWNER_PEER);
+}
+
 /** Everything I owned is the peer's now. */
 export function giveMine(): void {
   const fresh = freshTag();

@@ -23,6 +23,7 @@ export class Audit {
   private readonly setUnsure: (unsure: boolean) => void;
   private phase: Phase = 'idle';
   private wanted = false;
+  private atStart = false;
   private sequence = 0;
   private progressAt = 0;
   private correctedBefore = 0;
@@ -50,7 +51,8 @@ export class Audit {
     }
     this.correctedBefore = this.engine.counter('corrections');
     this.phase = 'dumping';
-    this.engine.dumpBegin(kind === 'start');
+    this.atStart = kind === 'start';
+    this.engine.dumpBegin(this.atStart);
     this.ask(now);
   }
 
@@ -80,7 +82,7 @@ export class Audit {
       // Something was lost while reading: nothing may be concluded from what was not seen.
       this.wanted = false;
       this.phase = 'dumping';
-      this.engine.dumpBegin(false);
+      this.engine.dumpBegin(this.atStart);
       this.ask(now);
       return;
     }

@@ -21,7 +21,8 @@ export function onDigest(
   // While a change of ownership is on its way the two sums speak of different sets: no verdict, neither good nor bad.
   if (event.adoptSeen !== state.adoptId || state.late || seqAfter(state.lateSeq, event.digest.applied)) return;
   const before = state.theirs;
-  state.theirs = { equal: event.equal, missing: context.counts.missing, at: context.now };
+  const { unclaimed } = event.digest;
+  state.theirs = { equal: event.equal, missing: context.counts.missing, at: context.now, unclaimed };
   actions.push({
     type: 'sendVerdict',
     verdict: { seq: event.seq, equal: event.equal, missing: context.counts.missing },
@@ -41,7 +42,7 @@ export function onDigest(
 }
 
 export function onVerdict(state: SyncState, event: Extract<SyncEvent, { type: 'verdict' }>, context: Context): void {
-  state.mine = { equal: event.verdict.equal, missing: event.verdict.missing, at: context.now };
+  state.mine = { equal: event.verdict.equal, missing: event.verdict.missing, at: context.now, unclaimed: 0 };
 }
 
 export function compareTimers(state: SyncState, context: Context, actions: SyncAction[]): void {

@@ -319,6 +319,10 @@ export class SyncDriver {
         this.tasks.delete('bulkEnd');
         engine.peerBulkBegin();
         break;
+      case 'disownPeer':
+        engine.disownPeer();
+        this.sweep();
+        break;
       case 'adoptPeer':
         engine.adoptPeer();
         this.sweep();
@@ -359,7 +363,7 @@ export class SyncDriver {
     }
     const { count, sum } = this.engine.digest('me');
     const { adoptId, rxSeq } = this.state;
-    this.outbox.push(encodeDigest({ count, sum, adoptId, applied: rxSeq }));
+    this.outbox.push(encodeDigest({ count, sum, adoptId, applied: rxSeq, unclaimed: this.engine.countOf('none') }));
     while (this.outbox.fill()) this.step({ type: 'sent' });
   }
 }

@@ -131,6 +131,7 @@ export interface EngineExports {
   peerBulkEnd(slots: number): number;
   unclaimedDrop(slots: number): number;
   adoptPeer(): void;
+  disownPeer(): void;
   adoptUnclaimed(): void;
   giveMine(): void;
   adoptEpoch(): number;
@@ -439,6 +440,10 @@ export class Engine {
 
   adoptPeer(): void {
     this.x.adoptPeer();
+  }
+
+  disownPeer(): void {
+    this.x.disownPeer();
   }
 
   adoptUnclaimed(): void {

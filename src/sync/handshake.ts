@@ -33,6 +33,7 @@ function openSession(
   context: Context,
   actions: SyncAction[],
 ): void {
+  inherit(state, context, actions);
   Object.assign(state, freshStream());
   state.usedNonces = [...state.usedNonces, event.nonce].slice(-LIMITS.nonces);
   state.peerNonce = event.nonce;
@@ -45,6 +46,20 @@ function openSession(
   actions.push({ type: 'openSession' });
   sendHello(state, context.now, actions);
   actions.push({ type: 'event', kind: 'sync.session', fields: { up: true } });
+}
+
+/**
+ * A new nonce is a new peer: the one whose states are mirrored here has died, or has lost all it knew. Its connections
+ * live on, and the newcomer's empty table says nothing about them: a master owns them from now on, a backup keeps them
+ * for whoever becomes master. Were they left to the newcomer, its first digest would remove them on both nodes.
+ */
+function inherit(state: SyncState, context: Context, actions: SyncAction[]): void {
+  const { mirrored } = context.counts;
+  if (mirrored === 0) return;
+  actions.push({ type: state.masterAny ? 'adoptPeer' : 'disownPeer' });
+  if (!state.masterAny) return;
+  const reason = 'master, and the peer has started anew';
+  actions.push({ type: 'event', kind: 'sync.adopt', fields: { states: mirrored, reason } });
 }
 
 /** Ends the session on this side: the next one gets a nonce of its own, so nothing of the old one is valid in it. */

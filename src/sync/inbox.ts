@@ -195,7 +195,7 @@ export class Inbox {
       case MSG.ADOPT: {
         const id = decodeAdopt(content);
         if (id === null) this.ports.count('bad_message');
-        else this.ports.step({ type: 'adopt', id });
+        else this.ports.step({ type: 'adopt', id, crossed: fixed.adoptSeen !== this.state.adoptId });
         break;
       }
       case MSG.VERDICT: {

@@ -41,7 +41,7 @@ function onEvent(state: SyncState, event: SyncEvent, context: Context, actions: 
       preference(state, actions);
       break;
     case 'adopt':
-      onAdopt(state, event.id, actions);
+      onAdopt(state, event.id, event.crossed, actions);
       break;
     case 'digest':
       onDigest(state, event, context, actions);

@@ -23,7 +23,8 @@ export function considerAdoption(state: SyncState, context: Context, actions: Sy
     else if (state.peerMasterAny === false) adoptWithPeer(state, context, actions);
     return;
   }
-  const proven = state.theirs?.equal === true && !state.bulkIn;
+  // What the peer itself has not decided about yet may still turn out to be the same connections.
+  const proven = state.theirs?.equal === true && state.theirs.unclaimed === 0 && !state.bulkIn;
   if (counts.unclaimed > 0 && state.alive && state.peerMasterAny === true && proven) {
     actions.push({ type: 'dropUnclaimed' });
   }
@@ -59,9 +60,13 @@ function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]
   });
 }
 
-/** The peer has adopted this node's states. */
-export function onAdopt(state: SyncState, id: number, actions: SyncAction[]): void {
+/**
+ * The peer has adopted this node's states. Two adoptions that cross (both became master at the same moment) would leave
+ * every state without an owner if both nodes gave: the junior gives, the senior does not.
+ */
+export function onAdopt(state: SyncState, id: number, crossed: boolean, actions: SyncAction[]): void {
   state.adoptSeen = id;
+  if (crossed && !state.junior) return;
   state.late = true;
   state.mine = null;
   actions.push({ type: 'giveMine' });

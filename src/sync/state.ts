@@ -59,6 +59,8 @@ export interface Comparison {
   equal: boolean;
   missing: number;
   at: number;
+  /** States of the one who was compared that belong to nobody yet. */
+  unclaimed: number;
 }
 
 /** What begins anew with every session. */
@@ -119,7 +121,8 @@ export type SyncEvent =
   | { type: 'fast'; fixed: FastFixed }
   | { type: 'role'; masterAny: boolean }
   | { type: 'report'; masterAny: boolean }
-  | { type: 'adopt'; id: number }
+  /** `crossed`: the peer had not seen this node's own last adoption when it sent its. */
+  | { type: 'adopt'; id: number; crossed: boolean }
   | { type: 'bulkBegin' }
   /** Everything the peer has sent is applied, and what it no longer named is gone. */
   | { type: 'bulkEnd' }
@@ -157,6 +160,8 @@ export type SyncAction =
   | { type: 'sendResync' }
   | { type: 'beginBulk' }
   | { type: 'adoptPeer' }
+  /** The peer that owned them is gone: its states are nobody's. */
+  | { type: 'disownPeer' }
   | { type: 'adoptUnclaimed' }
   | { type: 'dropUnclaimed' }
   | { type: 'giveMine' }

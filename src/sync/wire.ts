@@ -76,6 +76,8 @@ export interface DigestMessage {
   /** The sender's own latest ADOPT, and how far it had applied the receiver's stream: both decide whether a comparison means anything. */
   adoptId: number;
   applied: number;
+  /** States found in the sender's kernel that belong to nobody yet: until they do, the digest is not its last word. */
+  unclaimed: number;
 }
 
 export interface VerdictMessage {
@@ -153,7 +155,7 @@ export function readMessages(body: Buffer): Message[] | null {
   return messages;
 }
 
-const DIGEST_SIZE = 8 + 16 + 2 + 4;
+const DIGEST_SIZE = 8 + 16 + 2 + 4 + 4;
 
 export function encodeDigest(digest: DigestMessage): Buffer {
   const out = Buffer.alloc(DIGEST_SIZE);
@@ -161,6 +163,7 @@ export function encodeDigest(digest: DigestMessage): Buffer {
   digest.sum.copy(out, 8, 0, 16);
   out.writeUInt16BE(digest.adoptId, 24);
   out.writeUInt32BE(digest.applied, 26);
+  out.writeUInt32BE(digest.unclaimed, 30);
   return message(MSG.DIGEST, out);
 }
 
@@ -171,6 +174,7 @@ export function decodeDigest(content: Buffer): DigestMessage | null {
     sum: Buffer.from(content.subarray(8, 24)),
     adoptId: content.readUInt16BE(24),
     applied: content.readUInt32BE(26),
+    unclaimed: content.readUInt32BE(30),
   };
 }
 

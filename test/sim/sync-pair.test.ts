@@ -76,6 +76,28 @@ pair('the master dies: the backup adopts all at once and stays able to sync with
   assert.is(a.kernel.entries.size, 320);
 });
 
+pair("the master's daemon restarts at once: its connections are lost on neither node", () => {
+  for (const successor of [0, 1] as const) {
+    const world = new SyncWorld(100 + successor);
+    steady(world, 200);
+    // kill -9 and a start within the time in which silence counts as alive; the kernel keeps its table.
+    const flows = Array.from({ length: 200 }, (_, n) => tcpFlow(n));
+    const a = world.restart(0);
+    world.dump(0, flows);
+    world.role(0, false);
+    if (successor === 1) world.role(1, true);
+    world.run(800);
+    if (successor === 0) world.role(0, true);
+    assert.ok(settled(world), `successor ${successor}: in step`);
+    const master = world.nodes[successor].engine;
+    world.until(() => master.countOf('me') === 200, 3000);
+    assert.is(master.countOf('me'), 200, `successor ${successor}: the master owns them all`);
+    assert.ok(settled(world), `successor ${successor}: in step in the end`);
+    assert.is(world.nodes[successor === 0 ? 1 : 0].engine.countOf('peer'), 200);
+    assert.is(a.kernel.deleted + world.nodes[1].kernel.deleted, 0, 'no kernel lost an entry');
+  }
+});
+
 pair('planned hand-over with traffic in the middle leaves no state without an owner', () => {
   for (let seed = 10; seed < 40; seed++) {
     const world = new SyncWorld(seed);
@@ -106,6 +128,28 @@ pair('planned hand-over with traffic in the middle leaves no state without an ow
     const [a, b] = world.nodes;
     assert.is(a.engine.countOf('me'), 0, `seed ${seed}: the backup owns nothing`);
     assert.is(b.engine.countOf('peer'), 0, `seed ${seed}: the master mirrors nothing`);
+  }
+});
+
+pair('both become master at the same moment, then one steps back: every state has exactly one owner', () => {
+  for (let seed = 120; seed < 150; seed++) {
+    const world = new SyncWorld(seed);
+    Object.assign(world.link, { delay: 1 + world.chance() * 4, jitter: world.chance() * 2 });
+    steady(world, 60);
+    world.role(0, false);
+    world.run(world.chance() * 300);
+    for (let n = 60; n < 80; n++) world.flow(world.chance() < 0.5 ? 0 : 1, tcpFlow(n));
+    world.run(300 + world.chance() * 300);
+    // Each still believes that the other is not master: both adopt, and the two messages cross on the way.
+    world.role(0, true);
+    world.run(world.chance() * 3);
+    world.role(1, true);
+    world.run(50 + world.chance() * 200);
+    world.role(1, false);
+    assert.ok(settled(world), `seed ${seed}: in step`);
+    world.until(() => world.nodes[0].engine.countOf('me') === 80, 3000);
+    assert.is(world.nodes[0].engine.countOf('me'), 80, `seed ${seed}: the master owns all`);
+    assert.ok(settled(world), `seed ${seed}: in step in the end`);
   }
 });
 

@@ -100,6 +100,20 @@ export class SyncWorld {
     driver.flush(this.now);
   }
 
+  /** The node's daemon, just started, reads what its kernel has kept. */
+  dump(index: 0 | 1, flows: readonly Flow[]): void {
+    const { engine, driver } = this.nodes[index];
+    engine.dumpBegin(true);
+    const { offset } = engine.areas.netlink;
+    for (const flow of flows) {
+      const bytes = ctMessage(flow, 'new');
+      new Uint8Array(engine.memory.buffer).set(bytes, offset);
+      engine.takeDump(offset, bytes.length);
+    }
+    while (engine.dumpEnd(4000) !== 0);
+    driver.flush(this.now);
+  }
+
   /** Lets virtual time pass. */
   run(ms: number, step = 1): void {
     const until = this.now + ms;

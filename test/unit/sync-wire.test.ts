@@ -63,7 +63,13 @@ wire('the fixed part and its messages', () => {
 });
 
 wire('digest and verdict there and back', () => {
-  const digest = { count: 5_000_000_000n, sum: Buffer.alloc(16, 9), adoptId: 65535, applied: 4_000_000_000 };
+  const digest = {
+    count: 5_000_000_000n,
+    sum: Buffer.alloc(16, 9),
+    adoptId: 65535,
+    applied: 4_000_000_000,
+    unclaimed: 7,
+  };
   const content = encodeDigest(digest).subarray(3);
   assert.equal(decodeDigest(content), digest);
   assert.is(decodeDigest(content.subarray(1)), null);
