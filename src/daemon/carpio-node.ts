@@ -1,5 +1,6 @@
 /** One Carpio node from start to stop: builds the parts, connects them, and lets go of everything in the right order. */
 import { demotionTotal } from '../carp/context.ts';
+import { explainDuplicate, explainVirtualMac } from '../carp/diagnose.ts';
 import { isBowOut } from '../carp/rules.ts';
 import type { GroupEvent } from '../carp/types.ts';
 import type { MaskedAdvert } from '../carp/unmask.ts';
@@ -15,6 +16,7 @@ import { watchLinks } from '../kernel/links.ts';
 import type { NodeEvent, NodeStatus } from '../status.ts';
 import { VERSION } from '../version.ts';
 import { Adverts, vipKey } from './adverts.ts';
+import { ArpSide } from './arp-side.ts';
 import type { Assets } from './assets.ts';
 import type { ControlHandler, ControlServer } from './control.ts';
 import { startControl } from './control.ts';
@@ -43,6 +45,8 @@ const roleOf = (key: string): string => key.slice(0, key.lastIndexOf('/'));
 
 /** Weight of the reason `sync`: worse than any skew below it, better than a lost link (240). */
 const SYNC_WEIGHT = 200;
+/** An advert that is older is no sign that adverts arrive, us. */
+const HEARD_LATELY_US = 5_000_000;
 /** Refused adverts are logged at most this often per cause, ms. */
 const REFUSED_EVERY = 10_000;
 
@@ -71,6 +75,7 @@ export class CarpioNode {
   private early: EarlyTakeOver | null = null;
   private unmasker: Unmasker | null = null;
   private readonly diagnoser: Diagnoser;
+  private readonly arp: ArpSide;
   private feed: Feed | null = null;
   private control: ControlServer | null = null;
   private watch: LinkWatch | null = null;
@@ -125,6 +130,17 @@ export class CarpioNode {
       warn: (message) => log.warning(message),
     });
     this.vipSet = new VipSet(this.config.node.name, this.adverts, this.guard, log);
+    this.arp = new ArpSide({
+      vhid: (key) => this.vhidFacts(key),
+      peerLeads: (key) => this.peerLeads(key),
+      duplicate: (vip, address, mac) =>
+        this.diagnoser.complain(vip, explainDuplicate(address, mac, vip.interface), `${address} ${mac}`),
+      virtualMac: (vip, address, mac, master, through) => {
+        if (through) this.diagnoser.takeBack(vip, 'virtual_mac', '');
+        else this.diagnoser.complain(vip, explainVirtualMac(address, mac, master, vip.interface), '', true);
+      },
+      warn: (message) => log.warning(message),
+    });
     this.vipFaults = new VipFaults({
       tell: (key, reason) => this.election.feed({ type: 'vip', key, ok: reason === null, reason: reason ?? '' }),
       repair: (key) => this.vipSet.repair(key, this.links),
@@ -170,6 +186,7 @@ export class CarpioNode {
       throw error;
     }
     this.feedLinks();
+    this.arp.configure(this.vips, this.links);
     this.weighSync();
     if (this.handOver.wasOn()) this.election.feed({ type: 'maintenance', on: true });
     this.election.feed({ type: 'start' });
@@ -202,6 +219,7 @@ export class CarpioNode {
     this.election.feed({ type: 'config', config: groupConfig(config, vips, this.links) });
     this.vipSet.apply(vips, this.links);
     this.early?.configure(config, vips);
+    this.arp.configure(vips, this.links);
     this.tracks?.close();
     this.tracks = startTracks(config.track, {
       demote: (reason, weight) => this.election.feed({ type: 'demote', reason, weight }),
@@ -338,6 +356,19 @@ export class CarpioNode {
     this.log.info(`feed on ${this.feed.addresses.join(', ')}`);
   }
 
+  private vhidFacts(key: string): { state: string; mac: string } | null {
+    const facts = this.vipSet.facts.get(key);
+    const v = this.election.state.vhids[key];
+    return facts === undefined || v === undefined ? null : { state: v.state, mac: facts.mac };
+  }
+
+  private peerLeads(key: string): string | null {
+    const { peer, vhids } = this.election.state;
+    const heard = vhids[key]?.heard4 ?? null;
+    if (peer?.report.vhids[key]?.state !== 'MASTER' || nowUs() > peer.freshUntil || heard === null) return null;
+    return nowUs() - heard.atUs < HEARD_LATELY_US ? heard.from : null;
+  }
+
   private health(): string | null {
     const handle = this.sync?.handle;
     if (handle === undefined) return null;
@@ -352,6 +383,7 @@ export class CarpioNode {
     for (const { key, reason } of this.vipSet.faults(links)) this.vipFaults.found(key, reason);
     this.vipSet.onLinks(this.vips, links);
     this.early?.onLinks(links);
+    this.arp.configure(this.vips, links);
     this.sync?.handle.setLocal(localAddresses(links));
   }
 
@@ -369,6 +401,7 @@ export class CarpioNode {
     if (fault !== null && action.to === 'MASTER') this.vipFaults.found(action.key, fault);
     const v = this.election.state.vhids[action.key];
     const { from, to, reason } = action;
+    this.arp.onRole(action.key, to);
     this.publish({
       kind: 'carp.state',
       vhid: v?.config.vhid ?? 0,
@@ -468,6 +501,7 @@ export class CarpioNode {
     this.early?.close();
     this.unmasker?.close();
     this.diagnoser.close();
+    this.arp.close();
     this.tracks?.close();
     // The last advert (bow-out) is still on its way through the socket.
     await new Promise((resolve) => setTimeout(resolve, 20));

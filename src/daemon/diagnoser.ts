@@ -55,7 +55,11 @@ export class Diagnoser {
   onRefused(counter: string, role: string, vhid: number | null, from: string | null): void {
     const vip = this.find(role, vhid);
     if (vip === undefined || from === null) return;
-    if (counter === 'badauth') this.complain(vip, explainBadAuth(this.sender(vip, from)), from);
+    if (counter === 'badauth') {
+      const diagnosis = explainBadAuth(this.sender(vip, from));
+      // The peer speaks over two families, and it is one trouble.
+      this.complain(vip, diagnosis, diagnosis.what === 'foreign_user' ? from : '');
+    }
     if (counter !== 'ownpackets') return;
     const key = vipKey(vip);
     const known = this.reflected.get(key);
@@ -77,8 +81,10 @@ export class Diagnoser {
     const known = this.complaints.get(name);
     const at = performance.now();
     if (known === undefined && this.complaints.size >= MOST_COMPLAINTS) return;
-    this.complaints.set(name, { vip, diagnosis, at, standing });
-    if (known?.diagnosis.reason !== diagnosis.reason) this.ports.tell(vip, diagnosis, false);
+    const changed = standing && known?.diagnosis.reason !== diagnosis.reason;
+    const kept = known !== undefined && !changed ? known.diagnosis : diagnosis;
+    this.complaints.set(name, { vip, diagnosis: kept, at, standing: standing || known?.standing === true });
+    if (known === undefined || changed) this.ports.tell(vip, diagnosis, false);
   }
 
   takeBack(vip: { vhid: number; interface: string }, what: Diagnosis['what'], about: string): void {

@@ -1,0 +1,198 @@
+/**
+ * What ARP tells about the virtual addresses (IPv4): whether somebody else has one of them, and, asked from the backup,
+ * whether frames for the master's virtual MAC get through.
+ */
+import { addressBytes, addressText } from '../carp/address.ts';
+import type { ResolvedVip } from '../config/resolve.ts';
+import { parseMac } from '../kernel/ip-text.ts';
+import type { LinkInfo } from '../kernel/links.ts';
+import { PacketSocket } from '../kernel/packet-socket.ts';
+import { arpRequest, claimFilter, readClaim } from '../probe/arp.ts';
+import { vipKey } from './adverts.ts';
+
+const ETH_P_ARP = 0x0806;
+/** Ms after a take-over: is anybody else there? */
+const PROBE_AT = [50, 1000];
+/** Ms: the backup's first question after a role change, and the later ones; three tries each. */
+const FIRST_QUESTION = 3000;
+const QUESTION_EVERY = 60_000;
+const TRY_EVERY = 500;
+const TRIES = 3;
+/** In mode `physical` a hand-over itself shows the address with two MACs; one that goes on for longer is no hand-over. */
+const PHYSICAL_AGAIN = 1500;
+const NOBODY = Buffer.alloc(4);
+
+export interface ArpPorts {
+  /** What this vhid is now; `mac`: what its addresses are announced with. */
+  vhid(key: string): { state: string; mac: string } | null;
+  /** The master's address, when the peer says that it is master of this vhid and its adverts arrive; else null. */
+  peerLeads(key: string): string | null;
+  duplicate(vip: ResolvedVip, address: string, mac: string): void;
+  /** `through` false: the virtual MAC does not pass. */
+  virtualMac(vip: ResolvedVip, address: string, mac: string, master: string, through: boolean): void;
+  warn(message: string): void;
+}
+
+interface Segment {
+  role: string;
+  of: string;
+  mac: Uint8Array;
+  socket: PacketSocket;
+}
+
+export class ArpSide {
+  private readonly ports: ArpPorts;
+  private readonly segments = new Map<string, Segment>();
+  private readonly timers = new Map<string, Set<NodeJS.Timeout>>();
+  private readonly answered = new Set<string>();
+  private readonly seen = new Map<string, number>();
+  private vips: readonly ResolvedVip[] = [];
+  private links: readonly LinkInfo[] = [];
+
+  constructor(ports: ArpPorts) {
+    this.ports = ports;
+  }
+
+  /** Listens where there are virtual IPv4 addresses. */
+  configure(vips: readonly ResolvedVip[], links: readonly LinkInfo[]): void {
+    this.vips = vips;
+    this.links = links;
+    const roles = new Set(vips.map((vip) => vip.interface));
+    for (const role of [...this.segments.keys()]) if (!roles.has(role)) this.drop(role);
+    for (const role of roles) this.listen(role);
+  }
+
+  onRole(key: string, state: string): void {
+    this.clear(key);
+    if (state === 'MASTER') for (const ms of PROBE_AT) this.later(key, ms, () => this.probe(key));
+    if (state === 'BACKUP') this.later(key, FIRST_QUESTION, () => this.question(key, TRIES));
+  }
+
+  close(): void {
+    for (const key of [...this.timers.keys()]) this.clear(key);
+    for (const role of [...this.segments.keys()]) this.drop(role);
+  }
+
+  private listen(role: string): void {
+    const here = this.vips.filter((vip) => vip.interface === role);
+    const addresses = here.flatMap(ipv4).map(({ bytes }) => bytes);
+    const link = this.links.find((one) => one.name === here[0]?.device);
+    const mac = link === undefined ? null : parseMac(link.mac);
+    const of = JSON.stringify([link?.index, link?.mac, addresses.map((a) => addressText(a))]);
+    if (this.segments.get(role)?.of === of) return;
+    this.drop(role);
+    if (link === undefined || mac === null || addresses.length === 0) return;
+    try {
+      const socket = new PacketSocket({ ifindex: link.index, name: link.name }, ETH_P_ARP, claimFilter(addresses));
+      socket.receive(
+        (frame) => this.onFrame(role, frame),
+        // The link watch tells what became of the device.
+        () => {},
+      );
+      this.segments.set(role, { role, of, mac, socket });
+    } catch (error) {
+      this.ports.warn(`ARP on ${role} is not watched: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  private onFrame(role: string, frame: Uint8Array): void {
+    const claim = readClaim(frame);
+    const segment = this.segments.get(role);
+    if (claim === null || segment === undefined) return;
+    const address = addressText(claim.address);
+    const mac = Buffer.from(claim.mac).toString('hex').replace(/..\B/g, '$&:');
+    if (Buffer.compare(Buffer.from(claim.mac), Buffer.from(segment.mac)) === 0) return;
+    for (const vip of this.vips) {
+      if (vip.interface !== role || !ipv4(vip).some((own) => own.text === address)) continue;
+      const key = vipKey(vip);
+      const now = this.ports.vhid(key);
+      if (now?.state === 'BACKUP') this.answered.add(key);
+      if (now?.state === 'MASTER' && mac !== now.mac) this.onOther(vip, address, mac);
+    }
+  }
+
+  private onOther(vip: ResolvedVip, address: string, mac: string): void {
+    if (vip.mac === 'physical') {
+      const name = `${address} ${mac}`;
+      const first = this.seen.get(name);
+      const now = performance.now();
+      if (this.seen.size > 256) this.seen.clear();
+      if (first === undefined || now - first > 10 * PHYSICAL_AGAIN) this.seen.set(name, now);
+      if (first === undefined || now - first < PHYSICAL_AGAIN || now - first > 10 * PHYSICAL_AGAIN) return;
+    }
+    this.ports.duplicate(vip, address, mac);
+  }
+
+  private probe(key: string): void {
+    const vip = this.vips.find((one) => vipKey(one) === key);
+    const segment = vip === undefined ? undefined : this.segments.get(vip.interface);
+    if (vip === undefined || segment === undefined) return;
+    for (const { bytes } of ipv4(vip)) this.send(segment, arpRequest(segment.mac, NOBODY, null, bytes));
+  }
+
+  // Unicast to the virtual MAC: a broadcast would also arrive where foreign MAC addresses are not let through.
+  private question(key: string, left: number): void {
+    const vip = this.vips.find((one) => vipKey(one) === key);
+    const segment = vip === undefined ? undefined : this.segments.get(vip.interface);
+    const master = this.ports.peerLeads(key);
+    const mac = this.ports.vhid(key)?.mac ?? '';
+    const target = vip === undefined ? undefined : ipv4(vip)[0];
+    const own = vip === undefined ? null : this.ownAddress(vip);
+    const to = parseMac(mac);
+    const can = vip?.mac === 'virtual' && segment && target && own && to && master !== null;
+    if (!can) {
+      this.later(key, QUESTION_EVERY, () => this.question(key, TRIES));
+      return;
+    }
+    if (left === TRIES) this.answered.delete(key);
+    if (left > 0 && !this.answered.has(key)) {
+      this.send(segment, arpRequest(segment.mac, own, to, target.bytes));
+      this.later(key, TRY_EVERY, () => this.question(key, left - 1));
+      return;
+    }
+    this.ports.virtualMac(vip, target.text, mac, master, this.answered.has(key));
+    this.later(key, QUESTION_EVERY, () => this.question(key, TRIES));
+  }
+
+  private ownAddress(vip: ResolvedVip): Uint8Array | null {
+    const virtual = new Set(vip.addresses.map((cidr) => cidr.split('/')[0]));
+    const link = this.links.find((one) => one.name === vip.device);
+    return link?.addresses.find((a) => a.bytes.length === 4 && !virtual.has(a.address))?.bytes ?? null;
+  }
+
+  private send(segment: Segment, frame: Buffer): void {
+    try {
+      segment.socket.send(frame);
+    } catch {
+      // link down: the election knows
+    }
+  }
+
+  private drop(role: string): void {
+    this.segments.get(role)?.socket.close();
+    this.segments.delete(role);
+  }
+
+  private later(key: string, ms: number, act: () => void): void {
+    const own = this.timers.get(key) ?? new Set();
+    this.timers.set(key, own);
+    const timer = setTimeout(() => {
+      own.delete(timer);
+      act();
+    }, ms);
+    timer.unref();
+    own.add(timer);
+  }
+
+  private clear(key: string): void {
+    for (const timer of this.timers.get(key) ?? []) clearTimeout(timer);
+    this.timers.delete(key);
+  }
+}
+
+function ipv4(vip: ResolvedVip): { bytes: Uint8Array; text: string }[] {
+  return vip.addresses.flatMap((cidr) => {
+    const bytes = addressBytes(cidr);
+    return bytes?.length === 4 ? [{ bytes, text: addressText(bytes) }] : [];
+  });
+}

@@ -1,0 +1,82 @@
+/** The sentences of the diagnosis, and who is told what. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { differentLists, explainBadAuth, explainStranger } from '../../src/carp/diagnose.ts';
+import { arpRequest, claimFilter, MOST_ADDRESSES, readClaim } from '../../src/probe/arp.ts';
+
+const test = suite('diagnosis');
+const sender = { from: '192.0.2.2', vhid: 1, interface: 'wan', peer: ['192.0.2.2', 'fe80::2'], lists: null };
+
+test('address lists are compared as the HMAC sees them: spelling, order and prefix length do not count', () => {
+  assert.is(differentLists(['192.0.2.1/24', '2001:db8::1/64'], ['2001:DB8:0::1/48', '192.0.2.1/32']), null);
+  assert.is(differentLists(['192.0.2.1/24'], ['192.0.2.1/24', '192.0.2.1/25']), null);
+});
+
+test('the sentence names what each side has more', () => {
+  assert.match(
+    differentLists(['203.0.113.1/24', '203.0.113.2/24'], ['203.0.113.1/24']) ?? '',
+    /both list 203\.0\.113\.1; this node also has 203\.0\.113\.2;/,
+  );
+  assert.match(
+    differentLists(['192.0.2.1/24'], ['192.0.2.9/24']) ?? '',
+    /this node also has 192\.0\.2\.1; the peer also has 192\.0\.2\.9/,
+  );
+});
+
+test('a wrong HMAC: the peer, a stranger, or nobody knows', () => {
+  assert.is(explainBadAuth(sender).what, 'password');
+  assert.is(explainBadAuth({ ...sender, lists: 'vhid 1: different' }).what, 'address_list');
+  assert.is(explainBadAuth({ ...sender, from: '192.0.2.77' }).what, 'foreign_user');
+  assert.match(explainBadAuth({ ...sender, peer: null }).reason, /another password, another address list, or a host/);
+});
+
+test('a right HMAC from a stranger is told; from the peer, or without a known peer, it is not', () => {
+  assert.is(explainStranger({ ...sender, from: '192.0.2.77' })?.what, 'foreign_user');
+  assert.is(explainStranger({ ...sender, from: 'FE80::2' }), null);
+  assert.is(explainStranger({ ...sender, peer: null, from: '192.0.2.77' }), null);
+});
+
+test('an ARP request carries what was asked; a claim is read from it', () => {
+  const [mac, own, target] = [
+    Buffer.from('020000000001', 'hex'),
+    Buffer.from([10, 0, 0, 2]),
+    Buffer.from([10, 0, 0, 1]),
+  ];
+  const frame = arpRequest(mac, own, null, target);
+  assert.is(
+    frame.toString('hex'),
+    `ffffffffffff0200000000010806000108000604000102000000000${'1'}0a0000020000000000000a000001`,
+  );
+  assert.equal(readClaim(frame)?.address, own);
+  assert.equal(readClaim(frame)?.mac, mac);
+  assert.is(readClaim(frame.subarray(0, 41)), null);
+  assert.is(readClaim(Buffer.alloc(60)), null);
+});
+
+/** Classic BPF, as far as the filter uses it. */
+function passes(program: Buffer, frame: Buffer): boolean {
+  let a = 0;
+  for (let at = 0; ; at++) {
+    const [code, yes, no, k] = [
+      program.readUInt16LE(at * 8),
+      program.readUInt8(at * 8 + 2),
+      program.readUInt8(at * 8 + 3),
+      program.readUInt32LE(at * 8 + 4),
+    ];
+    if (code === 0x20) a = frame.readUInt32BE(k);
+    else if (code === 0x15) at += a === k ? yes : no;
+    else return k > 0;
+  }
+}
+
+test('the filter passes the wanted sender addresses and no other, also with very many', () => {
+  const address = (i: number): Buffer => Buffer.from([10, 0, i >> 8, i & 0xff]);
+  for (const count of [1, 2, MOST_ADDRESSES]) {
+    const program = claimFilter(Array.from({ length: count }, (_none, i) => address(i)));
+    const from = (i: number): Buffer => arpRequest(Buffer.alloc(6), address(i), null, address(999));
+    for (let i = 0; i < count; i++) assert.ok(passes(program, from(i)), `${i} of ${count}`);
+    assert.not.ok(passes(program, from(count)));
+  }
+});
+
+test.run();
