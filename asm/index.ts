@@ -41,9 +41,9 @@ export {
 export {
   adoptEpoch,
   adoptPeer,
-  disownPeer,
   adoptUnclaimed,
   countOwner,
+  disownPeer,
   giveMine,
   kernelMissing,
   sweep,

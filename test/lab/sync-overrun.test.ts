@@ -46,7 +46,7 @@ promise(
     assert.ok((own?.sync?.states.own ?? 0) >= FLOWS, `${own?.sync?.states.own} own states`);
     assert.is(mirrored?.sync?.states.mirrored, own?.sync?.states.own);
     await traffic.arm();
-  assert.is((await traffic.worked()).alive, 50);
+    assert.is((await traffic.worked()).alive, 50);
     assert.equal(watch.violations, []);
   },
 );
