@@ -1,5 +1,6 @@
 /** Comparison of the digests: the proof that the pair is in step, and what happens when it is not. */
 
+import { judgeRepair, startRepair } from './reconcile.ts';
 import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { seqAfter, TIMING } from './state.ts';
 import { windowOpen } from './stream.ts';
@@ -7,7 +8,14 @@ import { windowOpen } from './stream.ts';
 /** May this node's digest be appended to the stream now? Only when it describes exactly what the stream has carried. */
 export function digestReady(state: SyncState, context: Context): boolean {
   const { counts } = context;
-  return state.alive && windowOpen(state) && counts.dirty === 0 && !counts.unsure && state.bulkOut === 'no';
+  return (
+    state.alive &&
+    windowOpen(state) &&
+    counts.dirty === 0 &&
+    !counts.unsure &&
+    state.bulkOut === 'no' &&
+    state.repairOut === null
+  );
 }
 
 /** A digest of the peer, in its place in the stream; `equal`: it fits the states mirrored here. */
@@ -17,7 +25,8 @@ export function onDigest(
   context: Context,
   actions: SyncAction[],
 ): void {
-  if (state.bulkIn) return;
+  // Until a repair has ended, its own proof is the only digest that says anything.
+  if (state.bulkIn || (state.repairIn !== null && state.repairIn.phase !== 'proving')) return;
   // While a change of ownership is on its way the two sums speak of different sets: no verdict, neither good nor bad.
   if (event.adoptSeen !== state.adoptId || state.late || seqAfter(state.lateSeq, event.digest.applied)) return;
   const before = state.theirs;
@@ -27,18 +36,22 @@ export function onDigest(
     type: 'sendVerdict',
     verdict: { seq: event.seq, equal: event.equal, missing: context.counts.missing },
   });
+  judgeRepair(state, event.equal, actions);
   if (event.equal) {
+    state.differsSince = null;
     state.resyncWait = TIMING.resyncMin;
     state.resyncAt = context.now;
     return;
   }
   if (before?.equal !== false)
     actions.push({ type: 'event', kind: 'sync.mismatch', fields: { count: context.counts.mirrored } });
+  state.differsSince ??= context.now;
   if (context.now < state.resyncAt) return;
+  // What the own kernel has kept may be most of what is missing: its dump is worth a little patience.
+  if (context.counts.unsure && context.now - state.differsSince < TIMING.dumpPatience) return;
   state.resyncAt = context.now + state.resyncWait;
   state.resyncWait = Math.min(state.resyncWait * 2, TIMING.resyncMax);
-  state.repairs += 1;
-  actions.push({ type: 'sendResync' });
+  startRepair(state, Number(event.digest.count), context, actions);
 }
 
 export function onVerdict(state: SyncState, event: Extract<SyncEvent, { type: 'verdict' }>, context: Context): void {
@@ -82,6 +95,8 @@ export function inStep(state: SyncState, now: number, unsure: boolean): InStep {
   const { mine, theirs } = state;
   if (state.bulkIn) return { inStep: false, reason: "learning the peer's states", checkedMsAgo: null };
   if (state.bulkOut !== 'no') return { inStep: false, reason: "sending this node's states", checkedMsAgo: null };
+  if (state.repairIn !== null || state.repairOut !== null)
+    return { inStep: false, reason: 'repairing the difference', checkedMsAgo: null };
   if (mine === null || theirs === null) return { inStep: null, reason: 'not yet compared', checkedMsAgo: null };
   const checkedMsAgo = now - Math.min(mine.at, theirs.at);
   if (!mine.equal || !theirs.equal) return { inStep: false, reason: 'the digests differ', checkedMsAgo };

@@ -9,9 +9,10 @@ import type { Engine } from './engine.ts';
 import { Inbox } from './inbox.ts';
 import { nextSyncDeadline, stepSync } from './machine.ts';
 import { Outbox } from './outbox.ts';
+import { Repairer } from './repairer.ts';
 import { splitReport } from './report-parts.ts';
 import type { Context, Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
-import { createSync } from './state.ts';
+import { createSync, LIMITS } from './state.ts';
 import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from './wire.ts';
 
 export interface DriverConfig {
@@ -50,12 +51,13 @@ export class SyncDriver {
   unsure = false;
   /** The control thread does not turn: its last report is no word of a living node, and is not repeated. */
   controlSilent = false;
-  repairBytes = 0;
+  private bulkBytes = 0;
   /** The peer's last answer to `askPeerToAudit`. */
   peerAudit: { at: number; corrections: number } | null = null;
   private readonly engine: Engine;
   private readonly ports: DriverPorts;
   private readonly inbox: Inbox;
+  private readonly repairer: Repairer;
   private readonly tasks = new Map<string, Task>();
   private report: Buffer = Buffer.alloc(0);
   private reportId = 0;
@@ -67,6 +69,12 @@ export class SyncDriver {
     this.ports = ports;
     this.state = createSync(ports.nonce());
     this.outbox = new Outbox(engine, config, this.state, (datagram) => ports.transmit(datagram));
+    this.repairer = new Repairer(engine, this.state, {
+      step: (event) => this.step(event),
+      push: (bytes) => this.outbox.push(bytes),
+      event: (kind, fields) => ports.event(kind, fields),
+      now: () => this.now,
+    });
     this.inbox = new Inbox(engine, config, this.state, {
       count: (name) => this.count(name),
       step: (event) => this.step(event),
@@ -75,6 +83,7 @@ export class SyncDriver {
       peerName: (name) => ports.peerName(name),
       bulkEnd: () => this.onBulkEnd(),
       received: (bytes) => this.onRecords(bytes),
+      recon: (recon, length, adoptSeen) => this.repairer.onMessage(recon, length, adoptSeen),
       auditAsked: () => ports.auditAsked(),
       audited: (corrections) => {
         this.peerAudit = { at: this.now, corrections };
@@ -97,7 +106,7 @@ export class SyncDriver {
 
   deadline(now: number): number {
     this.setNow(now);
-    return this.tasks.size > 0 ? now : nextSyncDeadline(this.state, this.context());
+    return this.tasks.size > 0 || this.repairer.busy() ? now : nextSyncDeadline(this.state, this.context());
   }
 
   /** The table has changed (kernel events, a dump): send what waits. */
@@ -141,6 +150,11 @@ export class SyncDriver {
     this.pump();
   }
 
+  /** Bytes that repairs have cost: full resends received here, and repairs by difference of what is mirrored here. */
+  get repairBytes(): number {
+    return this.bulkBytes + this.repairer.bytes;
+  }
+
   get received(): { datagrams: number; bytes: number } {
     return { datagrams: this.inbox.received, bytes: this.inbox.receivedBytes };
   }
@@ -175,6 +189,8 @@ export class SyncDriver {
       this.tasks.delete(task.name);
       task.done?.();
     }
+    this.repairer.work();
+    this.ports.flushKernel();
   }
 
   count(name: string): void {
@@ -205,6 +221,7 @@ export class SyncDriver {
   private pump(): void {
     this.noteClaims();
     while (this.outbox.fill()) this.step({ type: 'sent' });
+    this.sendRepairs();
     if (this.engine.dirtyCount() === 0 && this.outbox.empty()) {
       if (this.state.bulkOut === 'running' && this.engine.bulkActive() === 0) {
         this.step({ type: 'bulkSent' });
@@ -214,6 +231,16 @@ export class SyncDriver {
       if (this.state.late) this.step({ type: 'drained' });
     }
     this.step({ type: 'tick' });
+  }
+
+  // Symbols and ids leave half of the window to the states.
+  private sendRepairs(): void {
+    while (this.outbox.empty() && ((this.state.txSeq - this.state.txAcked) | 0) < LIMITS.window / 2) {
+      const next = this.repairer.nextMessage(this.outbox.messageRoom);
+      if (next === null) return;
+      this.outbox.push(next);
+      while (this.outbox.fill()) this.step({ type: 'sent' });
+    }
   }
 
   // A state that changed hands here by traffic, or in a conflict: until the peer knows, its digest speaks of another set.
@@ -247,7 +274,8 @@ export class SyncDriver {
   }
 
   private onRecords(bytes: number): void {
-    if (this.state.bulkIn) this.repairBytes += bytes;
+    if (this.state.bulkIn) this.bulkBytes += bytes;
+    else this.repairer.onRecords(bytes);
   }
 
   private perform(action: SyncAction): void {
@@ -261,6 +289,7 @@ export class SyncDriver {
       case 'closeSession':
         this.outbox.close();
         this.inbox.close();
+        this.repairer.reset(Buffer.alloc(16));
         this.tasks.delete('bulkEnd');
         break;
       case 'apply':
@@ -344,7 +373,7 @@ export class SyncDriver {
         engine.setPreferPeer(action.peer);
         break;
       default:
-        break;
+        this.repairer.perform(action);
     }
   }
 
@@ -352,7 +381,9 @@ export class SyncDriver {
   private onSession(): void {
     this.tasks.delete('bulkEnd');
     this.inbox.openSession();
-    this.engine.setFingerprintKey(this.outbox.openSession());
+    const key = this.outbox.openSession();
+    this.engine.setFingerprintKey(key);
+    this.repairer.reset(key);
   }
 
   // Only asked for when nothing waits to be sent (compare.ts), so it leaves at once and describes this very point of the stream.

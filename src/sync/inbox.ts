@@ -3,6 +3,8 @@ import type { KeyObject } from 'node:crypto';
 import { timingSafeEqual } from 'node:crypto';
 import type { DriverConfig } from './driver.ts';
 import type { Engine } from './engine.ts';
+import type { Recon } from './reconcile-wire.ts';
+import { decodeRecon } from './reconcile-wire.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { ReportAssembler } from './report-parts.ts';
 import { helloKey, open, sessionKeys } from './seal.ts';
@@ -15,6 +17,7 @@ import {
   decodeVerdict,
   HEADER_SIZE,
   KIND_HELLO,
+  MESSAGE_HEADER,
   MSG,
   NONCE_SIZE,
   readFastFixed,
@@ -33,6 +36,8 @@ export interface InboxPorts {
   received(bytes: number): void;
   auditAsked(): void;
   audited(corrections: number): void;
+  /** A message of a repair, and its length. */
+  recon(message: Recon, length: number, adoptSeen: number): void;
 }
 
 const HEX_NONCE = /^[0-9a-f]{32}$/;
@@ -214,8 +219,18 @@ export class Inbox {
         this.ports.step({ type: 'resync' });
         break;
       default:
-        this.ports.count('unknown_message');
+        this.onRecon(fixed, message.type, content);
     }
+  }
+
+  private onRecon(fixed: FastFixed, type: number, content: Buffer): void {
+    if (type < MSG.RECON_ASK || type > MSG.RECON_END) {
+      this.ports.count('unknown_message');
+      return;
+    }
+    const recon = decodeRecon(type, content);
+    if (recon === null) this.ports.count('bad_message');
+    else this.ports.recon(recon, content.length + MESSAGE_HEADER, fixed.adoptSeen);
   }
 
   private compare(fixed: FastFixed, content: Buffer): void {

@@ -8,6 +8,7 @@
 import { compareTimers, digestReady, onDigest, onVerdict } from './compare.ts';
 import { livenessTimers, onHello } from './handshake.ts';
 import { considerAdoption, onAdopt, preference } from './ownership.ts';
+import { dropRepairIn, dropRepairOut, onRepair, repairDeadline, repairTimers } from './reconcile.ts';
 import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { TIMING } from './state.ts';
 import { onFast, onSent, streamTimers } from './stream.ts';
@@ -18,6 +19,7 @@ export function stepSync(state: SyncState, event: SyncEvent, context: Context): 
   onEvent(state, event, context, actions);
   livenessTimers(state, context.now, actions);
   considerAdoption(state, context, actions);
+  repairTimers(state, context, actions);
   compareTimers(state, context, actions);
   streamTimers(state, context.now, actions);
   return actions;
@@ -58,12 +60,14 @@ function onBulkAndFlow(state: SyncState, event: SyncEvent, context: Context, act
   switch (event.type) {
     case 'bulkBegin':
       state.bulkIn = true;
+      dropRepairIn(state, actions);
       actions.push({ type: 'peerBulkBegin' });
       break;
     case 'bulkEnd':
       state.bulkIn = false;
       break;
     case 'resync':
+      dropRepairOut(state, actions);
       if (state.bulkOut === 'no') state.bulkOut = 'begin';
       break;
     case 'bulkSent':
@@ -86,6 +90,15 @@ function onBulkAndFlow(state: SyncState, event: SyncEvent, context: Context, act
     case 'wantResync':
       if (state.open) actions.push({ type: 'sendResync' });
       break;
+    case 'recon':
+    case 'repairBegun':
+    case 'repairMarked':
+    case 'repairDry':
+    case 'repairSolved':
+    case 'repairBroken':
+    case 'repairApplied':
+      onRepair(state, event, context, actions);
+      break;
     default:
       break;
   }
@@ -99,6 +112,7 @@ export function nextSyncDeadline(state: SyncState, context: Context): number {
   else if (state.heardAt !== null) at = Math.min(at, state.heardAt + TIMING.dead);
   if (state.rtoAt !== null) at = Math.min(at, state.rtoAt);
   if (state.ackAt !== null) at = Math.min(at, state.ackAt);
+  at = Math.min(at, repairDeadline(state, context));
   if (digestReady(state, context)) at = Math.min(at, state.digestNow ? context.now : state.digestAt);
   return at;
 }

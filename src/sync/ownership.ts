@@ -7,6 +7,7 @@
  * gone, the session ends with the adoption; when the peer returns, both tables meet anew.
  */
 import { renewSession } from './handshake.ts';
+import { dropRepairIn } from './reconcile.ts';
 import type { Context, SyncAction, SyncState } from './state.ts';
 
 /** The rule for a state that both nodes claim: the master's word counts, and between equals the senior's. */
@@ -49,6 +50,8 @@ function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]
   // by then would be nobody's.
   if (state.theirs?.equal !== true || state.bulkIn) return;
   if (unclaimed > 0) actions.push({ type: 'adoptUnclaimed' });
+  // The peer's repair works on a snapshot of what this node owns now.
+  if (state.repairOut !== null) return;
   if (mirrored === 0 || state.adoptSeenByPeer !== state.adoptId) return;
   state.adoptId = (state.adoptId + 1) & 0xffff;
   state.theirs = null;
@@ -67,6 +70,8 @@ function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]
 export function onAdopt(state: SyncState, id: number, crossed: boolean, actions: SyncAction[]): void {
   state.adoptSeen = id;
   if (crossed && !state.junior) return;
+  // What is given now is not in the snapshot of the peer's states, and would be taken for too much.
+  dropRepairIn(state, actions);
   state.late = true;
   state.mine = null;
   actions.push({ type: 'giveMine' });

@@ -23,9 +23,9 @@ export const MASK_SIZE = 32;
 const BUCKETS = 256;
 const ID = 8;
 const SYMBOL = 16;
-/** Bytes of a SYMBOLS and a WANT before what is repeated, message header included. */
-const SYMBOLS_HEAD = 3 + 8;
-const WANT_HEAD = 3 + 5;
+/** Bytes of the content of a SYMBOLS and a WANT before what is repeated. */
+const SYMBOLS_HEAD = 8;
+const WANT_HEAD = 5;
 
 export type Recon =
   | { type: 'ask'; id: number; count: number; buckets: Uint32Array }
@@ -36,7 +36,7 @@ export type Recon =
   | { type: 'refuse'; id: number; reason: number }
   | { type: 'end'; id: number };
 
-/** How many symbols, and how many ids, fit in a message of `room` bytes. */
+/** How many symbols, and how many ids, fit in a message with `room` bytes of content. */
 export function symbolsIn(room: number): number {
   return Math.max(1, Math.floor((room - SYMBOLS_HEAD) / SYMBOL));
 }

@@ -152,7 +152,10 @@ export function judgeRepair(state: SyncState, equal: boolean, actions: SyncActio
   if (equal) state.repairFails = 0;
   if (repair === null) return;
   if (equal) actions.push({ type: 'repaired', differences: repair.differences, since: repair.since });
-  else state.repairFails += 1;
+  else {
+    state.repairFails += 1;
+    actions.push({ type: 'closeMirror' });
+  }
 }
 
 /** Ends this node's own repair before its time. */
@@ -292,13 +295,7 @@ export function onRepair(state: SyncState, event: RepairEvent, context: Context,
   } else if (state.repairIn !== null) onMirrorWork(state, state.repairIn, event, context, actions);
 }
 
-function onMessage(
-  state: SyncState,
-  message: Recon,
-  adoptSeen: number,
-  context: Context,
-  actions: SyncAction[],
-): void {
+function onMessage(state: SyncState, message: Recon, adoptSeen: number, context: Context, actions: SyncAction[]): void {
   if (message.type === 'ask') {
     onAsk(state, message, context, actions);
     return;

@@ -1,4 +1,5 @@
 /** State, events and actions of the sync session (machine.ts), with every time and limit it uses. */
+import type { RepairAction, RepairEvent, RepairIn, RepairOut } from './reconcile.ts';
 import type { DigestMessage, FastFixed, VerdictMessage } from './wire.ts';
 
 /** Milliseconds. */
@@ -18,6 +19,8 @@ export const TIMING = {
   rtoMax: 500,
   resyncMin: 200,
   resyncMax: 10_000,
+  /** How long a mismatch waits for the end of a dump of the own kernel. */
+  dumpPatience: 5000,
   /** A comparison older than this is no proof any more. */
   stale: 2000,
 } as const;
@@ -89,6 +92,14 @@ export interface StreamState {
   digestNow: boolean;
   bulkOut: 'no' | 'begin' | 'running';
   bulkIn: boolean;
+  /** The repair of what is mirrored here, and the peer's of what is owned here. */
+  repairIn: RepairIn | null;
+  repairOut: RepairOut | null;
+  repairId: number;
+  /** Repairs in a row after which the digests still differed. */
+  repairFails: number;
+  /** Since when the digests differ. */
+  differsSince: number | null;
   resyncAt: number;
   resyncWait: number;
   /** The peer's verdict on this node's states, and this node's verdict on the peer's. */
@@ -139,7 +150,8 @@ export type SyncEvent =
   /** Compare now. */
   | { type: 'verify' }
   /** Ask the peer for everything, whatever the digests say. */
-  | { type: 'wantResync' };
+  | { type: 'wantResync' }
+  | RepairEvent;
 
 export type SyncAction =
   | { type: 'sendHello' }
@@ -168,6 +180,7 @@ export type SyncAction =
   | { type: 'peerBulkBegin' }
   /** Who wins when both claim a state: the peer, or this node. */
   | { type: 'prefer'; peer: boolean }
+  | RepairAction
   /** Refused input, by cause. */
   | { type: 'refuse'; cause: string }
   | { type: 'event'; kind: string; fields: Record<string, string | number | boolean | null> };
@@ -203,6 +216,11 @@ export function freshStream(): StreamState {
     digestNow: true,
     bulkOut: 'no',
     bulkIn: false,
+    repairIn: null,
+    repairOut: null,
+    repairId: 0,
+    repairFails: 0,
+    differsSince: null,
     resyncAt: 0,
     resyncWait: TIMING.resyncMin,
     mine: null,

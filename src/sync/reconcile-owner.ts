@@ -1,0 +1,140 @@
+/** The owner's part of a repair by difference: symbols of its own states, and the states that are wanted. */
+import { createHmac } from 'node:crypto';
+import type { Engine } from './engine.ts';
+import { firstSymbols } from './reconcile.ts';
+import type { Recon } from './reconcile-wire.ts';
+import { MASK_SIZE, symbolsIn } from './reconcile-wire.ts';
+import { Sketch } from './sketch.ts';
+
+/** Slots of the table that one slice looks at: about a millisecond. */
+export const WALK_SLOTS = 65_536;
+/** Ids that one set of picks takes (asm/difference.ts). */
+export const PICK_MOST = 20_000;
+
+/** The key of checks and indices: fresh for every repair, known to the pair only. */
+export function repairKey(fingerprintKey: Buffer, id: number): Buffer {
+  const text = Buffer.from(`carpio repair ${id}`);
+  return createHmac('sha256', fingerprintKey).update(text).digest().subarray(0, 16);
+}
+
+/** The table has one set of picks for both directions. */
+export interface PickLock {
+  holder: object | null;
+}
+
+/** What the digests of the buckets are compared by: 32 bits of each sum. */
+export function shortDigests(buckets: readonly { sum: bigint }[]): Uint32Array {
+  return Uint32Array.from(buckets, ({ sum }) => Number((sum >> 64n) & 0xffff_ffffn));
+}
+
+export class RepairOwner {
+  private readonly engine: Engine;
+  private readonly lock: PickLock;
+  private readonly id: number;
+  private readonly sketch: Sketch;
+  private readonly mask = Buffer.alloc(MASK_SIZE);
+  /** Where the walk for the snapshot goes on; `null`: it has ended. */
+  private cursor: number | null = 0;
+  private passing = false;
+  private target = 0;
+  private sent = 0;
+  private wants: Buffer[] = [];
+  private marking: { ids: Buffer; at: number; end: number; cursor: number | null } | null = null;
+  private broken = false;
+
+  constructor(engine: Engine, lock: PickLock, key: Buffer, id: number) {
+    this.engine = engine;
+    this.lock = lock;
+    this.id = id;
+    this.sketch = new Sketch(engine.module, repairKey(key, id));
+  }
+
+  /** BEGIN, for this very point of the stream. The snapshot's walk may begin later: see reconcile.ts. */
+  begin(ask: Extract<Recon, { type: 'ask' }>, applied: number): Extract<Recon, { type: 'begin' }> {
+    const own = shortDigests(this.engine.buckets('me'));
+    let differing = 0;
+    own.forEach((digest, bucket) => {
+      if (digest === ask.buckets[bucket]) return;
+      differing += 1;
+      this.mask.writeUInt8(this.mask.readUInt8(bucket >> 3) | (1 << (bucket & 7)), bucket >> 3);
+    });
+    const total = this.engine.countOf('me');
+    this.target = firstSymbols(differing, total, ask.count);
+    return { type: 'begin', id: this.id, total, symbols: this.target, applied, mask: this.mask };
+  }
+
+  makeUpTo(symbols: number): void {
+    this.target = symbols;
+  }
+
+  takeWants(ids: Buffer): void {
+    this.wants.push(ids);
+  }
+
+  /** The last WANT has come: the states are marked from now on. */
+  mark(): void {
+    this.marking = { ids: Buffer.concat(this.wants), at: 0, end: 0, cursor: null };
+    this.wants = [];
+  }
+
+  close(): void {
+    if (this.lock.holder === this) this.lock.holder = null;
+  }
+
+  /** One slice of work. `idle`: wait for the mirror; `marked`: all that was wanted waits to be sent. */
+  step(): 'more' | 'idle' | 'marked' | 'broken' {
+    if (this.broken) return 'broken';
+    if (this.marking !== null) return this.stepMarking(this.marking) ? 'more' : 'marked';
+    if (this.cursor !== null) return this.stepCopy(this.cursor);
+    if (this.passing) {
+      this.passing = this.sketch.step();
+      return 'more';
+    }
+    if (this.sketch.made >= this.target) return 'idle';
+    if (!this.sketch.pass(this.target)) return 'broken';
+    this.passing = true;
+    return 'more';
+  }
+
+  private stepCopy(from: number): 'more' {
+    const { engine, mask, sketch } = this;
+    let at: number | null = from;
+    while (at !== null && at < from + WALK_SLOTS) {
+      at = engine.copyIds(at, from + WALK_SLOTS - at, ['me'], mask, (ids) => {
+        if (!sketch.add(ids)) this.broken = true;
+      });
+    }
+    this.cursor = at;
+    if (at === null) sketch.seal();
+    return 'more';
+  }
+
+  private stepMarking(marking: NonNullable<typeof this.marking>): boolean {
+    if (this.lock.holder !== this) {
+      if (this.lock.holder !== null) return true;
+      this.lock.holder = this;
+    }
+    if (marking.cursor === null) {
+      if (marking.end === marking.ids.length) {
+        this.lock.holder = null;
+        return false;
+      }
+      marking.at = marking.end;
+      marking.end = Math.min(marking.ids.length, marking.at + PICK_MOST * 8);
+      this.engine.pick(marking.ids.subarray(marking.at, marking.end));
+      marking.cursor = 0;
+      return true;
+    }
+    marking.cursor = this.engine.sendPicked(marking.cursor, WALK_SLOTS);
+    return true;
+  }
+
+  /** The next symbols for the stream, if some are made and not yet sent. */
+  nextMessage(room: number): Extract<Recon, { type: 'symbols' }> | null {
+    if (this.passing || this.cursor !== null || this.sent >= this.sketch.made) return null;
+    const n = Math.min(symbolsIn(room), this.sketch.made - this.sent);
+    const first = this.sent;
+    this.sent += n;
+    return { type: 'symbols', id: this.id, first, symbols: this.sketch.read(first, n) };
+  }
+}
