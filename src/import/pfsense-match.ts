@@ -1,7 +1,7 @@
 /** The conditions of a rule (addresses, ports, protocols) as nftables text. */
 
 import { addressElement, portElement } from './pfsense-aliases.ts';
-import type { Alias, Family, World } from './pfsense-world.ts';
+import type { Alias, Family, PfInterface, World } from './pfsense-world.ts';
 
 /** One end of a rule, in the words of either dialect. */
 export interface End {
@@ -53,19 +53,27 @@ function aliasCondition(
   return `${keyword(family, side)} ${not ? '!= ' : ''}@${set}`;
 }
 
-/** `lanip`, `wanip` and `(self)`: addresses that both boxes have, but not the same ones, so the kernel is asked. */
+/**
+ * `lanip`, `wanip` and `(self)`: addresses that both boxes have, but not the same ones, so the kernel is asked which are its
+ * own; for one interface within its networks, as an own address may be reached by the NIC and by the virtual device.
+ */
 function ownAddress(
   family: Family,
   side: 'saddr' | 'daddr',
   not: boolean,
-  here: boolean,
+  one: PfInterface | null,
   context: MatchContext,
 ): string {
   const wanted = context.direction === 'in' ? 'daddr' : 'saddr';
-  if (side !== wanted)
+  if (side !== wanted) {
     throw new Untranslatable(`"this firewall" as ${side === 'saddr' ? 'source' : 'destination'} in this direction`);
-  const where = here ? ` . ${context.direction === 'in' ? 'iif' : 'oif'}` : '';
-  return `meta nfproto ipv${family} fib ${side}${where} type ${not ? '!= ' : ''}local`;
+  }
+  const local = `fib ${side} type ${not ? '!= ' : ''}local`;
+  if (one === null) return `meta nfproto ipv${family} ${local}`;
+  if (not) throw new Untranslatable(`all but the address of ${one.role}`);
+  const networks = context.world.ownNetworkSet(one, family);
+  if (networks !== null) return `${keyword(family, side)} @${networks} ${local}`;
+  return `meta nfproto ipv${family} fib ${side} . ${context.direction === 'in' ? 'iif' : 'oif'} type local`;
 }
 
 function addressCondition(
@@ -78,7 +86,7 @@ function addressCondition(
 ): string | null {
   const { world } = context;
   if (value === 'any') return not ? null : '';
-  if (value === '(self)') return ownAddress(family, side, not, false, context);
+  if (value === '(self)') return ownAddress(family, side, not, null, context);
   const alias = world.aliases.get(value);
   if (alias) return aliasCondition(alias, family, side, not, context);
   const address = addressElement(value);
@@ -93,7 +101,7 @@ function addressCondition(
     context.compromises.add(
       `"${own.role} address" is every address that this box has on ${own.role}, the virtual ones too`,
     );
-    return ownAddress(family, side, not, true, context);
+    return ownAddress(family, side, not, own, context);
   }
   const network = world.interfaces.get(value);
   if (!network) throw new Untranslatable(`"${value}" is no alias, address or interface of the file`);

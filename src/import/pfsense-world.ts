@@ -88,6 +88,19 @@ export class World {
     return this.set(`net ${one.key} ${family}`, `${one.role}_net`, type, networks, `networks of ${one.role}`);
   }
 
+  /** As `networkSet`, with the networks of the virtual addresses there; null when they are not in the file. */
+  ownNetworkSet(one: PfInterface, family: Family): string | null {
+    const virtual = this.draft.vips.filter((vip) => vip.role === one.role).flatMap((vip) => vip.addresses);
+    const all = [...one.networks, ...virtual.map((text) => parseCidr(text)!)].filter((net) => net.family === family);
+    if (all.length === 0 || one.dynamic.includes(family)) return null;
+    const elements = [...new Set(all.map((net) => formatCidr(networkOf(net))))];
+    const same = elements.length === 1 && one.networks.some((net) => net.family === family);
+    if (same) return this.networkSet(one, family);
+    const type = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
+    const note = `networks of ${one.role} and its virtual addresses`;
+    return this.set(`own ${one.key} ${family}`, `${one.role}_own`, type, elements, note);
+  }
+
   outside(): PfInterface[] {
     return [...this.interfaces.values()].filter((one) => one.outside);
   }
