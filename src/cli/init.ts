@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { loadConfig } from '../config/load.ts';
 import { formatError } from '../config/problem.ts';
 import { configText } from '../init/config-text.ts';
@@ -43,14 +43,34 @@ function given({ options }: Args): Answers {
   return answers;
 }
 
-/** One question at the terminal; null at the end of the input (Ctrl-D). */
+/**
+ * Questions at the terminal, null at the end of the input (Ctrl-D). Lines are kept from the first on, so that an answer
+ * which was pasted together with the one before it is not lost.
+ */
 function terminal(): { ask: Ask; close(): void } {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  const ended = new Promise<null>((done) => lines.once('close', () => done(null)));
-  return {
-    ask: (prompt) => Promise.race([lines.question(prompt).catch(() => null), ended]),
-    close: () => lines.close(),
+  const lines: string[] = [];
+  const input = createInterface({ input: process.stdin, output: process.stderr });
+  let ended = false;
+  let wake: () => void = () => {};
+  input.on('line', (line) => {
+    lines.push(line);
+    wake();
+  });
+  input.on('close', () => {
+    ended = true;
+    wake();
+  });
+  const ask: Ask = async (prompt) => {
+    input.setPrompt(prompt);
+    input.prompt();
+    while (lines.length === 0 && !ended) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+    return lines.shift() ?? null;
   };
+  return { ask, close: () => input.close() };
 }
 
 async function answersFor(args: Args, io: Io): Promise<Answers> {

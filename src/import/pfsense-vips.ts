@@ -5,6 +5,8 @@ import { type DraftVip, MAX_PASSWORD } from './draft.ts';
 import { cidrOf, textOf, type World } from './pfsense-world.ts';
 import { child, childrenOf, type XmlElement } from './xml.ts';
 
+/** What makes a vip. */
+const READ = ['mode', 'interface', 'vhid', 'advbase', 'advskew', 'password', 'subnet', 'subnet_bits'];
 /** Read with the vip; what they say is not for Carpio. */
 const BOOKKEEPING = ['uniqid', 'type', 'descr', 'range', 'noexpand', 'nobind', 'gateway'];
 
@@ -31,80 +33,48 @@ class Vips {
   }
 
   carp(item: XmlElement): void {
-    const { draft, ledger, interfaces } = this.#world;
-    const refuse = (why: string) => ledger.whole('left out', item, why, label(item));
-    const key = textOf(child(item, 'interface'));
-    const role = interfaces.get(key)?.role;
-    if (role === undefined) {
-      refuse(`its interface ${key} is not a role`);
-      return;
-    }
+    const { draft, ledger } = this.#world;
+    const vip = this.#read(item);
     const cidr = this.#address(item);
-    if (!cidr) {
-      refuse('its address is not one');
+    if (typeof vip === 'string' || !cidr) {
+      ledger.whole('left out', item, typeof vip === 'string' ? vip : 'its address is not one', label(item));
       return;
     }
+    const same = draft.vips.find((one) => one.vhid === vip.vhid && one.role === vip.role);
+    if (same) this.#join(item, same, cidr, vip);
+    else this.#add(item, vip, cidr);
+  }
+
+  /** A vhid without its address, or why it cannot be one. */
+  #read(item: XmlElement): DraftVip | string {
+    const key = textOf(child(item, 'interface'));
+    const role = this.#world.interfaces.get(key)?.role;
+    if (role === undefined) return `its interface ${key} is not a role`;
     const vhid = number(item, 'vhid', Number.NaN);
+    if (Number.isNaN(vhid)) return 'it has no vhid';
     const advbase = number(item, 'advbase', 1);
     const advskew = number(item, 'advskew', 0);
-    if (!inRange(advbase, 254) || !inRange(advskew, 254)) {
-      refuse('advbase or advskew is not in 0..254');
-      return;
-    }
+    if (!inRange(advbase, 254) || !inRange(advskew, 254)) return 'advbase or advskew is not in 0..254';
     const password = textOf(child(item, 'password'));
-    if (Buffer.byteLength(password) > MAX_PASSWORD) {
-      refuse(`its password is longer than ${MAX_PASSWORD} bytes`);
-      return;
-    }
-    if (password.includes('\0')) {
-      refuse('its password holds a NUL byte');
-      return;
-    }
-    const same = draft.vips.find((vip) => vip.vhid === vhid && vip.role === role);
-    if (same) {
-      this.#join(item, same, cidr, { password, advbase, advskew });
-      return;
-    }
-    const refused = draft.refusesVip(vhid, role);
-    if (refused) {
-      refuse(Number.isNaN(vhid) ? 'it has no vhid' : refused);
-      return;
-    }
-    const vip: DraftVip = {
-      vhid,
-      role,
-      addresses: [],
-      password,
-      advbase,
-      advskew,
-      mac: 'virtual',
-      peers: [],
-      notes: [],
-    };
-    const trouble = draft.addAddress(vip, cidr);
+    if (Buffer.byteLength(password) > MAX_PASSWORD) return `its password is longer than ${MAX_PASSWORD} bytes`;
+    if (password.includes('\0')) return 'its password holds a NUL byte';
+    const notes = [label(item)];
+    return { vhid, role, addresses: [], password, advbase, advskew, mac: 'virtual', peers: [], notes };
+  }
+
+  #add(item: XmlElement, vip: DraftVip, cidr: Cidr): void {
+    const { draft, ledger } = this.#world;
+    const trouble = draft.refusesVip(vip.vhid, vip.role) ?? draft.addAddress(vip, cidr);
     if (trouble) {
-      refuse(trouble);
+      ledger.whole('left out', item, trouble, label(item));
       return;
     }
-    vip.notes.push(label(item));
     draft.vips.push(vip);
     this.#byId.set(textOf(child(item, 'uniqid')), vip);
-    const empty = password === '' ? '; it has no password: give it one' : '';
-    ledger.note(empty ? 'approximated' : 'translated', item, `[[vip]] vhid ${vhid} on ${role}${empty}`, label(item));
-    ledger.use(
-      ...this.#children(
-        item,
-        'mode',
-        'interface',
-        'vhid',
-        'advbase',
-        'advskew',
-        'password',
-        'subnet',
-        'subnet_bits',
-        ...BOOKKEEPING,
-      ),
-    );
+    const empty = vip.password === '' ? '; it has no password: give it one' : '';
+    const detail = `[[vip]] vhid ${vip.vhid} on ${vip.role}${empty}`;
+    ledger.note(empty ? 'approximated' : 'translated', item, detail, label(item));
+    ledger.use(...this.#children(item, ...READ, ...BOOKKEEPING));
     this.#peers(item, vip);
   }
 
