@@ -28,6 +28,8 @@ export interface ConfigOptions {
   eventBuffer?: number;
   /** TOML put at the end of the file. */
   extra?: string;
+  /** Anything else: gets the whole text and gives another. */
+  edit?: (text: string, node: FirewallName) => string;
 }
 
 const BASE = '/run/lab';
@@ -60,7 +62,8 @@ export function writeConfig(node: FirewallName, options: ConfigOptions = {}): No
   mkdirSync(paths.run, { recursive: true, mode: 0o755 });
   if (!existsSync(KEY)) writeFileSync(KEY, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   writeFileSync(paths.rules, RULES, { mode: 0o644 });
-  writeFileSync(paths.config, toml(node, paths, options), { mode: 0o600 });
+  const text = toml(node, paths, options);
+  writeFileSync(paths.config, options.edit?.(text, node) ?? text, { mode: 0o600 });
   return paths;
 }
 

@@ -7,7 +7,7 @@
 
 import { compareAddresses } from './address.ts';
 import { judge } from './hear.ts';
-import { downTimeUs, emit, enterBackup, families, place, takeOver } from './machine.ts';
+import { advertise, downTimeUs, emit, enterBackup, families, place, takeOver } from './machine.ts';
 import type { Tie } from './rules.ts';
 import { demoteByte, effectiveSkew } from './timers.ts';
 import type { Context, GroupState, PeerReport, PeerVhid, VhidState } from './types.ts';
@@ -69,9 +69,16 @@ function tieWith(v: VhidState, theirs: PeerVhid): Tie {
   return order < 0 ? 'own' : 'peer';
 }
 
+/** The other has let go: whatever it sent at the end must not be the last word that switches and neighbours have heard. */
+function claim(v: VhidState, ctx: Context): void {
+  advertise(v, ctx);
+  ctx.actions.push({ type: 'announce', key: v.config.key, reason: 'the peer has let go' });
+}
+
 /** Both say MASTER, for longer than a take-over needs: the worse one lets go even if no advertisement gets through. */
 function compareMasters(v: VhidState, ctx: Context, report: PeerReport, theirs: PeerVhid | undefined): void {
   if (theirs?.state !== 'MASTER') {
+    if (v.bothMasterSince !== null) claim(v, ctx);
     v.bothMasterSince = null;
     return;
   }

@@ -11,15 +11,20 @@ import { arpRequest, claimFilter, readClaim } from '../probe/arp.ts';
 import { vipKey } from './adverts.ts';
 
 const ETH_P_ARP = 0x0806;
-/** Ms after a take-over: is anybody else there? */
-const PROBE_AT = [50, 1000];
+/**
+ * Ms after a take-over: is anybody else there? Not earlier: a master that is about to let go would answer, and its answer
+ * would teach the switch the virtual MAC on the wrong port.
+ */
+const PROBE_AT = [3000, 6000];
 /** Ms: the backup's first question after a role change, and the later ones; three tries each. */
 const FIRST_QUESTION = 3000;
 const QUESTION_EVERY = 60_000;
 const TRY_EVERY = 500;
 const TRIES = 3;
-/** In mode `physical` a hand-over itself shows the address with two MACs; one that goes on for longer is no hand-over. */
-const PHYSICAL_AGAIN = 1500;
+/** Ms; a role that stands for longer after another MAC was seen is not being handed over. */
+const HAND_OVER = 1500;
+/** Timers of one vhid at a time: a flood of claims must not become a flood of timers. */
+const MOST_TIMERS = 16;
 const NOBODY = Buffer.alloc(4);
 
 export interface ArpPorts {
@@ -45,7 +50,6 @@ export class ArpSide {
   private readonly segments = new Map<string, Segment>();
   private readonly timers = new Map<string, Set<NodeJS.Timeout>>();
   private readonly answered = new Set<string>();
-  private readonly seen = new Map<string, number>();
   private vips: readonly ResolvedVip[] = [];
   private links: readonly LinkInfo[] = [];
 
@@ -111,16 +115,10 @@ export class ArpSide {
     }
   }
 
+  // In mode `physical` a hand-over itself shows the address with two MACs, and ends this node's role in a moment.
   private onOther(vip: ResolvedVip, address: string, mac: string): void {
-    if (vip.mac === 'physical') {
-      const name = `${address} ${mac}`;
-      const first = this.seen.get(name);
-      const now = performance.now();
-      if (this.seen.size > 256) this.seen.clear();
-      if (first === undefined || now - first > 10 * PHYSICAL_AGAIN) this.seen.set(name, now);
-      if (first === undefined || now - first < PHYSICAL_AGAIN || now - first > 10 * PHYSICAL_AGAIN) return;
-    }
-    this.ports.duplicate(vip, address, mac);
+    if (vip.mac === 'virtual') this.ports.duplicate(vip, address, mac);
+    else this.later(vipKey(vip), HAND_OVER, () => this.ports.duplicate(vip, address, mac));
   }
 
   private probe(key: string): void {
@@ -176,6 +174,7 @@ export class ArpSide {
   private later(key: string, ms: number, act: () => void): void {
     const own = this.timers.get(key) ?? new Set();
     this.timers.set(key, own);
+    if (own.size >= MOST_TIMERS) return;
     const timer = setTimeout(() => {
       own.delete(timer);
       act();

@@ -152,6 +152,7 @@ export class CarpioNode {
       announce: (key, reason) => this.vipSet.announce(key, reason),
       event: (event) => this.onElectionEvent(event),
       stopped: (clean, reason) => void this.finish(clean, reason),
+      roles: () => this.report(),
       alive: (now) => {
         this.sync?.handle.alive();
         this.guard.beat(now, masterKeys(this.election.state));
@@ -419,8 +420,13 @@ export class CarpioNode {
 
   // After each run of the election: the peer hears of it, and the demotion `sync` fits the new role.
   private onChanged(): void {
-    this.guard.beat(nowUs(), masterKeys(this.election.state));
     this.weighSync();
+    this.report();
+  }
+
+  // The peer holds an advert that it did not expect until it has this: it must not wait for the devices to come up.
+  private report(): void {
+    this.guard.beat(nowUs(), masterKeys(this.election.state));
     if (this.sync === null) return;
     const master = masterOfAny(this.election.state);
     const report = makeReport(this.election.state, {

@@ -14,6 +14,8 @@ export interface ElectionPorts {
   announce(key: string, reason: string): void;
   event(event: Extract<Action, { type: 'event' }>['event']): void;
   stopped(clean: boolean, reason: string): void;
+  /** Roles are about to change; what must be told of it can be told before the work is done. */
+  roles(): void;
   /** The loop turns; told at every look. */
   alive(nowUs: number): void;
   /** The state may have changed; called once after each run of the machine. */
@@ -82,6 +84,7 @@ export class Election {
 
   private run(event: GroupEvent): void {
     const { actions } = step(this.state, event, nowUs());
+    if (actions.some((action) => action.type === 'role')) this.ports.roles();
     for (const action of actions) this.perform(action);
   }
 

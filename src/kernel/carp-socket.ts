@@ -19,9 +19,11 @@ const SO_BINDTODEVICE = 25;
 const SOL_IP = 0;
 const IP_HDRINCL = 3;
 const IP_ADD_MEMBERSHIP = 35;
+const IP_MULTICAST_LOOP = 34;
 const IP_MULTICAST_ALL = 49;
 const SOL_IPV6 = 41;
 const IPV6_JOIN_GROUP = 20;
+const IPV6_MULTICAST_LOOP = 19;
 const IPV6_MULTICAST_ALL = 29;
 const IPV6_HDRINCL = 36;
 
@@ -255,8 +257,14 @@ function sendSocket(family: Family, device: string): RawSocket {
   const socket = createSocket(IPPROTO_RAW, family);
   try {
     bindToDevice(socket, device);
-    if (family === 4) socket.setOption(SOL_IP, IP_HDRINCL, 1);
-    else socket.setOption(SOL_IPV6, IPV6_HDRINCL, 1);
+    // In mode `physical` sender and receiver share the NIC, and the kernel would hand each advert back to this node.
+    if (family === 4) {
+      socket.setOption(SOL_IP, IP_HDRINCL, 1);
+      socket.setOption(SOL_IP, IP_MULTICAST_LOOP, 0);
+    } else {
+      socket.setOption(SOL_IPV6, IPV6_HDRINCL, 1);
+      socket.setOption(SOL_IPV6, IPV6_MULTICAST_LOOP, 0);
+    }
     return socket;
   } catch (error) {
     socket.close();
