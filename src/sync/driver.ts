@@ -374,6 +374,8 @@ export class SyncDriver {
         break;
       default:
         this.repairer.perform(action);
+        // A BEGIN stands for this very point of the stream: it leaves at once.
+        if (action.type === 'beginRepair') while (outbox.fill()) this.step({ type: 'sent' });
     }
   }
 

@@ -19,7 +19,7 @@ export function stepSync(state: SyncState, event: SyncEvent, context: Context): 
   onEvent(state, event, context, actions);
   livenessTimers(state, context.now, actions);
   considerAdoption(state, context, actions);
-  repairTimers(state, context, actions);
+  repairTimers(state, event.type === 'tick', context, actions);
   compareTimers(state, context, actions);
   streamTimers(state, context.now, actions);
   return actions;

@@ -4,7 +4,7 @@ import type { PickLock } from './reconcile-owner.ts';
 import { PICK_MOST, repairKey, shortDigests, WALK_SLOTS } from './reconcile-owner.ts';
 import type { Recon } from './reconcile-wire.ts';
 import { idsIn, MASK_SIZE } from './reconcile-wire.ts';
-import { Sketch } from './sketch.ts';
+import { ID_SIZE, Sketch } from './sketch.ts';
 
 /** The states that may be the owner's: those mirrored, and those found in the own kernel that are nobody's yet. */
 const CANDIDATES = ['peer', 'none'] as const;
@@ -114,7 +114,7 @@ export class RepairMirror {
     const ids = this.sketch?.differences() ?? Buffer.alloc(0);
     this.sketch = null;
     this.groups = groupsOf(ids, this.engine.countOf('none') > 0);
-    if (this.groups.some((group) => group.ids.length > PICK_MOST * 8)) this.broken = true;
+    if (this.groups.some((group) => group.ids.length > PICK_MOST * ID_SIZE)) this.broken = true;
   }
 
   private stepApply(groups: Group[]): MirrorWork {
@@ -145,34 +145,52 @@ export class RepairMirror {
   nextMessage(room: number): Extract<Recon, { type: 'want' }> | null {
     const { queue, id } = this;
     if (queue === null) return null;
-    const n = idsIn(room) * 8;
+    const n = idsIn(room) * ID_SIZE;
     const last = queue.length <= n;
     this.queue = last ? null : queue.subarray(n);
     return { type: 'want', id, last, ids: queue.subarray(0, n) };
   }
 }
 
+/** The ids in the order of their buckets, and where each bucket begins. */
+function sortByBucket(ids: Buffer): { sorted: Buffer; starts: Uint32Array } {
+  const starts = new Uint32Array(BUCKETS + 1);
+  for (let at = 0; at < ids.length; at += ID_SIZE) {
+    const bucket = ids[at] ?? 0;
+    starts[bucket + 1] = (starts[bucket + 1] ?? 0) + 1;
+  }
+  for (let i = 0; i < BUCKETS; i++) starts[i + 1] = (starts[i + 1] ?? 0) + (starts[i] ?? 0);
+  const next = starts.slice();
+  const sorted = Buffer.alloc(ids.length);
+  for (let at = 0; at < ids.length; at += ID_SIZE) {
+    const bucket = ids[at] ?? 0;
+    const place = next[bucket] ?? 0;
+    next[bucket] = place + 1;
+    for (let i = 0; i < ID_SIZE; i++) sorted[place * ID_SIZE + i] = ids[at + i] ?? 0;
+  }
+  return { sorted, starts };
+}
+
 /** Parts the ids by bucket into sets that fit the table's set of picks. `all`: buckets without differences count too. */
 function groupsOf(ids: Buffer, all: boolean): Group[] {
-  const byBucket: number[][] = Array.from({ length: BUCKETS }, () => []);
-  for (let at = 0; at < ids.length; at += 8) byBucket[ids.readUInt8(at)]?.push(at);
+  const { sorted, starts } = sortByBucket(ids);
   const groups: Group[] = [];
-  let parts: Buffer[] = [];
+  let first = 0;
   let mask = Buffer.alloc(MASK_SIZE);
   let touched = false;
-  const close = (): void => {
-    if (touched) groups.push({ mask, ids: Buffer.concat(parts) });
-    parts = [];
+  const close = (end: number): void => {
+    if (touched) groups.push({ mask, ids: sorted.subarray(first * ID_SIZE, end * ID_SIZE) });
+    first = end;
     mask = Buffer.alloc(MASK_SIZE);
     touched = false;
   };
-  byBucket.forEach((places, bucket) => {
-    if (places.length === 0 && !all) return;
-    if (parts.length + places.length > PICK_MOST) close();
-    for (const at of places) parts.push(ids.subarray(at, at + 8));
+  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+    const [start, end] = [starts[bucket] ?? 0, starts[bucket + 1] ?? 0];
+    if (start === end && !all) continue;
+    if (end - first > PICK_MOST) close(start);
     mask.writeUInt8(mask.readUInt8(bucket >> 3) | (1 << (bucket & 7)), bucket >> 3);
     touched = true;
-  });
-  close();
+  }
+  close(ids.length / ID_SIZE);
   return groups;
 }

@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts';
 import { firstSymbols } from './reconcile.ts';
 import type { Recon } from './reconcile-wire.ts';
 import { MASK_SIZE, symbolsIn } from './reconcile-wire.ts';
-import { Sketch } from './sketch.ts';
+import { ID_SIZE, Sketch } from './sketch.ts';
 
 /** Slots of the table that one slice looks at: about a millisecond. */
 export const WALK_SLOTS = 65_536;
@@ -120,7 +120,7 @@ export class RepairOwner {
         return false;
       }
       marking.at = marking.end;
-      marking.end = Math.min(marking.ids.length, marking.at + PICK_MOST * 8);
+      marking.end = Math.min(marking.ids.length, marking.at + PICK_MOST * ID_SIZE);
       this.engine.pick(marking.ids.subarray(marking.at, marking.end));
       marking.cursor = 0;
       return true;

@@ -41,8 +41,6 @@ export const REPAIR = {
   /** Symbols that are sent at least, and asked for at least. */
   first: 24,
   more: 48,
-  /** An owner that names more states than this is not believed (asm/room.ts). */
-  mostStates: 16_777_216,
 } as const;
 
 export interface RepairIn {
@@ -182,9 +180,13 @@ function onBegin(
   repair: RepairIn,
   begin: Extract<Recon, { type: 'begin' }>,
   adoptSeen: number,
+  context: Context,
   actions: SyncAction[],
 ): void {
-  if (repair.phase !== 'asked' || begin.total > REPAIR.mostStates || begin.symbols > mostSymbols(begin.total)) {
+  const { mirrored, unclaimed } = context.counts;
+  // Bounds the memory too: what is worth while is in proportion to this node's own table.
+  const believed = worthwhile(begin.total, mirrored + unclaimed) && begin.symbols <= mostSymbols(begin.total);
+  if (repair.phase !== 'asked' || !believed) {
     actions.push({ type: 'refuse', cause: 'bad_repair' });
     failRepair(state, actions);
     return;
@@ -306,7 +308,7 @@ function onMessage(state: SyncState, message: Recon, adoptSeen: number, context:
   // What was on its way when one side gave up.
   if (repair === null || repair.id !== message.id) return;
   repair.progressAt = context.now;
-  if (toMirror && repairIn !== null) onMirrorMessage(state, repairIn, message, adoptSeen, actions);
+  if (toMirror && repairIn !== null) onMirrorMessage(state, repairIn, message, adoptSeen, context, actions);
   else if (repairOut !== null) onOwnerMessage(state, repairOut, message, context, actions);
 }
 
@@ -315,9 +317,10 @@ function onMirrorMessage(
   repair: RepairIn,
   message: Recon,
   adoptSeen: number,
+  context: Context,
   actions: SyncAction[],
 ): void {
-  if (message.type === 'begin') onBegin(state, repair, message, adoptSeen, actions);
+  if (message.type === 'begin') onBegin(state, repair, message, adoptSeen, context, actions);
   else if (message.type === 'symbols') onSymbols(state, repair, message, actions);
   else if (message.type === 'refuse') {
     state.repairIn = null;
@@ -381,9 +384,11 @@ function onMirrorWork(
   }
 }
 
-export function repairTimers(state: SyncState, context: Context, actions: SyncAction[]): void {
+/** @param between no datagram is being applied just now: a BEGIN says how far the peer's stream was applied */
+export function repairTimers(state: SyncState, between: boolean, context: Context, actions: SyncAction[]): void {
   const { repairIn, repairOut } = state;
-  if (beginReady(state, context) && repairOut !== null) actions.push({ type: 'beginRepair', id: repairOut.id });
+  if (between && repairOut !== null && beginReady(state, context))
+    actions.push({ type: 'beginRepair', id: repairOut.id });
   for (const repair of [repairIn, repairOut]) {
     // A cut link stops the stream, not the repair: it goes on where it was.
     if (repair !== null && !state.alive) repair.progressAt = context.now;
