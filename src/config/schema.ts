@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { notAssignable, notUnicast, parseAddress, parseCidr } from './address.ts';
 import { DEFAULT_CONTROL, DEFAULT_STATE_DIR } from './default-paths.ts';
 import { parseListen } from './listen.ts';
+import { NFT_WORDS } from './nft-words.ts';
 
 const MAX_ADDRESSES = 128;
 const MAX_PEERS = 32;
@@ -70,7 +71,10 @@ const nodeName = text(
 
 const ROLE = /^[A-Za-z][A-Za-z0-9_-]{0,14}$/;
 /** A role is also a variable in the rules file (`$wan`), so it has to be a word that nft takes. */
-const roleName = text('1 to 15 letters, digits, "_" or "-", beginning with a letter', (value) => ROLE.test(value));
+const roleName = text(
+  '1 to 15 letters, digits, "_" or "-", beginning with a letter, and not a word of the nft language',
+  (value) => ROLE.test(value) && !NFT_WORDS.has(value.toLowerCase()),
+);
 
 const DEVICE_WHAT = 'a device name: 1 to 15 bytes, no "/", ":" or white space';
 /** The kernel's own rule (dev_valid_name), IFNAMSIZ being 16 with its ending zero. */

@@ -141,6 +141,7 @@ load('what is left out gets its default, and a section left out is off', () => {
     defer: false,
     max_states: 1_048_576,
     mtu: 1500,
+    event_buffer: 67_108_864,
   });
   assert.equal(good(`${HEAD}${VIP}[feed]\n`).feed?.listen, ['127.0.0.1:8180']);
 });
