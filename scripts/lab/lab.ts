@@ -71,6 +71,16 @@ export class Lab {
     await this.#sysctl(SWITCH, SWITCH_SYSCTLS, false);
     for (const node of MACHINES) await this.#assemble(node);
     await this.#plug();
+    await until('every port to have a carrier', () => this.#allCarriers(), { withinMs: 5000 });
+  }
+
+  // The kernel tells of carriers from a queue of its own, up to a second late: what begins before would see them come.
+  async #allCarriers(): Promise<true | null> {
+    for (const node of MACHINES) {
+      const { stdout } = await command(['ip', '-n', node, '-br', 'link']);
+      if (stdout.includes('NO-CARRIER')) return null;
+    }
+    return true;
   }
 
   /** Ends whatever still runs in the machines and removes them. (The lab also vanishes with its process.) */
