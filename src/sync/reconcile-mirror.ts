@@ -154,21 +154,24 @@ export class RepairMirror {
 
 /** The ids in the order of their buckets, and where each bucket begins. */
 function sortByBucket(ids: Buffer): { sorted: Buffer; starts: Uint32Array } {
+  // An id is two words, the bucket the low byte of the first (little endian, as WebAssembly memory is).
+  const words = new Uint32Array(ids.buffer, ids.byteOffset, ids.length / 4);
   const starts = new Uint32Array(BUCKETS + 1);
-  for (let at = 0; at < ids.length; at += ID_SIZE) {
-    const bucket = ids[at] ?? 0;
-    starts[bucket + 1] = (starts[bucket + 1] ?? 0) + 1;
+  for (let at = 0; at < words.length; at += 2) {
+    const next = ((words[at] ?? 0) & 0xff) + 1;
+    starts[next] = (starts[next] ?? 0) + 1;
   }
   for (let i = 0; i < BUCKETS; i++) starts[i + 1] = (starts[i + 1] ?? 0) + (starts[i] ?? 0);
   const next = starts.slice();
-  const sorted = Buffer.alloc(ids.length);
-  for (let at = 0; at < ids.length; at += ID_SIZE) {
-    const bucket = ids[at] ?? 0;
+  const sorted = new Uint32Array(words.length);
+  for (let at = 0; at < words.length; at += 2) {
+    const bucket = (words[at] ?? 0) & 0xff;
     const place = next[bucket] ?? 0;
     next[bucket] = place + 1;
-    for (let i = 0; i < ID_SIZE; i++) sorted[place * ID_SIZE + i] = ids[at + i] ?? 0;
+    sorted[place * 2] = words[at] ?? 0;
+    sorted[place * 2 + 1] = words[at + 1] ?? 0;
   }
-  return { sorted, starts };
+  return { sorted: Buffer.from(sorted.buffer), starts };
 }
 
 /** Parts the ids by bucket into sets that fit the table's set of picks. `all`: buckets without differences count too. */
