@@ -72,6 +72,8 @@ export class Adverts {
     // The pass phrase's bytes, filled up with zeros: all CARP hosts do it this way.
     const key20 = Buffer.alloc(KEY_BYTES);
     vip.password.reveal().copy(key20);
+    // To a named peer the NIC's own routes lead, and those of the virtual device do not (it has none, or only its subnet's).
+    const way = vip.peers.length > 0 ? vip.device : device;
     this.vhids.set(key, {
       key,
       vip,
@@ -80,7 +82,7 @@ export class Adverts {
       sources,
       counter: before?.counter ?? newSendCounter(),
       sent: before?.sent ?? newOwnPackets(),
-      sender: openCarpSender({ device, ...families, onResult: (family, error) => this.onResult(key, family, error) }),
+      sender: openCarpSender({ device: way, ...families, onResult: (family, error) => this.onResult(key, family, error) }),
     });
   }
 
