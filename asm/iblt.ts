@@ -103,10 +103,11 @@ function cellAt(index: u32): u32 {
   return cells + index * CELL;
 }
 
-/** Begins: 16 bytes of key at `keyOff`. */
-export function ibInit(keyOff: u32): void {
+/** Begins: 16 bytes of key at `keyOff`, about `expected` ids. Returns 0 without memory for them. */
+export function ibInit(keyOff: u32, expected: u32): u32 {
   k0 = load<u64>(keyOff);
   k1 = load<u64>(keyOff, 8);
+  return u32(reach(u64(HEAP) + u64(expected) * ITEM));
 }
 
 /** Adds `n` ids (u64) that stand at `off`. Returns 0 without memory, or when cells exist already. */

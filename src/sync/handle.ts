@@ -36,6 +36,7 @@ export class DataplaneHandle {
   private wakeFd = -1;
   private nextId = 1;
   private stopping = false;
+  private exited = false;
   private readonly started: Promise<void>;
 
   constructor(entry: WorkerEntry, wasm: Uint8Array, config: WorkerConfig, listener: DataplaneListener) {
@@ -47,7 +48,11 @@ export class DataplaneHandle {
     this.started = new Promise((resolve, reject) => {
       this.worker.on('message', (message: FromWorker) => {
         if (message.type === 'ready') resolve();
-        if (message.type === 'fatal') reject(new Error(message.reason));
+        if (message.type === 'fatal') {
+          // It ends now; that it could not start is said where `ready` is awaited.
+          this.stopping = true;
+          reject(new Error(message.reason));
+        }
         this.onMessage(message);
       });
       this.worker.on('error', (error: Error) => {
@@ -55,6 +60,7 @@ export class DataplaneHandle {
         if (!this.stopping) listener.failed(error.message);
       });
       this.worker.on('exit', () => {
+        this.exited = true;
         reject(new Error('the dataplane worker ended'));
         if (!this.stopping) listener.failed('the dataplane worker ended');
       });
@@ -121,6 +127,7 @@ export class DataplaneHandle {
 
   async stop(): Promise<void> {
     this.stopping = true;
+    if (this.exited) return;
     const gone = new Promise<void>((resolve) => this.worker.once('exit', () => resolve()));
     this.tell({ type: 'stop' });
     const limit = setTimeout(() => void this.worker.terminate(), 2000);

@@ -52,13 +52,18 @@ export class RepairMirror {
   private queue: Buffer | null = null;
   private broken = false;
 
-  /** At the very place of BEGIN in the stream: from here on, what the owner tells anew is marked. */
+  /**
+   * At the very place of BEGIN in the stream: from here on, what the owner tells anew is marked.
+   * @throws RangeError without memory for the sketch
+   */
   constructor(engine: Engine, lock: PickLock, key: Buffer, begin: Extract<Recon, { type: 'begin' }>) {
     this.engine = engine;
     this.lock = lock;
     this.id = begin.id;
     this.mask = begin.mask;
-    this.sketch = new Sketch(engine.module, repairKey(key, begin.id));
+    const here = CANDIDATES.reduce((sum, owner) => sum + engine.countOf(owner), 0);
+    const expected = Math.ceil((here * bitsOf(begin.mask)) / BUCKETS);
+    this.sketch = new Sketch(engine.module, repairKey(key, begin.id), expected);
     engine.peerBulkBegin();
   }
 
@@ -150,6 +155,12 @@ export class RepairMirror {
     this.queue = last ? null : queue.subarray(n);
     return { type: 'want', id, last, ids: queue.subarray(0, n) };
   }
+}
+
+function bitsOf(mask: Buffer): number {
+  let bits = 0;
+  for (const byte of mask) for (let rest: number = byte; rest !== 0; rest &= rest - 1) bits += 1;
+  return bits;
 }
 
 /** The ids in the order of their buckets, and where each bucket begins. */

@@ -28,6 +28,7 @@ export function shortDigests(buckets: readonly { sum: bigint }[]): Uint32Array {
 }
 
 export class RepairOwner {
+  readonly begin: Extract<Recon, { type: 'begin' }>;
   private readonly engine: Engine;
   private readonly lock: PickLock;
   private readonly id: number;
@@ -36,31 +37,33 @@ export class RepairOwner {
   /** Where the walk for the snapshot goes on; `null`: it has ended. */
   private cursor: number | null = 0;
   private passing = false;
-  private target = 0;
+  private target: number;
   private sent = 0;
   private wants: Buffer[] = [];
   private marking: { ids: Buffer; at: number; end: number; cursor: number | null } | null = null;
   private broken = false;
 
-  constructor(engine: Engine, lock: PickLock, key: Buffer, id: number) {
+  /**
+   * At the very point of the stream that BEGIN stands for; the snapshot's walk may come later (reconcile.ts).
+   * @throws RangeError without memory for the sketch
+   */
+  constructor(engine: Engine, lock: PickLock, key: Buffer, ask: Extract<Recon, { type: 'ask' }>, applied: number) {
     this.engine = engine;
     this.lock = lock;
-    this.id = id;
-    this.sketch = new Sketch(engine.module, repairKey(key, id));
-  }
-
-  /** BEGIN, for this very point of the stream. The snapshot's walk may begin later: see reconcile.ts. */
-  begin(ask: Extract<Recon, { type: 'ask' }>, applied: number): Extract<Recon, { type: 'begin' }> {
-    const own = shortDigests(this.engine.buckets('me'));
+    this.id = ask.id;
+    const buckets = engine.buckets('me');
     let differing = 0;
-    own.forEach((digest, bucket) => {
+    let expected = 0;
+    shortDigests(buckets).forEach((digest, bucket) => {
       if (digest === ask.buckets[bucket]) return;
       differing += 1;
+      expected += Number(buckets[bucket]?.count ?? 0n);
       this.mask.writeUInt8(this.mask.readUInt8(bucket >> 3) | (1 << (bucket & 7)), bucket >> 3);
     });
-    const total = this.engine.countOf('me');
+    this.sketch = new Sketch(engine.module, repairKey(key, ask.id), expected);
+    const total = engine.countOf('me');
     this.target = firstSymbols(differing, total, ask.count);
-    return { type: 'begin', id: this.id, total, symbols: this.target, applied, mask: this.mask };
+    this.begin = { type: 'begin', id: ask.id, total, symbols: this.target, applied, mask: this.mask };
   }
 
   makeUpTo(symbols: number): void {

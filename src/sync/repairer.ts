@@ -5,7 +5,7 @@ import { askFor, RepairMirror } from './reconcile-mirror.ts';
 import type { PickLock } from './reconcile-owner.ts';
 import { RepairOwner } from './reconcile-owner.ts';
 import type { Recon } from './reconcile-wire.ts';
-import { encodeRecon } from './reconcile-wire.ts';
+import { encodeRecon, REFUSAL } from './reconcile-wire.ts';
 import type { SyncAction, SyncState } from './state.ts';
 
 export interface RepairPorts {
@@ -108,8 +108,7 @@ export class Repairer {
         this.ports.push(this.counted(askFor(this.engine, action.id)));
         break;
       case 'snapshot':
-        this.mirror = new RepairMirror(this.engine, this.lock, this.key, action.begin);
-        this.mirrorBusy = true;
+        this.snapshot(action.begin);
         break;
       case 'takeSymbols':
         this.mirror?.take(action.symbols);
@@ -132,6 +131,16 @@ export class Repairer {
         break;
       default:
         this.performAsOwner(action);
+    }
+  }
+
+  private snapshot(begin: Extract<Recon, { type: 'begin' }>): void {
+    this.closeMirror();
+    try {
+      this.mirror = new RepairMirror(this.engine, this.lock, this.key, begin);
+      this.mirrorBusy = true;
+    } catch {
+      this.ports.step({ type: 'repairBroken' });
     }
   }
 
@@ -171,12 +180,18 @@ export class Repairer {
   // Only asked for when nothing waits to be sent, so BEGIN describes this very point of the stream.
   private begin(id: number): void {
     const { ask } = this;
-    if (ask === null || this.engine.dirtyCount() > 0) return;
+    if (ask === null || ask.id !== id || this.engine.dirtyCount() > 0) return;
     this.closeOwner();
-    this.owner = new RepairOwner(this.engine, this.lock, this.key, id);
-    const begin = this.owner.begin(ask, this.state.rxSeq);
+    try {
+      this.owner = new RepairOwner(this.engine, this.lock, this.key, ask, this.state.rxSeq);
+    } catch {
+      this.ports.push(encodeRecon({ type: 'refuse', id, reason: REFUSAL.memory }));
+      this.ports.step({ type: 'repairMarked' });
+      return;
+    }
     this.ask = null;
     this.ownerBusy = true;
+    const { begin } = this.owner;
     this.ports.push(encodeRecon(begin));
     this.ports.step({ type: 'repairBegun', symbols: begin.symbols });
   }

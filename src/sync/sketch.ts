@@ -14,7 +14,7 @@ const SLICE = 200_000;
 interface SketchExports {
   memory: { readonly buffer: ArrayBuffer };
   OUT: { value: number };
-  ibInit(keyOffset: number): void;
+  ibInit(keyOffset: number, expected: number): number;
   ibAdd(offset: number, n: number): number;
   ibSeal(): void;
   ibItems(): number;
@@ -39,12 +39,15 @@ export class Sketch {
   private readonly x: SketchExports;
   private readonly out: number;
 
-  /** @param key 16 bytes that both nodes derive, fresh for every repair */
-  constructor(module: WebAssembly.Module, key: Uint8Array) {
+  /**
+   * @param key 16 bytes that both nodes derive, fresh for every repair
+   * @param expected about how many ids will be added: memory that grows once is cheaper than memory that grows often
+   */
+  constructor(module: WebAssembly.Module, key: Uint8Array, expected = 0) {
     this.x = new WebAssembly.Instance(module).exports as unknown as SketchExports;
     this.out = this.x.OUT.value >>> 0;
     this.put(key.subarray(0, 16));
-    this.x.ibInit(this.out);
+    this.x.ibInit(this.out, expected);
   }
 
   get items(): number {
