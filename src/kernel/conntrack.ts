@@ -65,7 +65,12 @@ function netlinkSocket(buffer: number, opened: number[]): number {
   const address = Buffer.alloc(12);
   address.writeUInt16LE(Sock.AF_NETLINK, 0);
   check(libc().bind(fd, address, address.length), 'bind a conntrack netlink socket');
-  setInt(fd, Sock.SOL_SOCKET, Sock.SO_RCVBUFFORCE, buffer, 'enlarge the buffer of a conntrack netlink socket');
+  const wanted = Buffer.alloc(4);
+  wanted.writeInt32LE(buffer);
+  // Not allowed in a user namespace: then as much as net.core.rmem_max allows, and what overflows is read again.
+  if (libc().setsockopt(fd, Sock.SOL_SOCKET, Sock.SO_RCVBUFFORCE, wanted, wanted.length) < 0) {
+    setInt(fd, Sock.SOL_SOCKET, Sock.SO_RCVBUF, buffer, 'enlarge the buffer of a conntrack netlink socket');
+  }
   return fd;
 }
 
