@@ -99,6 +99,9 @@ class Guard {
 
   private perform(action: GuardAction): void {
     switch (action.type) {
+      case 'clear':
+        this.attempt(() => this.rtnl.deleteGroup());
+        break;
       case 'down':
         this.attempt(() => this.down(action.vhid));
         break;

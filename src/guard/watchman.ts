@@ -23,6 +23,8 @@ export type GuardEvent = { type: 'message'; message: ToGuard } | { type: 'end' }
 
 /** In this order. */
 export type GuardAction =
+  /** All virtual devices of this product at once: with many vhids one by one takes too long. */
+  | { type: 'clear' }
   /** Nothing answers for the addresses any more. */
   | { type: 'down'; vhid: GuardedVhid }
   | { type: 'speak'; vhid: GuardedVhid }
@@ -87,6 +89,7 @@ function onEnd(state: GuardState): GuardAction[] {
   const led = all.filter((vhid) => state.masters.has(vhid.key));
   const rest = all.filter((vhid) => !state.masters.has(vhid.key));
   return [
+    { type: 'clear' },
     ...[...led, ...rest].map((vhid) => ({ type: 'down' as const, vhid })),
     ...led.map((vhid) => ({ type: 'speak' as const, vhid })),
     ...all.map((vhid) => ({ type: 'remove' as const, vhid })),

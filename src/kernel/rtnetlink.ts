@@ -28,6 +28,9 @@ export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 
+/** All of this product's virtual devices are in this group, so that one request removes them all. */
+const DEVICE_GROUP = 0xca12;
+
 const IFINFOMSG = 16;
 const IFADDRMSG = 8;
 
@@ -36,6 +39,7 @@ const IFF_RUNNING = 0x40;
 const IFF_LOWER_UP = 0x10000;
 
 const IFLA = {
+  GROUP: 27,
   ADDRESS: 1,
   IFNAME: 3,
   LINK: 5,
@@ -203,6 +207,7 @@ export function macvlanMessage(want: { name: string; parent: number; mac: Uint8A
 export function settleMessage(index: number, alias: string): MessageBuilder {
   return new MessageBuilder(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfo(index))
     .attr(IFLA.IFALIAS, Buffer.from(alias))
+    .u32(IFLA.GROUP, DEVICE_GROUP)
     .nest(IFLA.AF_SPEC, (spec) =>
       spec.nest(Sock.AF_INET6, (inet6) => inet6.u8(IFLA_INET6_ADDR_GEN_MODE, ADDR_GEN_MODE_NONE)),
     );
@@ -288,6 +293,14 @@ export class Rtnetlink {
         new MessageBuilder(RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfo(index)),
         `delete device ${name}`,
       ),
+    );
+  }
+
+  /** Removes all virtual devices of this product at once; that there are none is fine. */
+  deleteGroup(): void {
+    const message = new MessageBuilder(RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfo(0));
+    ignore([Errno.ENODEV], () =>
+      this.#client.request(message.u32(IFLA.GROUP, DEVICE_GROUP), 'delete all virtual devices'),
     );
   }
 

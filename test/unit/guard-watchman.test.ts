@@ -32,6 +32,7 @@ class Box {
 
 function told(action: GuardAction): string {
   if (action.type === 'exit') return action.died ? 'exit: died' : 'exit';
+  if (action.type === 'clear') return 'clear';
   return action.type === 'fell' ? `fell ${action.keys.join()}` : `${action.type} ${action.vhid.key}`;
 }
 
@@ -40,6 +41,7 @@ test('a daemon that is gone: all addresses down first, masters before backups, t
   box.set(vhid('wan', SECOND), vhid('lan', SECOND));
   box.beat(['lan']);
   assert.equal(box.feed({ type: 'end' }), [
+    'clear',
     'down lan',
     'down wan',
     'speak lan',
