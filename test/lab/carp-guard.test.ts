@@ -1,4 +1,5 @@
 /** A daemon that dies or hangs takes its addresses with it: no virtual address stays up on a box that nobody leads. */
+import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { pause, until } from '../../scripts/lab/command.ts';
@@ -100,7 +101,10 @@ promise('the guardian killed: the daemon says so and starts another, which works
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.kill(first!, signal);
   await pause(50);
   assert.is(await guardOf(lab, 'fw-a'), first, 'signals of the group do not end it');
-  process.stdout.write(`guardian: ${residentKb(first!)} kB resident\n`);
+  const own = Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${first}/status`, 'utf8'))?.[1] ?? 0);
+  process.stdout.write(
+    `guardian: ${own} kB of its own, ${residentKb(first!)} kB with the program it shares with the daemon\n`,
+  );
   const since = watch.latest['fw-a']?.carp.vips.map((vip) => vip.since);
   process.kill(first!, 'SIGKILL');
   const { value: second } = await until(
