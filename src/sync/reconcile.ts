@@ -122,9 +122,10 @@ export function firstSymbols(differing: number, owned: number, mirrored: number)
 
 /** The digests differ: a repair, or everything anew. */
 export function startRepair(state: SyncState, owned: number, context: Context, actions: SyncAction[]): void {
-  const { mirrored, unclaimed } = context.counts;
+  const { mirrored, unclaimed, unsure } = context.counts;
   state.repairs += 1;
-  if (state.repairFails >= REPAIR.rounds || !worthwhile(owned, mirrored + unclaimed)) {
+  // While the first dump still brings states that are nobody's, it is not known which of them the peer has too.
+  if (unsure || state.repairFails >= REPAIR.rounds || !worthwhile(owned, mirrored + unclaimed)) {
     state.repairFails = 0;
     actions.push({ type: 'sendResync' });
     return;

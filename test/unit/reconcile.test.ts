@@ -121,7 +121,7 @@ test('a dump of the own kernel is waited for, but not for ever', () => {
   const other = new Box({ unsure: true });
   other.digest(false);
   other.now += 6000;
-  assert.ok(other.digest(false).includes('askRepair'));
+  assert.ok(other.digest(false).includes('sendResync'));
 });
 
 test('the mirror refuses what can not be: wrong order, too much, too many, another repair', () => {
