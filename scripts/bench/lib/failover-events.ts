@@ -2,7 +2,7 @@
 import { pause, until } from '../../lab/command.ts';
 import type { Lab } from '../../lab/lab.ts';
 import type { FirewallName } from '../../lab/plan.ts';
-import type { ProbeReport, Traffic } from '../../lab/traffic.ts';
+import type { ProbeGlance, ProbeReport, Traffic } from '../../lab/traffic.ts';
 import type { Cluster } from './failover-cluster.ts';
 import type { Holders } from './failover-holders.ts';
 
@@ -48,7 +48,9 @@ const TAKE_MS = 7000;
 const RETURN_MS = 60_000;
 const NOISE_MS = 3000;
 /** How long a late effect of an event still counts. */
-const AFTER_MS = 300;
+const AFTER_MS = 500;
+/** Probes go every 2 ms: one that had no answer for that long is not answered now. */
+const SILENT_MS = 40;
 /** A second holder that nobody takes away is watched that long. */
 const HELD_MS = 2000;
 const SETTLE_MS = 20_000;
@@ -147,6 +149,7 @@ async function measure(bench: Bench, event: Event): Promise<Outcome> {
   );
   await event.act(bench);
   const led_ms = await led;
+  await answeredAgain(probe);
   await pause(event.twoMayHold ? HELD_MS : AFTER_MS);
   const both = holders.both();
   const report = await probe.ask<ProbeReport>('report');
@@ -163,6 +166,12 @@ async function measure(bench: Bench, event: Event): Promise<Outcome> {
     at,
     silent_from: Math.round(at + report.gap_at_ms),
   };
+}
+
+/** Who holds the addresses is one thing, where the switch sends the frames another. */
+async function answeredAgain(probe: Traffic): Promise<void> {
+  const answers = async (): Promise<boolean> => (await probe.ask<ProbeGlance>('glance')).silent_ms < SILENT_MS;
+  await until('an answer', answers, { withinMs: TAKE_MS }).catch(() => {});
 }
 
 /** The next event needs a pair in order; what was killed is switched off and on. */
