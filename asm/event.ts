@@ -42,6 +42,7 @@ import {
   SCRATCH,
   uncount,
 } from './memory';
+import { NOTE_CHANGED, NOTE_GONE, NOTE_MISSING, note, takeBack } from './notes';
 import { tagMine, tagNone } from './owner';
 import { cancelKernel, markDirty, release, wantKernel } from './queue';
 import {
@@ -116,7 +117,7 @@ function onUnknown(dump: bool): void {
   if (mine) {
     touch(r);
     markDirty(r);
-    if (dump) corrected(r);
+    if (dump) corrected(r, NOTE_MISSING);
   } else if (load<u32>(r, R_TIMEOUT) > normalTimeout(r) + 60) {
     // Left behind by an earlier run as a mirrored entry: whoever takes it over must normalise its timeout.
     setFlags(r, flagsOf(r) | F_MIRROR);
@@ -124,17 +125,21 @@ function onUnknown(dump: bool): void {
 }
 
 /** The dump told us what no event had told: counted, until an event shows that it was only late. */
-function corrected(r: u32): void {
+function corrected(r: u32, why: u32): void {
   const f = flagsOf(r);
   if (f & F_DOUBT) return;
   count(C_CORRECTIONS);
+  note(r, why);
   setFlags(r, f | F_DOUBT);
 }
 
 function eventCame(r: u32): void {
   const f = flagsOf(r);
   if (!(f & F_DOUBT)) return;
-  if (dumpActive) uncount(C_CORRECTIONS);
+  if (dumpActive) {
+    uncount(C_CORRECTIONS);
+    takeBack(r);
+  }
   setFlags(r, f & ~F_DOUBT);
 }
 
@@ -220,7 +225,7 @@ function onDumpLine(r: u32, eligible: bool): void {
     // It ended before the dump began and is there again: its new event was lost.
     revive(r, SCRATCH, dumpMine ? tagMine : tagNone);
     setInKernel(r, true);
-    corrected(r);
+    corrected(r, NOTE_MISSING);
     if (dumpMine) markDirty(r);
     return;
   }
@@ -228,14 +233,14 @@ function onDumpLine(r: u32, eligible: bool): void {
   stampDump(r);
   if (owner == OWNER_PEER) return onMirrorLine(r);
   if (!eligible) {
-    corrected(r);
+    corrected(r, NOTE_GONE);
     return onFresh(r, owner);
   }
   setInKernel(r, true);
   if (setContent(r, SCRATCH) && owner == OWNER_ME) {
     touch(r);
     markDirty(r);
-    corrected(r);
+    corrected(r, NOTE_CHANGED);
   }
 }
 
@@ -251,7 +256,7 @@ function onMirrorLine(r: u32): void {
     return;
   }
   count(C_MIRROR_DRIFT);
-  corrected(r);
+  corrected(r, NOTE_CHANGED);
   const added: u32 = load<u16>(r, R_STATUS) & ~load<u16>(SCRATCH, R_STATUS);
   wantKernel(r, F_KCONT | (added ? F_KSTAT : 0) | (sameReply(r, SCRATCH) ? 0 : F_KREC));
 }
@@ -269,6 +274,7 @@ function closeDumpRecord(r: u32): void {
   if (!(f & F_INK) && f & F_KWANT) return;
   count(C_DUMP_GONE);
   count(C_CORRECTIONS);
+  note(r, NOTE_GONE);
   leftKernel(r);
 }
 

@@ -33,11 +33,13 @@ export {
   memoryUsed,
   NL_RX,
   NL_TX,
+  NOTES,
   OUT,
   SYNC_RX,
   SYNC_TX,
   TIMEOUTS,
 } from './memory';
+export { notesClear, notesCount } from './notes';
 export {
   adoptEpoch,
   adoptPeer,

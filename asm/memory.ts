@@ -24,6 +24,7 @@
  *   0x150000    352 KiB  SYNC_TX    records for the peer; the upper part serves repairs (difference.ts):
  *   0x160000    256 KiB  PICK       32768 x u64: a set of ids
  *   0x1a0000      4 KiB  PICK_SEEN  32768 bits: which of them a walk has met
+ *   0x1a1000     16 KiB  NOTES      what an audit found (notes.ts)
  *   0x1b0000    ...      HEAP       64 KiB pages: index segments and pages of records
  */
 
@@ -47,6 +48,7 @@ export const NL_TX: u32 = 0x110000;
 export const SYNC_TX: u32 = 0x150000;
 export const PICK: u32 = 0x160000;
 export const PICK_SEEN: u32 = 0x1a0000;
+export const NOTES: u32 = 0x1a1000;
 export const HEAP: u32 = 0x1b0000;
 
 export const NL_RX_SLOTS: u32 = 64;

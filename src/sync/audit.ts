@@ -50,6 +50,7 @@ export class Audit {
       return;
     }
     this.correctedBefore = this.engine.counter('corrections');
+    this.engine.clearNotes();
     this.phase = 'dumping';
     this.atStart = kind === 'start';
     this.engine.dumpBegin(this.atStart);

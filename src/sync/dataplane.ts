@@ -141,8 +141,10 @@ export class Dataplane {
         this.verifier.begin(message.id, message.deep, now);
         break;
       case 'resync':
+        // Both kernels are read again; what the tables differ by then is repaired when the digests are compared.
         this.audit.begin('audit', now);
-        this.driver.resync(now);
+        this.driver.askPeerToAudit(now);
+        this.driver.verify(now);
         break;
       case 'states':
         this.post({ type: 'states', id: message.id, ...this.lister.list(message.cursor, message.most) });

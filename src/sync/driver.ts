@@ -3,6 +3,7 @@
  * WebAssembly table, keeps what must be sent again. Deterministic and without I/O of its own: links, kernel, clock and
  * entropy come through `DriverPorts`, so that the simulator runs this very file.
  */
+import { auditLines, packLines } from './audit-lines.ts';
 import type { InStep } from './compare.ts';
 import { inStep } from './compare.ts';
 import type { Engine } from './engine.ts';
@@ -53,7 +54,7 @@ export class SyncDriver {
   controlSilent = false;
   private bulkBytes = 0;
   /** The peer's last answer to `askPeerToAudit`. */
-  peerAudit: { at: number; corrections: number } | null = null;
+  peerAudit: { at: number; corrections: number; lines: string[] } | null = null;
   private readonly engine: Engine;
   private readonly ports: DriverPorts;
   private readonly inbox: Inbox;
@@ -85,8 +86,8 @@ export class SyncDriver {
       received: (bytes) => this.onRecords(bytes),
       recon: (recon, length, adoptSeen) => this.repairer.onMessage(recon, length, adoptSeen),
       auditAsked: () => ports.auditAsked(),
-      audited: (corrections) => {
-        this.peerAudit = { at: this.now, corrections };
+      audited: (corrections, lines) => {
+        this.peerAudit = { at: this.now, corrections, lines };
       },
     });
   }
@@ -138,9 +139,10 @@ export class SyncDriver {
 
   auditDone(corrections: number, now: number): void {
     this.setNow(now);
-    const content = Buffer.alloc(4);
-    content.writeUInt32BE(corrections);
-    this.outbox.beat(message(MSG.VERIFIED, content));
+    const count = Buffer.alloc(4);
+    count.writeUInt32BE(corrections);
+    const lines = packLines(auditLines(this.engine), this.outbox.messageRoom - count.length);
+    this.outbox.beat(message(MSG.VERIFIED, Buffer.concat([count, lines])));
   }
 
   resync(now: number): void {

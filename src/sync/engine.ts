@@ -159,6 +159,8 @@ export interface EngineExports {
   pickSend(from: number, slots: number): number;
   pickApply(from: number, slots: number): number;
   pickUnseen(from: number): number;
+  notesClear(): void;
+  notesCount(): number;
   selfCheck(): number;
   bucketCount(): number;
   longestChain(): number;
@@ -176,6 +178,7 @@ const AREA_NAMES = [
   'LOCAL6',
   'NL_RX',
   'NL_TX',
+  'NOTES',
   'OUT',
   'SYNC_RX',
   'SYNC_TX',
@@ -220,6 +223,8 @@ const RECORDS_MOST = 0x10000;
 /** Where ids stand in OUT: behind the mask of buckets. */
 const IDS_AT = 64;
 const WALK_END = 0xffffffff;
+/** Why an audit noted a state; 0: taken back. */
+const NOTES = [null, 'missing', 'changed', 'gone'] as const;
 const BUCKETS = 256;
 const BUCKET_SIZE = 24;
 
@@ -542,6 +547,20 @@ export class Engine {
       parts.push(Buffer.from(this.copiedIds()));
     }
     return Buffer.concat(parts);
+  }
+
+  // --- what audits found (asm/notes.ts) ---
+
+  clearNotes(): void {
+    this.x.notesClear();
+  }
+
+  /** Differences between kernel and table that the last audit found, the first 100; `record` as `readState` takes it. */
+  notes(): { why: 'missing' | 'changed' | 'gone'; record: number }[] {
+    return Array.from({ length: this.x.notesCount() }, (_, i) => {
+      const at = this.at.NOTES + 16 + i * 160;
+      return { why: NOTES[this.numbers().getUint32(at, true)] ?? null, record: at + 16 };
+    }).filter((note) => note.why !== null) as { why: 'missing' | 'changed' | 'gone'; record: number }[];
   }
 
   counter(name: CounterName): number {

@@ -1,6 +1,7 @@
 /** What arrives on the sync link: opening, order, and applying the messages of the peer's stream to the table. */
 import type { KeyObject } from 'node:crypto';
 import { timingSafeEqual } from 'node:crypto';
+import { unpackLines } from './audit-lines.ts';
 import type { DriverConfig } from './driver.ts';
 import type { Engine } from './engine.ts';
 import type { Recon } from './reconcile-wire.ts';
@@ -35,7 +36,7 @@ export interface InboxPorts {
   /** Bytes of records that were applied. */
   received(bytes: number): void;
   auditAsked(): void;
-  audited(corrections: number): void;
+  audited(corrections: number, lines: string[]): void;
   /** A message of a repair, and its length. */
   recon(message: Recon, length: number, adoptSeen: number): void;
 }
@@ -178,7 +179,9 @@ export class Inbox {
       const whole = this.reportParts.take(content);
       if (whole !== null) this.ports.peerReport(whole);
     }
-    if (message.type === MSG.VERIFIED && content.length >= 4) this.ports.audited(content.readUInt32BE(0));
+    if (message.type === MSG.VERIFIED && content.length >= 4) {
+      this.ports.audited(content.readUInt32BE(0), unpackLines(content.subarray(4)));
+    }
     if (message.type === MSG.VERIFY) {
       if (content.length > 0) this.ports.auditAsked();
       else this.ports.step({ type: 'verify' });

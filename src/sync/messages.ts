@@ -43,6 +43,8 @@ export interface VerifyResult {
   states: { own: number; mirrored: number };
   digest: string;
   corrections: { here: number; peer: number | null } | null;
+  /** Deep only: one line for each state that had to be mended, those of the peer as far as they fit in a datagram. */
+  differences?: string[];
 }
 
 export type FromWorker =

@@ -1,5 +1,6 @@
 /** `carpio verify`: waits until both nodes have compared anew, and with `deep` until both have read their kernels again. */
 import type { Audit } from './audit.ts';
+import { auditLines } from './audit-lines.ts';
 import type { SyncDriver } from './driver.ts';
 import type { Engine } from './engine.ts';
 import type { FromWorker, VerifyResult } from './messages.ts';
@@ -104,6 +105,11 @@ export class Verifier {
     return { here: this.audit.corrections - one.correctionsBefore, peer: this.driver.peerAudit?.corrections ?? null };
   }
 
+  private differences(): string[] {
+    const peer = this.driver.peerAudit?.lines ?? [];
+    return [...auditLines(this.engine), ...peer.map((line) => `peer: ${line}`)];
+  }
+
   private answer(one: Waiting, verdict: boolean | null, reason: string | null): void {
     const { own, mirrored } = this.driver.counts();
     this.post({
@@ -115,6 +121,7 @@ export class Verifier {
         states: { own, mirrored },
         digest: this.engine.digest('me').sum.toString('hex'),
         corrections: this.corrections(one),
+        ...(one.deep && one.audited ? { differences: this.differences() } : {}),
       },
     });
   }
