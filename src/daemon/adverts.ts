@@ -82,7 +82,11 @@ export class Adverts {
       sources,
       counter: before?.counter ?? newSendCounter(),
       sent: before?.sent ?? newOwnPackets(),
-      sender: openCarpSender({ device: way, ...families, onResult: (family, error) => this.onResult(key, family, error) }),
+      sender: openCarpSender({
+        device: way,
+        ...families,
+        onResult: (family, error) => this.onResult(key, family, error),
+      }),
     });
   }
 

@@ -1,7 +1,5 @@
 /** One Carpio node from start to stop: builds the parts, connects them, and lets go of everything in the right order. */
 import { demotionTotal } from '../carp/context.ts';
-import { explainDuplicate, explainVirtualMac } from '../carp/diagnose.ts';
-import { isBowOut } from '../carp/rules.ts';
 import type { GroupEvent } from '../carp/types.ts';
 import type { MaskedAdvert } from '../carp/unmask.ts';
 import type { MaintenanceResult, SysctlResult } from '../cli/control-types.ts';
@@ -16,12 +14,10 @@ import { watchLinks } from '../kernel/links.ts';
 import type { NodeEvent, NodeStatus } from '../status.ts';
 import { VERSION } from '../version.ts';
 import { Adverts, vipKey } from './adverts.ts';
-import { ArpSide } from './arp-side.ts';
 import type { Assets } from './assets.ts';
 import type { ControlHandler, ControlServer } from './control.ts';
 import { startControl } from './control.ts';
-import { Diagnoser } from './diagnoser.ts';
-import { EarlyTakeOver, ownAddresses } from './early-take-over.ts';
+import { ownAddresses } from './early-take-over.ts';
 import type { RoleAction } from './election.ts';
 import { Election, nowUs } from './election.ts';
 import { eventLine } from './event-line.ts';
@@ -31,22 +27,17 @@ import { HandOver } from './hand-over.ts';
 import { makeHandlers } from './handlers.ts';
 import { EventHook } from './hooks.ts';
 import type { Log } from './log.ts';
+import { Neighbours, roleOf } from './neighbours.ts';
 import { sysctl } from './oids.ts';
-import type { ReceivedReport } from './peer-report.ts';
 import { makeReport, masterKeys, masterOfAny } from './peer-report.ts';
 import { makeStatus } from './status.ts';
 import { localAddresses, SyncSide } from './sync-side.ts';
 import { startTracks } from './tracks.ts';
-import { Unmasker } from './unmasker.ts';
 import { VipFaults } from './vip-faults.ts';
 import { VipSet } from './vip-set.ts';
 
-const roleOf = (key: string): string => key.slice(0, key.lastIndexOf('/'));
-
 /** Weight of the reason `sync`: worse than any skew below it, better than a lost link (240). */
 const SYNC_WEIGHT = 200;
-/** An advert that is older is no sign that adverts arrive, us. */
-const HEARD_LATELY_US = 5_000_000;
 /** Refused adverts are logged at most this often per cause, ms. */
 const REFUSED_EVERY = 10_000;
 
@@ -72,10 +63,7 @@ export class CarpioNode {
   private readonly handOver: HandOver;
   private readonly hook: EventHook | null;
   private sync: SyncSide | null = null;
-  private early: EarlyTakeOver | null = null;
-  private unmasker: Unmasker | null = null;
-  private readonly diagnoser: Diagnoser;
-  private readonly arp: ArpSide;
+  private readonly neighbours: Neighbours;
   private feed: Feed | null = null;
   private control: ControlServer | null = null;
   private watch: LinkWatch | null = null;
@@ -107,13 +95,8 @@ export class CarpioNode {
     this.hook = on_event === null ? null : new EventHook(on_event, (message) => log.warning(message));
     this.handOver = new HandOver(this.config.node.state_dir, log);
     this.firewall = new Firewall(log);
-    this.diagnoser = new Diagnoser({
-      tell: ({ vhid, interface: role }, { what, reason }, over) =>
-        this.publish({ kind: 'carp.diagnosis', vhid, interface: role, what, over, reason }),
-      vips: () => this.vips,
-    });
     this.adverts = new Adverts({
-      advert: (key, family, advert, from) => this.onAdvert({ key, family, advert, from }),
+      advert: (key, family, advert, from) => this.neighbours.onAdvert({ key, family, advert, from }),
       sendResult: (key, ok) => this.election.feed({ type: 'sendResult', key, ok }),
       refused: (counter, role, vhid, from) => this.onRefused(counter, role, vhid, from),
       warn: (message) => log.warning(message),
@@ -130,15 +113,14 @@ export class CarpioNode {
       warn: (message) => log.warning(message),
     });
     this.vipSet = new VipSet(this.config.node.name, this.adverts, this.guard, log);
-    this.arp = new ArpSide({
-      vhid: (key) => this.vhidFacts(key),
-      peerLeads: (key) => this.peerLeads(key),
-      duplicate: (vip, address, mac) =>
-        this.diagnoser.complain(vip, explainDuplicate(address, mac, vip.interface), `${address} ${mac}`),
-      virtualMac: (vip, address, mac, master, through) => {
-        if (through) this.diagnoser.takeBack(vip, 'virtual_mac', '');
-        else this.diagnoser.complain(vip, explainVirtualMac(address, mac, master, vip.interface), '', true);
-      },
+    this.neighbours = new Neighbours({
+      publish: (event) => this.publish(event),
+      feed: (event) => this.election.feed(event),
+      unmasked: (masked, reason) => this.onUnmasked(masked, reason),
+      group: () => this.election.state,
+      mac: (key) => this.vipSet.facts.get(key)?.mac ?? null,
+      vips: () => this.vips,
+      look: () => this.election.look(),
       warn: (message) => log.warning(message),
     });
     this.vipFaults = new VipFaults({
@@ -187,7 +169,7 @@ export class CarpioNode {
       throw error;
     }
     this.feedLinks();
-    this.arp.configure(this.vips, this.links);
+    this.neighbours.onLinks(this.links);
     this.weighSync();
     if (this.handOver.wasOn()) this.election.feed({ type: 'maintenance', on: true });
     this.election.feed({ type: 'start' });
@@ -219,8 +201,7 @@ export class CarpioNode {
     this.logLevel = config.carp.log;
     this.election.feed({ type: 'config', config: groupConfig(config, vips, this.links) });
     this.vipSet.apply(vips, this.links);
-    this.early?.configure(config, vips);
-    this.arp.configure(vips, this.links);
+    this.neighbours.configure(config, this.links);
     this.tracks?.close();
     this.tracks = startTracks(config.track, {
       demote: (reason, weight) => this.election.feed({ type: 'demote', reason, weight }),
@@ -282,63 +263,21 @@ export class CarpioNode {
       this.log.warning('sync is OPEN: no [sync] key_file, so anybody on the sync link can read and change states');
     }
     if (sync.key !== null) {
-      this.early = this.startEarly(new Uint8Array(sync.key.reveal()));
-      this.unmasker = new Unmasker({
-        counts: (masked) => this.takeAdvert(masked),
-        refused: (masked, reason) => this.onUnmasked(masked, reason),
-      });
+      this.neighbours.trustPeer(new Uint8Array(sync.key.reveal()), this.config, this.links);
     }
     this.sync = new SyncSide(this.config, sync, this.links, this.assets, {
       event: (kind, fields) => this.publish({ kind, ...fields }),
-      peer: (received) => this.onPeer(received),
+      peer: (received) => this.neighbours.onPeer(received),
       step: () => this.onStep(),
       failed: (reason) => this.fail(reason),
     });
     await this.sync.handle.ready();
   }
 
-  private startEarly(secret: Uint8Array): EarlyTakeOver {
-    const early = new EarlyTakeOver(secret, this.config, this.vips, {
-      dead: (reason) => {
-        this.publish({ kind: 'peer.dead', reason });
-        this.election.feed({ type: 'peerDead', reason });
-      },
-      alive: (path, reason) => this.publish({ kind: 'sync.link_down_peer_alive', path, reason }),
-      undecided: (reason) => this.publish({ kind: 'peer.undecided', reason }),
-      warn: (message) => this.log.warning(message),
-      look: () => this.election.look(),
-    });
-    early.onLinks(this.links);
-    return early;
-  }
-
-  // An advert from the peer's own address is held against what the peer says over the sealed sync link.
-  private onAdvert(masked: MaskedAdvert): void {
-    const { key, from } = masked;
-    if (this.unmasker !== null && this.early?.isPeer(roleOf(key), from)) this.unmasker.advert(masked);
-    else this.takeAdvert(masked);
-    this.diagnoser.onAdvert(key, from);
-  }
-
-  private takeAdvert({ key, family, advert, from }: MaskedAdvert): void {
-    this.early?.onAdvert(roleOf(key), from, isBowOut(advert));
-    const { advbase, advskew, demote } = advert;
-    this.election.feed({ type: 'advert', key, family, advert: { advbase, advskew, demote }, from });
-  }
-
   private onUnmasked({ key, from }: MaskedAdvert, reason: string): void {
     this.adverts.count('unmasked');
     const v = this.election.state.vhids[key];
     this.onRefused('unmasked', roleOf(key), v?.config.vhid ?? null, from, reason);
-  }
-
-  private onPeer(received: ReceivedReport | null): void {
-    if (received !== null) {
-      this.early?.onReport(received);
-      this.diagnoser.onReport(received);
-    }
-    this.unmasker?.report(received?.report ?? null, received?.lastWords ?? null);
-    this.election.feed({ type: 'peer', report: received?.report ?? null });
   }
 
   private async startFeed(): Promise<void> {
@@ -357,19 +296,6 @@ export class CarpioNode {
     this.log.info(`feed on ${this.feed.addresses.join(', ')}`);
   }
 
-  private vhidFacts(key: string): { state: string; mac: string } | null {
-    const facts = this.vipSet.facts.get(key);
-    const v = this.election.state.vhids[key];
-    return facts === undefined || v === undefined ? null : { state: v.state, mac: facts.mac };
-  }
-
-  private peerLeads(key: string): string | null {
-    const { peer, vhids } = this.election.state;
-    const heard = vhids[key]?.heard4 ?? null;
-    if (peer?.report.vhids[key]?.state !== 'MASTER' || nowUs() > peer.freshUntil || heard === null) return null;
-    return nowUs() - heard.atUs < HEARD_LATELY_US ? heard.from : null;
-  }
-
   private health(): string | null {
     const handle = this.sync?.handle;
     if (handle === undefined) return null;
@@ -383,8 +309,7 @@ export class CarpioNode {
     this.feedLinks();
     for (const { key, reason } of this.vipSet.faults(links)) this.vipFaults.found(key, reason);
     this.vipSet.onLinks(this.vips, links);
-    this.early?.onLinks(links);
-    this.arp.configure(this.vips, links);
+    this.neighbours.onLinks(links);
     this.sync?.handle.setLocal(localAddresses(links));
   }
 
@@ -402,7 +327,7 @@ export class CarpioNode {
     if (fault !== null && action.to === 'MASTER') this.vipFaults.found(action.key, fault);
     const v = this.election.state.vhids[action.key];
     const { from, to, reason } = action;
-    this.arp.onRole(action.key, to);
+    this.neighbours.onRole(action.key, to);
     this.publish({
       kind: 'carp.state',
       vhid: v?.config.vhid ?? 0,
@@ -466,7 +391,7 @@ export class CarpioNode {
   }
 
   private onRefused(counter: string, role: string, vhid: number | null, from: string | null, reason = ''): void {
-    this.diagnoser.onRefused(counter, role, vhid, from);
+    this.neighbours.onRefused(counter, role, vhid, from);
     const key = `${counter} ${role} ${vhid} ${from}`;
     const now = Date.now();
     if (this.logLevel === 0 || now - (this.refusedAt.get(key) ?? 0) < REFUSED_EVERY) return;
@@ -504,10 +429,7 @@ export class CarpioNode {
   private async release(): Promise<void> {
     this.election.close();
     this.vipFaults.close();
-    this.early?.close();
-    this.unmasker?.close();
-    this.diagnoser.close();
-    this.arp.close();
+    this.neighbours.close();
     this.tracks?.close();
     // The last advert (bow-out) is still on its way through the socket.
     await new Promise((resolve) => setTimeout(resolve, 20));

@@ -1,0 +1,146 @@
+/**
+ * The other hosts of the segments, above all the peer: whether it lives, whether what claims to be it is it, and what is
+ * wrong between the hosts. Everything that the election is told of them passes here.
+ */
+import { explainDuplicate, explainVirtualMac } from '../carp/diagnose.ts';
+import { isBowOut } from '../carp/rules.ts';
+import type { GroupEvent, GroupState } from '../carp/types.ts';
+import type { MaskedAdvert } from '../carp/unmask.ts';
+import type { ResolvedVip } from '../config/resolve.ts';
+import type { Config } from '../config/types.ts';
+import type { LinkInfo } from '../kernel/links.ts';
+import type { NodeEvent } from '../status.ts';
+import { ArpSide } from './arp-side.ts';
+import { Diagnoser } from './diagnoser.ts';
+import { EarlyTakeOver } from './early-take-over.ts';
+import { nowUs } from './election.ts';
+import type { ReceivedReport } from './peer-report.ts';
+import { Unmasker } from './unmasker.ts';
+
+/** An advert that is older is no sign that adverts arrive, us. */
+const HEARD_LATELY_US = 5_000_000;
+
+export const roleOf = (key: string): string => key.slice(0, key.lastIndexOf('/'));
+
+export interface NeighboursPorts {
+  publish(event: NodeEvent): void;
+  feed(event: GroupEvent): void;
+  /** An advert that the peer denies. */
+  unmasked(masked: MaskedAdvert, reason: string): void;
+  group(): GroupState;
+  /** What the addresses of a vhid are announced with; null: no such vhid. */
+  mac(key: string): string | null;
+  vips(): readonly ResolvedVip[];
+  look(): void;
+  warn(message: string): void;
+}
+
+export class Neighbours {
+  private readonly ports: NeighboursPorts;
+  private readonly diagnoser: Diagnoser;
+  private readonly arp: ArpSide;
+  private early: EarlyTakeOver | null = null;
+  private unmasker: Unmasker | null = null;
+
+  constructor(ports: NeighboursPorts) {
+    this.ports = ports;
+    this.diagnoser = new Diagnoser({
+      tell: ({ vhid, interface: role }, { what, reason }, over) =>
+        ports.publish({ kind: 'carp.diagnosis', vhid, interface: role, what, over, reason }),
+      vips: () => ports.vips(),
+    });
+    this.arp = new ArpSide({
+      vhid: (key) => this.facts(key),
+      peerLeads: (key) => this.peerLeads(key),
+      duplicate: (vip, address, mac) =>
+        this.diagnoser.complain(vip, explainDuplicate(address, mac, vip.interface), `${address} ${mac}`),
+      virtualMac: (vip, address, mac, master, through) => {
+        if (through) this.diagnoser.takeBack(vip, 'virtual_mac', '');
+        else this.diagnoser.complain(vip, explainVirtualMac(address, mac, master, vip.interface), '', true);
+      },
+      warn: (message) => ports.warn(message),
+    });
+  }
+
+  /** There is a pair key: the peer can be asked, and its word counts. */
+  trustPeer(secret: Uint8Array, config: Config, links: readonly LinkInfo[]): void {
+    const { ports } = this;
+    this.early = new EarlyTakeOver(secret, config, ports.vips(), {
+      dead: (reason) => {
+        ports.publish({ kind: 'peer.dead', reason });
+        ports.feed({ type: 'peerDead', reason });
+      },
+      alive: (path, reason) => ports.publish({ kind: 'sync.link_down_peer_alive', path, reason }),
+      undecided: (reason) => ports.publish({ kind: 'peer.undecided', reason }),
+      warn: (message) => ports.warn(message),
+      look: () => ports.look(),
+    });
+    this.unmasker = new Unmasker({
+      counts: (masked) => this.takeAdvert(masked),
+      refused: (masked, reason) => ports.unmasked(masked, reason),
+    });
+    this.early.onLinks(links);
+  }
+
+  configure(config: Config, links: readonly LinkInfo[]): void {
+    this.early?.configure(config, this.ports.vips());
+    this.arp.configure(this.ports.vips(), links);
+  }
+
+  onLinks(links: readonly LinkInfo[]): void {
+    this.early?.onLinks(links);
+    this.arp.configure(this.ports.vips(), links);
+  }
+
+  onRole(key: string, state: string): void {
+    this.arp.onRole(key, state);
+  }
+
+  /** A valid advertisement; one from the peer's own address is held against what the peer says over the sealed sync link. */
+  onAdvert(masked: MaskedAdvert): void {
+    const { key, from } = masked;
+    if (this.unmasker !== null && this.early?.isPeer(roleOf(key), from)) this.unmasker.advert(masked);
+    else this.takeAdvert(masked);
+    this.diagnoser.onAdvert(key, from);
+  }
+
+  onRefused(counter: string, role: string, vhid: number | null, from: string | null): void {
+    this.diagnoser.onRefused(counter, role, vhid, from);
+  }
+
+  /** What the peer says of itself; null: it is not heard any more. */
+  onPeer(received: ReceivedReport | null): void {
+    if (received !== null) {
+      this.early?.onReport(received);
+      this.diagnoser.onReport(received);
+    }
+    this.unmasker?.report(received?.report ?? null, received?.lastWords ?? null);
+    this.ports.feed({ type: 'peer', report: received?.report ?? null });
+  }
+
+  close(): void {
+    this.early?.close();
+    this.unmasker?.close();
+    this.diagnoser.close();
+    this.arp.close();
+  }
+
+  private takeAdvert({ key, family, advert, from }: MaskedAdvert): void {
+    this.early?.onAdvert(roleOf(key), from, isBowOut(advert));
+    const { advbase, advskew, demote } = advert;
+    this.ports.feed({ type: 'advert', key, family, advert: { advbase, advskew, demote }, from });
+  }
+
+  private facts(key: string): { state: string; mac: string } | null {
+    const mac = this.ports.mac(key);
+    const v = this.ports.group().vhids[key];
+    return mac === null || v === undefined ? null : { state: v.state, mac };
+  }
+
+  private peerLeads(key: string): string | null {
+    const { peer, vhids } = this.ports.group();
+    const heard = vhids[key]?.heard4 ?? null;
+    if (peer?.report.vhids[key]?.state !== 'MASTER' || nowUs() > peer.freshUntil || heard === null) return null;
+    return nowUs() - heard.atUs < HEARD_LATELY_US ? heard.from : null;
+  }
+}
