@@ -1,4 +1,5 @@
 /** One Carpio node from start to stop: builds the parts, connects them, and lets go of everything in the right order. */
+import { readFileSync } from 'node:fs';
 import { demotionTotal } from '../carp/context.ts';
 import type { GroupEvent } from '../carp/types.ts';
 import type { MaskedAdvert } from '../carp/unmask.ts';
@@ -6,7 +7,6 @@ import type { MaintenanceResult, SysctlResult } from '../cli/control-types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import { sampleOf } from '../feed/sample.ts';
-import type { Feed } from '../feed/server.ts';
 import { startFeed } from '../feed/server.ts';
 import { GuardKeeper } from '../guard/keeper.ts';
 import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
@@ -20,12 +20,12 @@ import { startControl } from './control.ts';
 import { ownAddresses } from './early-take-over.ts';
 import type { RoleAction } from './election.ts';
 import { Election, nowUs } from './election.ts';
-import { eventLine } from './event-line.ts';
 import { Firewall } from './firewall.ts';
+import { fixedSections } from './fixed-sections.ts';
 import { groupConfig, linkStates } from './group-config.ts';
 import { HandOver } from './hand-over.ts';
 import { makeHandlers } from './handlers.ts';
-import { EventHook } from './hooks.ts';
+import { Journal } from './journal.ts';
 import type { Log } from './log.ts';
 import { Neighbours, roleOf } from './neighbours.ts';
 import { sysctl } from './oids.ts';
@@ -38,8 +38,6 @@ import { VipSet } from './vip-set.ts';
 
 /** Weight of the reason `sync`: worse than any skew below it, better than a lost link (240). */
 const SYNC_WEIGHT = 200;
-/** Refused adverts are logged at most this often per cause, ms. */
-const REFUSED_EVERY = 10_000;
 
 export interface Prepared {
   config: Config;
@@ -61,18 +59,15 @@ export class CarpioNode {
   private readonly vipFaults: VipFaults;
   private readonly firewall: Firewall;
   private readonly handOver: HandOver;
-  private readonly hook: EventHook | null;
+  private readonly journal: Journal;
   private sync: SyncSide | null = null;
   private readonly neighbours: Neighbours;
-  private feed: Feed | null = null;
   private control: ControlServer | null = null;
   private watch: LinkWatch | null = null;
   private tracks: { close(): void } | null = null;
-  private logLevel: number;
   private lastReport = '';
   private lastMaster = false;
   private syncWeighed = false;
-  private readonly refusedAt = new Map<string, number>();
   private ended: ((code: number) => void) | null = null;
   /** Resolves with the exit code when the node has let go of everything. */
   readonly done = new Promise<number>((resolve) => {
@@ -90,9 +85,8 @@ export class CarpioNode {
     this.links = prepared.links;
     this.assets = assets;
     this.log = log;
-    this.logLevel = this.config.carp.log;
-    const { on_event } = this.config.hooks ?? { on_event: null };
-    this.hook = on_event === null ? null : new EventHook(on_event, (message) => log.warning(message));
+    const { node, carp, hooks } = this.config;
+    this.journal = new Journal(node.name, carp.log, hooks?.on_event ?? null, log);
     this.handOver = new HandOver(this.config.node.state_dir, log);
     this.firewall = new Firewall(log);
     this.adverts = new Adverts({
@@ -196,9 +190,12 @@ export class CarpioNode {
       this.log.error(`reload refused, nothing was changed: ${error instanceof Error ? error.message : error}`);
       return;
     }
+    for (const section of fixedSections(this.config, config)) {
+      this.log.warning(`reload: the change of ${section} counts from the next start of carpio`);
+    }
     this.config = config;
     this.vips = vips;
-    this.logLevel = config.carp.log;
+    this.journal.level = config.carp.log;
     this.election.feed({ type: 'config', config: groupConfig(config, vips, this.links) });
     this.vipSet.apply(vips, this.links);
     this.neighbours.configure(config, this.links);
@@ -247,9 +244,9 @@ export class CarpioNode {
   private sysctl(name: string, value: number | null): SysctlResult {
     const settings = {
       group: this.election.state,
-      log: this.logLevel,
+      log: this.journal.level,
       setLog: (level: number) => {
-        this.logLevel = level;
+        this.journal.level = level;
       },
       feed: (event: GroupEvent) => this.election.feed(event),
     };
@@ -284,16 +281,17 @@ export class CarpioNode {
     const { feed } = this.config;
     if (feed === null) return;
     const { token } = feed;
-    this.feed = await startFeed({
+    const listening = await startFeed({
       listen: feed.listen,
       token: token === null ? null : () => token.reveal().toString('utf8'),
-      tls: feed.tls === null ? null : { cert: feed.tls.cert, key: feed.tls.key },
+      tls: feed.tls === null ? null : { cert: readFileSync(feed.tls.cert), key: readFileSync(feed.tls.key) },
       getStatus: () => this.status(),
       getSample: () => sampleOf(this.status(), this.sync?.handle.stat('inserted') ?? null),
       getHealth: () => this.health(),
       page: this.assets.page,
     });
-    this.log.info(`feed on ${this.feed.addresses.join(', ')}`);
+    this.journal.feed = listening;
+    this.log.info(`feed on ${listening.addresses.join(', ')}`);
   }
 
   private health(): string | null {
@@ -392,19 +390,11 @@ export class CarpioNode {
 
   private onRefused(counter: string, role: string, vhid: number | null, from: string | null, reason = ''): void {
     this.neighbours.onRefused(counter, role, vhid, from);
-    const key = `${counter} ${role} ${vhid} ${from}`;
-    const now = Date.now();
-    if (this.logLevel === 0 || now - (this.refusedAt.get(key) ?? 0) < REFUSED_EVERY) return;
-    if (this.refusedAt.size > 256) this.refusedAt.clear();
-    this.refusedAt.set(key, now);
-    this.publish({ kind: 'carp.refused', counter, interface: role, vhid, from, ...(reason === '' ? {} : { reason }) });
+    this.journal.refused(counter, role, vhid, from, reason);
   }
 
   private publish(event: NodeEvent): void {
-    const time = new Date().toISOString();
-    if (this.logLevel > 0) this.log.event(eventLine(event), event);
-    this.feed?.publish(event);
-    this.hook?.push({ time, node: this.config.node.name, ...event });
+    this.journal.publish(event);
   }
 
   // Without its dataplane the node cannot keep what it promises: it lets go of the addresses and ends, to be started again.
@@ -438,7 +428,7 @@ export class CarpioNode {
     this.adverts.close();
     this.watch?.close();
     await this.sync?.handle.stop();
-    await this.feed?.close();
+    await this.journal.feed?.close();
     await this.control?.close();
     await this.firewall.release();
   }
