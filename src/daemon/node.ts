@@ -1,6 +1,7 @@
 /** `carpio run`: reads the configuration, finds the devices, runs the node until it is told to stop. */
 
 import { loadConfig } from '../config/load.ts';
+import { notYet } from '../config/not-yet.ts';
 import { formatError } from '../config/problem.ts';
 import { missingDevices, resolveVips } from '../config/resolve.ts';
 import type { LinkInfo } from '../kernel/links.ts';
@@ -49,6 +50,10 @@ function prepare(path: string, log: Log): Prepared | null {
     return null;
   }
   for (const warning of loaded.warnings) log.warning(formatError(warning));
+  const { refused, said } = notYet(loaded.config);
+  for (const warning of said) log.warning(formatError(warning));
+  for (const error of refused) log.error(formatError(error));
+  if (refused.length > 0) return null;
   let links: LinkInfo[];
   try {
     links = listLinks();

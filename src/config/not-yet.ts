@@ -1,0 +1,34 @@
+/** Settings of the contract that this version does not carry out yet: refused or said, never silently without effect. Pure. */
+import { errorAt } from './load.ts';
+import type { ConfigError } from './problem.ts';
+import type { Config } from './types.ts';
+
+export interface NotYet {
+  /** The node would do something else than the file says: it does not start. */
+  refused: ConfigError[];
+  /** Something is missing that the file asks for; the rest works. */
+  said: ConfigError[];
+}
+
+export function notYet(config: Config): NotYet {
+  const refused: ConfigError[] = [];
+  const said: ConfigError[] = [];
+  const { sync, replicate } = config;
+  if (sync !== null && sync.dialect !== 'carpio') {
+    const text = `found "${sync.dialect}", which this version does not speak; allowed "carpio"`;
+    refused.push(errorAt(config, ['sync', 'dialect'], text));
+  }
+  if (sync?.peer?.includes(':')) {
+    const text = `found ${sync.peer}: the sync link speaks IPv4 only in this version; allowed an IPv4 address`;
+    refused.push(errorAt(config, ['sync', 'peer'], text));
+  }
+  if (sync?.defer === true) {
+    const text = 'found true: this version does not hold packets back; a connection begins before the peer knows it';
+    said.push(errorAt(config, ['sync', 'defer'], text));
+  }
+  if (replicate !== null) {
+    const text = 'this version does not replicate configuration; keep the files of both nodes equal by hand';
+    said.push(errorAt(config, ['replicate'], text));
+  }
+  return { refused, said };
+}
