@@ -48,12 +48,12 @@ function both(row: Row): string {
 }
 
 function cells(row: Row): string[] {
-  const mark = row.never > 0 ? '>' : '';
+  const open = (least: number, value: number): string => (row.never >= least ? '>' : '') + ms(value);
   return [
     `  ${row.stack}`,
-    mark + ms(row.gap_ms.median),
-    mark + ms(row.gap_ms.least),
-    mark + ms(row.gap_ms.most),
+    open(Math.ceil((row.runs + 1) / 2), row.gap_ms.median),
+    open(row.runs, row.gap_ms.least),
+    open(1, row.gap_ms.most),
     ms(row.lost),
     row.led_ms ? ms(row.led_ms.median) : 'never',
     both(row),
