@@ -2,9 +2,10 @@
  * Telling the segment where a virtual address lives now: gratuitous ARP and unsolicited neighbour advertisement, as the
  * BSDs send them (carp.md section 7). Frame builders are pure; the announcer is a packet socket that sends them.
  */
-import { formatIp } from '../kernel/ip-text.ts';
+
 import { SysError } from '../kernel/libc.ts';
 import { PacketSocket } from '../kernel/packet-socket.ts';
+import { formatIp } from '../net/ip.ts';
 import { internetChecksum } from './ip.ts';
 
 const BROADCAST = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff);

@@ -5,7 +5,7 @@
  */
 
 import { timingSafeEqual } from 'node:crypto';
-import { sameAddress } from './address.ts';
+import { sameAddress } from '../net/ip.ts';
 import type { Advert } from './packet.ts';
 
 const WRAP = 1n << 64n;

@@ -1,5 +1,5 @@
 /** Plain sentences about what is wrong between the hosts of a vhid. Pure. */
-import { addressBytes, addressText, sameAddress } from './address.ts';
+import { addressBytes, formatIp, sameAddress } from '../net/ip.ts';
 
 export interface Diagnosis {
   what:
@@ -15,7 +15,7 @@ export interface Diagnosis {
 
 const bare = (address: string): string => {
   const bytes = addressBytes(address);
-  return bytes === null ? address : addressText(bytes);
+  return bytes === null ? address : formatIp(bytes);
 };
 
 /**

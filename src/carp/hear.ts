@@ -3,7 +3,7 @@
  * watch over a second master that does not go away.
  */
 
-import { compareAddresses } from './address.ts';
+import { compareAddresses } from '../net/ip.ts';
 import { downTimeUs, emit, enterBackup, lastHeard, ms, ownIntervalUs, place, takeOver } from './machine.ts';
 import { decide, isBowOut, type Tie, type Verdict } from './rules.ts';
 import { advertIntervalUs, demoteByte, effectiveSkew } from './timers.ts';

@@ -1,6 +1,6 @@
 /** IP packets around an advertisement: complete ones for sending with the header included, and the reading of them. */
 
-import { addressBytes, addressText } from './address.ts';
+import { addressBytes, formatIp } from '../net/ip.ts';
 import type { Family } from './types.ts';
 
 export const CARP_PROTOCOL = 112;
@@ -75,8 +75,8 @@ function parseIpv4(packet: Uint8Array): Datagram | null {
   if (headerBytes < 20 || packet.length < headerBytes || packet[9] !== CARP_PROTOCOL) return null;
   return {
     family: 4,
-    src: addressText(packet.subarray(12, 16)),
-    dst: addressText(packet.subarray(16, 20)),
+    src: formatIp(packet.subarray(12, 16)),
+    dst: formatIp(packet.subarray(16, 20)),
     hopLimit: packet[8] ?? 0,
     payload: packet.subarray(headerBytes, Math.max(headerBytes, Math.min(total, packet.length))),
     truncated: total > packet.length,
@@ -88,8 +88,8 @@ function parseIpv6(packet: Uint8Array): Datagram | null {
   const length = ((packet[4] ?? 0) << 8) | (packet[5] ?? 0);
   return {
     family: 6,
-    src: addressText(packet.subarray(8, 24)),
-    dst: addressText(packet.subarray(24, 40)),
+    src: formatIp(packet.subarray(8, 24)),
+    dst: formatIp(packet.subarray(24, 40)),
     hopLimit: packet[7] ?? 0,
     payload: packet.subarray(40, Math.min(40 + length, packet.length)),
     truncated: 40 + length > packet.length,

@@ -9,7 +9,7 @@
  */
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { addressBytes, isLinkLocal } from './address.ts';
+import { addressBytes, isLinkLocal6 } from '../net/ip.ts';
 import { internetChecksum } from './ip.ts';
 import type { HeardAdvert } from './types.ts';
 
@@ -57,7 +57,7 @@ function sortedUnique(list: Buffer[]): Buffer {
 
 /** Kernels keep the interface scope in bytes 2 and 3 of a link-local address and clear it before hashing. */
 function withoutScope(bytes: Buffer): Buffer {
-  if (!isLinkLocal(bytes)) return bytes;
+  if (!isLinkLocal6(bytes)) return bytes;
   const clean = Buffer.from(bytes);
   clean.writeUInt16BE(0, 2);
   return clean;
@@ -74,7 +74,7 @@ export function hmacAddresses(addresses: readonly string[]): HmacAddresses {
   const four = sortedUnique(v4);
   return {
     withLinkLocal: Buffer.concat([four, sortedUnique(v6)]),
-    withoutLinkLocal: Buffer.concat([four, sortedUnique(v6.filter((b) => !isLinkLocal(b)))]),
+    withoutLinkLocal: Buffer.concat([four, sortedUnique(v6.filter((b) => !isLinkLocal6(b)))]),
   };
 }
 

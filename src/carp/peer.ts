@@ -5,7 +5,7 @@
  * the last words of a node that died would hold its backup back for longer than the protocol's own time.
  */
 
-import { compareAddresses } from './address.ts';
+import { compareAddresses } from '../net/ip.ts';
 import { judge } from './hear.ts';
 import { advertise, downTimeUs, emit, enterBackup, families, place, takeOver } from './machine.ts';
 import type { Tie } from './rules.ts';

@@ -6,9 +6,10 @@
  * Mode `physical`: the addresses are put on the NIC and taken away again.
  */
 import { createHash } from 'node:crypto';
-import { formatIp, type Prefix, parseMac, parsePrefix, samePrefix, virtualMac } from '../kernel/ip-text.ts';
 import { type Address, IFA_F_NOPREFIXROUTE, type Link, type Rtnetlink } from '../kernel/rtnetlink.ts';
 import { Sysctls } from '../kernel/sysctl.ts';
+import { formatIp, type Prefix, parsePrefix, samePrefix } from '../net/ip.ts';
+import { parseMac, virtualMac } from '../net/mac.ts';
 import { type Announced, announce } from './announce.ts';
 
 const NAME_LIMIT = 15; // IFNAMSIZ - 1

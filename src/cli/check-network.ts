@@ -1,12 +1,12 @@
 /** The checks of a configuration against the interfaces of this machine. Pure. */
 
-import { parseAddress, parseCidr, sameAddress, sameNetwork } from '../config/address.ts';
 import { deviceOf } from '../config/devices.ts';
 import { nearest } from '../config/nearest.ts';
 import { formatError } from '../config/problem.ts';
 import { type LinkAddresses, type ResolvedVip, resolveVips } from '../config/resolve.ts';
 import { takeoverMs } from '../config/timing.ts';
 import type { Config } from '../config/types.ts';
+import { equalAddress, parseAddress, parseCidr, sameNetwork } from '../net/cidr.ts';
 import { error, type Finding, ok, warning } from './finding.ts';
 import type { DeviceFacts, SystemFacts } from './system-facts.ts';
 import { seconds } from './text.ts';
@@ -50,7 +50,7 @@ function checkVipAddress(text: string, vip: ResolvedVip, own: readonly string[])
   const address = parseCidr(text);
   if (!address) return null;
   const nets = own.map((cidr) => parseCidr(cidr)).filter((cidr) => cidr !== null);
-  if (vip.mac === 'virtual' && nets.some((net) => sameAddress(net, address))) {
+  if (vip.mac === 'virtual' && nets.some((net) => equalAddress(net, address))) {
     const found = `${text} is also ${vip.device}'s own address`;
     return error(topic, found, `give ${vip.device} another address in that subnet: both nodes need one of their own`);
   }
@@ -113,7 +113,7 @@ function checkPeer(peer: string, device: string, found: DeviceFacts): Finding {
   const topic = 'sync peer';
   const address = parseAddress(peer);
   const own = (found.addresses ?? []).map((text) => parseCidr(text)).filter((cidr) => cidr !== null);
-  if (address && own.some((cidr) => sameAddress(cidr, address))) {
+  if (address && own.some((cidr) => equalAddress(cidr, address))) {
     return error(topic, `${peer} is this node's own address`, "set [sync] peer to the other node's address");
   }
   if (address && own.some((cidr) => sameNetwork(cidr, address, cidr.prefix)))

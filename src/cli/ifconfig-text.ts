@@ -1,6 +1,6 @@
 /** `carpio ifconfig`: what BSD's ifconfig would say of the virtual interfaces. Pure. */
 
-import { formatAddress, parseCidr } from '../config/address.ts';
+import { formatAddress, parseCidr } from '../net/cidr.ts';
 import type { NodeStatus, VipStatus } from '../status.ts';
 import { clean } from './text.ts';
 

@@ -6,8 +6,8 @@
  *          KEY!=VALUE[,VALUE...]  none of them fits
  */
 
-import { type Cidr, parseAddress, parseCidr, sameNetwork } from '../config/address.ts';
 import { nearest } from '../config/nearest.ts';
+import { type Cidr, parseAddress, parseCidr, sameNetwork } from '../net/cidr.ts';
 import type { StateView, TupleView } from './state-view.ts';
 
 export type StateTest = (state: StateView) => boolean;

@@ -3,7 +3,7 @@
  */
 
 import { formatListen } from '../feed/address.ts';
-import { parseAddress, parseCidr, sameAddress } from './address.ts';
+import { equalAddress, parseAddress, parseCidr } from '../net/cidr.ts';
 import { unknownRole } from './check-vips.ts';
 import { deviceOf } from './devices.ts';
 import { parseListen } from './listen.ts';
@@ -90,7 +90,7 @@ export function checkSync(config: RawConfig, report: Report): void {
     report.error(['sync', 'mtu'], `found ${sync.mtu}, allowed at least ${MIN_MTU_V6} when the peer's address is IPv6`);
   }
   const virtual = config.vip.flatMap((vip) => vip.addresses).map((text) => parseCidr(text));
-  if (peer && virtual.some((address) => address && sameAddress(address, peer))) {
+  if (peer && virtual.some((address) => address && equalAddress(address, peer))) {
     report.error(
       ['sync', 'peer'],
       `found ${sync.peer}, a virtual address, allowed the peer's own address on the sync link`,

@@ -4,7 +4,7 @@
  */
 
 import { DEMOTED_SKEW } from '../carp/timers.ts';
-import { type Cidr, parseAddress, parseCidr, sameAddress } from './address.ts';
+import { type Cidr, equalAddress, parseAddress, parseCidr } from '../net/cidr.ts';
 import { deviceOf, virtualDevice } from './devices.ts';
 import { nearest } from './nearest.ts';
 import type { Report } from './report.ts';
@@ -105,7 +105,7 @@ class VipChecker {
     const cidr = parseCidr(text);
     if (!cidr) return;
     const path = ['vip', index, 'addresses', at];
-    const same = this.#addresses.find((entry) => sameAddress(entry.cidr, cidr));
+    const same = this.#addresses.find((entry) => equalAddress(entry.cidr, cidr));
     if (same) {
       this.#report.error(path, `found ${text}, which ${seenAt(same.use)} already has, allowed each address once`);
     } else this.#addresses.push({ cidr, use: { vip: index, line: this.#report.lineOf(path) } });
@@ -118,12 +118,12 @@ class VipChecker {
     peers.forEach((peer, i) => {
       const path = ['vip', index, 'peers', i];
       if (!peer) return;
-      if (own.some((address) => address && sameAddress(address, peer))) {
+      if (own.some((address) => address && equalAddress(address, peer))) {
         this.#report.error(
           path,
           `found ${vip.peers[i]}, a virtual address of this vhid, allowed the peer's own address`,
         );
-      } else if (peers.findIndex((other) => other && sameAddress(other, peer)) < i) {
+      } else if (peers.findIndex((other) => other && equalAddress(other, peer)) < i) {
         this.#report.error(path, `found ${vip.peers[i]} twice, allowed each peer once`);
       }
     });

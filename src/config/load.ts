@@ -5,7 +5,7 @@
 
 import { accessSync, closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
-import { formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from './address.ts';
+import { formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from '../net/cidr.ts';
 import { checkFeed, checkInterfaces, checkReplicate, checkSync, checkTracks } from './check-sections.ts';
 import { checkVips } from './check-vips.ts';
 import { nearest } from './nearest.ts';

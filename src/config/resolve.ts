@@ -3,7 +3,7 @@
  * of the machine are an argument.
  */
 
-import { type Cidr, isLinkLocal, parseCidr, sameNetwork } from './address.ts';
+import { type Cidr, isLinkLocal, parseCidr, sameNetwork } from '../net/cidr.ts';
 import { deviceOf, virtualDevice } from './devices.ts';
 import { errorAt } from './load.ts';
 import type { ConfigError } from './problem.ts';

@@ -5,7 +5,7 @@
  */
 
 import { z } from 'zod';
-import { notAssignable, notUnicast, parseAddress, parseCidr } from './address.ts';
+import { notAssignable, notUnicast, parseAddress, parseCidr } from '../net/cidr.ts';
 import { DEFAULT_CONTROL, DEFAULT_STATE_DIR } from './default-paths.ts';
 import { parseListen } from './listen.ts';
 import { NFT_WORDS } from './nft-words.ts';

@@ -2,11 +2,12 @@
  * What ARP tells about the virtual addresses (IPv4): whether somebody else has one of them, and, asked from the backup,
  * whether frames for the master's virtual MAC get through.
  */
-import { addressBytes, addressText } from '../carp/address.ts';
+
 import type { ResolvedVip } from '../config/resolve.ts';
-import { parseMac } from '../kernel/ip-text.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { PacketSocket } from '../kernel/packet-socket.ts';
+import { addressBytes, formatIp } from '../net/ip.ts';
+import { parseMac } from '../net/mac.ts';
 import { arpRequest, claimFilter, readClaim } from '../probe/arp.ts';
 import { vipKey } from './adverts.ts';
 
@@ -82,7 +83,7 @@ export class ArpSide {
     const addresses = here.flatMap(ipv4).map(({ bytes }) => bytes);
     const link = this.links.find((one) => one.name === here[0]?.device);
     const mac = link === undefined ? null : parseMac(link.mac);
-    const of = JSON.stringify([link?.index, link?.mac, addresses.map((a) => addressText(a))]);
+    const of = JSON.stringify([link?.index, link?.mac, addresses.map((a) => formatIp(a))]);
     if (this.segments.get(role)?.of === of) return;
     this.drop(role);
     if (link === undefined || mac === null || addresses.length === 0) return;
@@ -103,7 +104,7 @@ export class ArpSide {
     const claim = readClaim(frame);
     const segment = this.segments.get(role);
     if (claim === null || segment === undefined) return;
-    const address = addressText(claim.address);
+    const address = formatIp(claim.address);
     const mac = Buffer.from(claim.mac).toString('hex').replace(/..\B/g, '$&:');
     if (Buffer.compare(Buffer.from(claim.mac), Buffer.from(segment.mac)) === 0) return;
     for (const vip of this.vips) {
@@ -192,6 +193,6 @@ export class ArpSide {
 function ipv4(vip: ResolvedVip): { bytes: Uint8Array; text: string }[] {
   return vip.addresses.flatMap((cidr) => {
     const bytes = addressBytes(cidr);
-    return bytes?.length === 4 ? [{ bytes, text: addressText(bytes) }] : [];
+    return bytes?.length === 4 ? [{ bytes, text: formatIp(bytes) }] : [];
   });
 }

@@ -3,10 +3,10 @@
  * key: without one anybody could answer for a dead peer, so the protocol's own timers decide.
  */
 
-import { sameAddress } from '../carp/address.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import type { LinkInfo } from '../kernel/links.ts';
+import { sameAddress } from '../net/ip.ts';
 import type { ProbePath, ProberPorts } from '../probe/prober.ts';
 import { Prober } from '../probe/prober.ts';
 import { nowUs } from './election.ts';

@@ -2,8 +2,9 @@
  * Sends complete IP packets out of a NIC without Node's help: the goodbye of a daemon that can no longer say it itself.
  * They leave with the NIC's own MAC, on purpose: the switches must not learn the virtual MAC on this port once more.
  */
-import { addressBytes } from '../carp/address.ts';
+
 import { check, closeQuietly, errno, libc, Sock, SysError } from '../kernel/libc.ts';
+import { addressBytes } from '../net/ip.ts';
 import type { LastWord } from './messages.ts';
 
 const IPPROTO_RAW = 255; // complete packets, header included; receives nothing

@@ -1,16 +1,16 @@
 /** The configuration that an importer builds up: what carpio.toml will say, checked piece by piece as the loader will. */
 
+import { virtualDevice } from '../config/devices.ts';
 import {
   type Cidr,
+  equalAddress,
   formatAddress,
   formatCidr,
   notAssignable,
   notUnicast,
   parseAddress,
   parseCidr,
-  sameAddress,
-} from '../config/address.ts';
-import { virtualDevice } from '../config/devices.ts';
+} from '../net/cidr.ts';
 import { isDevice, roleFrom } from './roles.ts';
 
 export interface DraftVip {
@@ -102,9 +102,9 @@ export class Draft {
     const odd = notAssignable(cidr);
     if (odd) return odd;
     if (vip.addresses.length >= MAX.addresses) return `more than ${MAX.addresses} addresses on vhid ${vip.vhid}`;
-    const other = this.vips.find((one) => one.addresses.some((text) => sameAddress(parseCidr(text)!, cidr)));
+    const other = this.vips.find((one) => one.addresses.some((text) => equalAddress(parseCidr(text)!, cidr)));
     if (other) return `vhid ${other.vhid} on ${other.role} already has it`;
-    if (vip.addresses.some((text) => sameAddress(parseCidr(text)!, cidr))) return 'this vhid already has it';
+    if (vip.addresses.some((text) => equalAddress(parseCidr(text)!, cidr))) return 'this vhid already has it';
     vip.addresses.push(formatCidr(cidr));
     return null;
   }
@@ -155,7 +155,7 @@ export class Draft {
     if (!address) return 'not an address';
     const odd = notUnicast(address);
     if (odd) return odd;
-    const virtual = this.vips.some((vip) => vip.addresses.some((own) => sameAddress(parseCidr(own)!, address)));
+    const virtual = this.vips.some((vip) => vip.addresses.some((own) => equalAddress(parseCidr(own)!, address)));
     return virtual ? 'it is a virtual address, not the own one of the peer' : null;
   }
 

@@ -1,6 +1,6 @@
 /** One vrrp_instance to one [[vip]] (or more, where its addresses are on several devices). */
 
-import { parseAddress, parseCidr } from '../config/address.ts';
+import { parseAddress, parseCidr } from '../net/cidr.ts';
 import type { Statement } from './blocks.ts';
 import { type Draft, type DraftVip, MAX_PASSWORD } from './draft.ts';
 import { carpTimers, DEFAULT_PRIORITY } from './keepalived-timers.ts';

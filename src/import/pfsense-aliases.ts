@@ -1,6 +1,6 @@
 /** Aliases of both dialects to nftables sets. */
 
-import { formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from '../config/address.ts';
+import { formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from '../net/cidr.ts';
 import { oneLine } from './ledger.ts';
 import { type Alias, isOne, textOf, type World } from './pfsense-world.ts';
 import { at, child, childrenOf, type XmlElement } from './xml.ts';

@@ -1,6 +1,6 @@
 /** What the parts of the NAT import share: the chains, roles, single addresses. */
 
-import { parseAddress } from '../config/address.ts';
+import { parseAddress } from '../net/cidr.ts';
 import { oneLine } from './ledger.ts';
 import { type End, Untranslatable } from './pfsense-match.ts';
 import { resolveInterfaces } from './pfsense-rule.ts';

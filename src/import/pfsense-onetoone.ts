@@ -1,6 +1,6 @@
 /** 1:1 NAT (and what else is left in the NAT section) of config.xml to nftables. */
 
-import { formatCidr, networkOf, parseAddress, parseCidr } from '../config/address.ts';
+import { formatCidr, networkOf, parseAddress, parseCidr } from '../net/cidr.ts';
 import { addressAlternatives, type End, type MatchContext, Untranslatable } from './pfsense-match.ts';
 import { anyEnd, type NatChains, natHead, natRoles, untranslated } from './pfsense-nat.ts';
 import { readEnd, readExtras, rulesOf } from './pfsense-rule.ts';

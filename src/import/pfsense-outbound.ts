@@ -1,6 +1,6 @@
 /** Outbound NAT of config.xml: automatic, hybrid, manual, off. */
 
-import { type Cidr, formatAddress, formatCidr, networkOf, parseCidr, sameNetwork } from '../config/address.ts';
+import { type Cidr, formatAddress, formatCidr, networkOf, parseCidr, sameNetwork } from '../net/cidr.ts';
 import { oneLine } from './ledger.ts';
 import { portElement } from './pfsense-aliases.ts';
 import {

@@ -1,6 +1,6 @@
 /** The rules file of a pfSense/OPNsense import. Pure. */
 
-import { networkOf, parseCidr, sameNetwork } from '../config/address.ts';
+import { networkOf, parseCidr, sameNetwork } from '../net/cidr.ts';
 import { oneLine } from './ledger.ts';
 import type { Chains } from './pfsense-filter.ts';
 import type { NatChains } from './pfsense-nat.ts';

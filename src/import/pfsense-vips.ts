@@ -1,6 +1,6 @@
 /** <virtualip> to [[vip]]. Both dialects: pfSense hangs an alias on a CARP address by its id, OPNsense by its vhid. */
 
-import type { Cidr } from '../config/address.ts';
+import type { Cidr } from '../net/cidr.ts';
 import { type DraftVip, MAX_PASSWORD } from './draft.ts';
 import { cidrOf, textOf, type World } from './pfsense-world.ts';
 import { child, childrenOf, type XmlElement } from './xml.ts';

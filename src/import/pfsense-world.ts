@@ -1,6 +1,6 @@
 /** What the parts of the pfSense/OPNsense import share: roles, networks, aliases, names of sets. */
 
-import { type Cidr, formatCidr, networkOf, parseCidr } from '../config/address.ts';
+import { type Cidr, formatCidr, networkOf, parseCidr } from '../net/cidr.ts';
 import type { Draft } from './draft.ts';
 import type { Ledger } from './ledger.ts';
 import type { XmlElement } from './xml.ts';

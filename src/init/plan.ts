@@ -1,7 +1,9 @@
 /** The answers of `carpio init`, checked: everything that the two files are made of. Pure. */
 
+import { isDevice, isNodeName } from '../import/roles.ts';
 import {
   type Cidr,
+  equalAddress,
   formatAddress,
   formatCidr,
   networkOf,
@@ -9,9 +11,7 @@ import {
   notUnicast,
   parseAddress,
   parseCidr,
-  sameAddress,
-} from '../config/address.ts';
-import { isDevice, isNodeName } from '../import/roles.ts';
+} from '../net/cidr.ts';
 
 export interface Question {
   /** Name of the option, and key of the answer. */
@@ -99,10 +99,10 @@ function together(answers: Record<Key, string>): { key: Key; error: string } | n
       error: `found ${sync}, which is wan or lan already; leave it out when there is no cable of its own`,
     };
   const all = [...cidrs(answers['wan-vip']), ...cidrs(answers['lan-vip'])];
-  const twice = all.find((cidr, index) => all.findIndex((other) => sameAddress(other, cidr)) < index);
+  const twice = all.find((cidr, index) => all.findIndex((other) => equalAddress(other, cidr)) < index);
   if (twice) return { key: 'lan-vip', error: `found ${formatCidr(twice)} twice, allowed each address once` };
   const own = peer === '' ? null : parseAddress(peer);
-  if (own && all.some((cidr) => sameAddress(cidr, own)))
+  if (own && all.some((cidr) => equalAddress(cidr, own)))
     return { key: 'peer', error: `found ${peer}, a shared address, allowed the other box's own one` };
   if (
     !cidrs(answers['lan-vip']).some((cidr) => cidr.family === 4) &&

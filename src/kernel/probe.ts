@@ -1,6 +1,6 @@
 /** `carpio check`: what the kernel can do is found out by trying it. Each probe leaves nothing behind and never throws. */
 import type { KernelProbe, ProbeResult } from '../cli/kernel-probe.ts';
-import { virtualMac } from './ip-text.ts';
+import { virtualMac } from '../net/mac.ts';
 import { closeQuietly, Errno, Sock, SysError } from './libc.ts';
 import { loadRawSocket } from './natives.ts';
 import { MessageBuilder, NetlinkClient, NLM_F_ACK, NLM_F_REQUEST, openNetlink } from './netlink.ts';

@@ -4,7 +4,8 @@
  * Bodies (linux/if_link.h, linux/if_addr.h): ifinfomsg { u8 family, u8 0, u16 type, i32 index, u32 flags, u32 change };
  * ifaddrmsg { u8 family, u8 prefix length, u8 flags, u8 scope, u32 index }.
  */
-import { formatIp, formatMac, isLinkLocal } from './ip-text.ts';
+import { formatIp, isLinkLocal6 } from '../net/ip.ts';
+import { formatMac } from '../net/mac.ts';
 import { Errno, Sock, SysError } from './libc.ts';
 import {
   type AttributeTable,
@@ -229,7 +230,7 @@ export function addressMessage(
   const body = Buffer.alloc(IFADDRMSG);
   body.writeUInt8(bytes.length === 4 ? Sock.AF_INET : Sock.AF_INET6, 0);
   body.writeUInt8(prefix, 1);
-  body.writeUInt8(isLinkLocal(bytes) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE, 3);
+  body.writeUInt8(isLinkLocal6(bytes) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE, 3);
   body.writeUInt32LE(index, 4);
   const creating = type === RTM_NEWADDR;
   const message = new MessageBuilder(

@@ -2,9 +2,10 @@
  * The raw socket of the probes on one NIC and one family: protocol 240 with TTL 255, bound to the device. On the main
  * thread, on purpose: an answer shall prove that the control thread turns.
  */
-import { addressBytes, addressText } from '../carp/address.ts';
+
 import { check, closeQuietly, Errno, errno, libc, Sock, SysError } from '../kernel/libc.ts';
 import { type FdWatch, watchFd } from '../kernel/uv-poll.ts';
+import { addressBytes, formatIp } from '../net/ip.ts';
 
 const PROTOCOL = 240;
 const SOL_IP = 0;
@@ -83,7 +84,7 @@ function readAll(fd: number, options: ProbeSocketOptions): void {
     // A raw IPv4 socket hands over the header too; an IPv6 one does not, and Carpio's own table has checked its hop limit.
     const head = v4 ? ((buffer[0] ?? 0) & 0x0f) * 4 : 0;
     if (v4 && (head < 20 || length < head || buffer[8] !== 255)) continue;
-    const from = v4 ? addressText(name.subarray(4, 8)) : addressText(name.subarray(8, 24));
+    const from = v4 ? formatIp(name.subarray(4, 8)) : formatIp(name.subarray(8, 24));
     options.onPacket(Buffer.from(buffer.subarray(head, length)), from);
   }
 }

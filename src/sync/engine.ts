@@ -3,7 +3,7 @@
  * offsets, and reads digests and counters back. No kernel code and no policy here; the rules stand in asm/event.ts and
  * asm/peer.ts.
  */
-import { parseIp, parsePrefix } from '../kernel/ip-text.ts';
+import { parseIp, parsePrefix } from '../net/ip.ts';
 
 /** Order of the counters in the module's memory (asm/memory.ts). */
 export const COUNTER_NAMES = [

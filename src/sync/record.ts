@@ -1,6 +1,6 @@
 /** Decodes one record of the state engine's memory for `carpio states`. Layout: asm/record.ts. */
 import type { StateView, TupleView } from '../cli/state-view.ts';
-import { formatIp } from '../kernel/ip-text.ts';
+import { formatIp } from '../net/ip.ts';
 import type { Engine } from './engine.ts';
 
 /** Bytes of a record. */

@@ -5,8 +5,9 @@ import * as assert from 'uvu/assert';
 import { announce } from '../../src/carp/announce.ts';
 import { internetChecksum } from '../../src/carp/ip.ts';
 import { openCarpReceiver, openCarpSender } from '../../src/kernel/carp-socket.ts';
-import { parseIp, virtualMac } from '../../src/kernel/ip-text.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
+import { parseIp } from '../../src/net/ip.ts';
+import { virtualMac } from '../../src/net/mac.ts';
 import { cable, eventually, indexOf, insideNamespace, remove, Segment, text, Until } from './kernel-lab.ts';
 
 const frames = suite('lab: frames');

@@ -1,9 +1,10 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parseIp, virtualMac } from '../../src/kernel/ip-text.ts';
 import { SysError } from '../../src/kernel/libc.ts';
 import { type LinkInfo, watchLinks } from '../../src/kernel/links.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
+import { parseIp } from '../../src/net/ip.ts';
+import { virtualMac } from '../../src/net/mac.ts';
 import { cable, indexOf, insideNamespace, remove, run, Until } from './kernel-lab.ts';
 
 const links = suite('lab: rtnetlink and the link watch');

@@ -4,9 +4,10 @@ import { writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findLeftovers, macvlanName, removeLeftovers, VipDevice, type VipSpec } from '../../src/carp/vip.ts';
-import { parseIp, parseMac } from '../../src/kernel/ip-text.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
 import { readSysctl, Sysctls } from '../../src/kernel/sysctl.ts';
+import { parseIp } from '../../src/net/ip.ts';
+import { parseMac } from '../../src/net/mac.ts';
 import {
   arpRequest,
   cable,

@@ -3,7 +3,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { announcement, gratuitousArp, unsolicitedNeighbourAdvertisement } from '../../src/carp/announce.ts';
 import { internetChecksum } from '../../src/carp/ip.ts';
-import { parseIp, virtualMac } from '../../src/kernel/ip-text.ts';
+import { parseIp } from '../../src/net/ip.ts';
+import { virtualMac } from '../../src/net/mac.ts';
 
 const announce = suite('announce');
 

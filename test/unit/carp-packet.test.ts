@@ -2,7 +2,6 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { addressBytes, addressText, compareAddresses, sameAddress } from '../../src/carp/address.ts';
 import {
   heardCounter,
   newOwnPackets,
@@ -14,6 +13,7 @@ import {
 import { buildIpv4, buildIpv6, internetChecksum, parseIp } from '../../src/carp/ip.ts';
 import { decodeAdvert, encodeAdvert, hmacAddresses, keyFromPassword } from '../../src/carp/packet.ts';
 import { receiveAdvert, receivePacket, type VhidSecret } from '../../src/carp/receive.ts';
+import { addressBytes, compareAddresses, formatIp, sameAddress } from '../../src/net/ip.ts';
 
 const key20 = keyFromPassword('secret') ?? Buffer.alloc(0);
 const addresses = hmacAddresses(['203.0.113.1/24', '2001:db8::1/64']);
@@ -205,7 +205,7 @@ address('short form of IPv6', () => {
     '1:2:3:4:5:6:7:8',
     '2001:db8:0:1::5',
   ]) {
-    assert.is(addressText(addressBytes(text) ?? Buffer.alloc(16)), text);
+    assert.is(formatIp(addressBytes(text) ?? Buffer.alloc(16)), text);
   }
 });
 

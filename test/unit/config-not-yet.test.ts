@@ -1,28 +1,13 @@
 /** What this version cannot do is refused or said, never silently without effect. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parseConfig } from '../../src/config/load.ts';
 import { notYet } from '../../src/config/not-yet.ts';
+import { configOf, configText } from './configs.ts';
 
 const yet = suite('config: not yet');
 
 function found(sync: string, rest = ''): { refused: string[]; said: string[] } {
-  const text = `[node]
-name = "fw-a"
-[interfaces]
-wan = "eth0"
-sync = "eth2"
-[[vip]]
-vhid = 1
-interface = "wan"
-addresses = ["203.0.113.1/24"]
-password = "one"
-[sync]
-${sync}
-${rest}`;
-  const parsed = parseConfig(text, 'carpio.toml');
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.errors));
-  const { refused, said } = notYet(parsed.config);
+  const { refused, said } = notYet(configOf(configText(sync, rest)));
   return { refused: refused.map((e) => `${e.line} ${e.key}`), said: said.map((e) => e.key) };
 }
 

@@ -1,14 +1,5 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  formatIp,
-  isLinkLocal,
-  parseIp,
-  parseMac,
-  parsePrefix,
-  samePrefix,
-  virtualMac,
-} from '../../src/kernel/ip-text.ts';
 import { applyNotifications, LinkTable } from '../../src/kernel/links.ts';
 import {
   decode,
@@ -29,6 +20,8 @@ import {
   RTM_NEWLINK,
   settleMessage,
 } from '../../src/kernel/rtnetlink.ts';
+import { formatIp, isLinkLocal6, parseIp, parsePrefix, samePrefix } from '../../src/net/ip.ts';
+import { parseMac, virtualMac } from '../../src/net/mac.ts';
 
 const netlink = suite('kernel: netlink');
 
@@ -205,8 +198,8 @@ netlink('addresses: text to bytes and back', () => {
   assert.ok(samePrefix(parseIp('10.9.255.1')!, parseIp('10.9.0.9')!, 16));
   assert.not(samePrefix(parseIp('10.9.255.1')!, parseIp('10.9.0.9')!, 17));
   assert.not(samePrefix(parseIp('10.9.255.1')!, parseIp('::')!, 0));
-  assert.ok(isLinkLocal(parseIp('febf::1')!));
-  assert.not(isLinkLocal(parseIp('fec0::1')!));
+  assert.ok(isLinkLocal6(parseIp('febf::1')!));
+  assert.not(isLinkLocal6(parseIp('fec0::1')!));
   assert.equal(parseMac('00:00:5e:00:01:FF'), virtualMac(255));
   assert.is(parseMac('00:00:5e:00:01'), null);
 });

@@ -1,9 +1,13 @@
-/** IP and MAC addresses between text and bytes (network order). Pure. */
+/**
+ * IP addresses between text and bytes (network order), and their order. Pure; the only parser of addresses in Carpio.
+ * Addresses with their prefix, as the configuration writes them, are in cidr.ts.
+ */
 import { isIPv4, isIPv6 } from 'node:net';
 
 /** 4 or 16 bytes, or null when the text is not an address (zones and prefixes are not part of an address). */
 export function parseIp(text: string): Uint8Array | null {
   if (isIPv4(text)) return Uint8Array.from(text.split('.'), Number);
+  // isIPv6 takes a zone, so one has to be refused here; only the two short forms are left to expand then.
   if (!isIPv6(text) || text.includes('%')) return null;
   const bytes = new Uint8Array(16);
   const [head = '', tail] = text.split('::');
@@ -27,19 +31,24 @@ function groups(text: string): number[] {
 export function formatIp(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.');
   const words = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0));
-  let start = -1;
-  let length = 1; // a single zero group is not shortened
-  for (let i = 0; i < 8; i++) {
-    let end = i;
-    while (end < 8 && words[end] === 0) end++;
-    if (end - i > length) {
-      start = i;
-      length = end - i;
-    }
-    if (end > i) i = end;
+  let best = { at: -1, length: 1 }; // a single zero group is not shortened
+  for (let at = 0; at < 8; at++) {
+    let length = 0;
+    while (at + length < 8 && words[at + length] === 0) length++;
+    if (length > best.length) best = { at, length };
   }
   const hex = (list: number[]): string => list.map((word) => word.toString(16)).join(':');
-  return start < 0 ? hex(words) : `${hex(words.slice(0, start))}::${hex(words.slice(start + length))}`;
+  if (best.at < 0) return hex(words);
+  return `${hex(words.slice(0, best.at))}::${hex(words.slice(best.at + best.length))}`;
+}
+
+/**
+ * `10.0.0.1`, `10.0.0.1/24`, `fe80::1%eth0/64` as 4 or 16 bytes; a prefix length and a zone are left out.
+ * @returns null when the text is no address.
+ */
+export function addressBytes(text: string): Buffer | null {
+  const bytes = parseIp(text.replace(/\/.*$/, '').replace(/%.*$/, ''));
+  return bytes === null ? null : Buffer.from(bytes.buffer);
 }
 
 export interface Prefix {
@@ -67,22 +76,23 @@ export function samePrefix(a: Uint8Array, b: Uint8Array, length: number): boolea
   return true;
 }
 
-export function formatMac(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+/** Numeric comparison in network byte order; 0 when equal or when one of them is no address of the same family. */
+export function compareAddresses(a: string, b: string): number {
+  const left = addressBytes(a);
+  const right = addressBytes(b);
+  if (left === null || right === null || left.length !== right.length) return 0;
+  return Buffer.compare(left, right);
 }
 
-/** 6 bytes, or null. */
-export function parseMac(text: string): Uint8Array | null {
-  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)) return null;
-  return Uint8Array.from(text.split(':'), (part) => Number.parseInt(part, 16));
+/** True when both texts name the same address, whatever their spelling, prefix or zone. */
+export function sameAddress(a: string, b: string): boolean {
+  if (a === b) return true;
+  const left = addressBytes(a);
+  const right = addressBytes(b);
+  return left?.equals(right ?? Buffer.alloc(0)) ?? false;
 }
 
 /** fe80::/10 */
-export function isLinkLocal(bytes: Uint8Array): boolean {
+export function isLinkLocal6(bytes: Uint8Array): boolean {
   return bytes.length === 16 && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
-}
-
-/** The virtual MAC of a vhid, 00:00:5e:00:01:vhid (carp.md section 6). */
-export function virtualMac(vhid: number): Uint8Array {
-  return Uint8Array.of(0x00, 0x00, 0x5e, 0x00, 0x01, vhid);
 }

@@ -9,9 +9,9 @@ import {
   parseAddress,
   parseCidr,
   sameNetwork,
-} from '../../src/config/address.ts';
+} from '../../src/net/cidr.ts';
 
-const address = suite('config: addresses');
+const address = suite('net: addresses with their prefix');
 
 address('text and back, in canonical form', () => {
   const pairs: [string, string][] = [
