@@ -1,6 +1,6 @@
 /** Comparison of the digests: the proof that the pair is in step, and what happens when it is not. */
 
-import { judgeRepair, startRepair } from './reconcile.ts';
+import { judgeRepair, startRepair } from './repair-mirror.ts';
 import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { seqAfter, TIMING } from './state.ts';
 import { windowOpen } from './stream.ts';

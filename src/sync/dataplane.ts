@@ -15,14 +15,14 @@ import { loadEngine } from './engine.ts';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerData } from './messages.ts';
 import { STAT, workerClock } from './messages.ts';
 import { StatesLister } from './states-lister.ts';
+import type { LoopFigures } from './teller.ts';
+import { Teller } from './teller.ts';
 import { Verifier } from './verifier.ts';
 
 /** Batches of one socket that one pass takes at most, so that none starves the others. */
 const MOST_BATCHES = 16;
 /** Under load a pass begins at most this often: batches cost less than single messages. Microseconds. */
 const PACE = 1400;
-/** Counters and facts are told at most this often, ms. */
-const TELL = 10;
 /** An idle pass still looks after the counters. */
 const IDLE = 100;
 const IPV4_LEAST = 20;
@@ -55,16 +55,11 @@ export class Dataplane {
   private readonly datagrams: BatchReceiver;
   private readonly pollSet = Buffer.alloc(4 * 8);
   private peerAddress: string | null;
-  private overruns = 0;
-  private eventsTaken = 0;
-  /** States that came into being here, mirrored ones not counted. */
-  private created = 0;
+  private readonly figures: LoopFigures = { overruns: 0, events: 0, created: 0 };
+  private readonly teller: Teller;
   private busy = false;
   /** The peer waits for the end of an audit that was begun after this. */
   private auditFor: { finished: number; corrections: number } | null = null;
-  private toldAt = 0;
-  private lastStep = '';
-  private lastRefused = 0;
 
   /** @throws Error naming what the kernel or the machine lacks */
   constructor(data: WorkerData, post: (message: FromWorker) => void) {
@@ -95,6 +90,7 @@ export class Dataplane {
       this.driver.unsure = unsure;
     });
     this.verifier = new Verifier(this.driver, this.engine, this.audit, post);
+    this.teller = new Teller(this.driver, this.engine, this.stats, post);
     this.lister = new StatesLister(this.engine);
     this.fillPollSet();
     this.audit.begin('start', this.now());
@@ -169,7 +165,7 @@ export class Dataplane {
     this.verifier.step(later);
     // Datagrams of the peer are batches already; only single events are worth waiting for.
     this.busy = events > 0;
-    this.tell(later);
+    this.teller.tell(later, this.figures);
   }
 
   close(): void {
@@ -209,8 +205,8 @@ export class Dataplane {
       const result = this.events.receive(this.conntrack.events);
       if (result.kind === 'overrun') {
         // What was lost is lost: the table is read again, and until then this node's digest proves nothing.
-        this.overruns += 1;
-        this.post({ type: 'event', kind: 'sync.overrun', fields: { overruns: this.overruns } });
+        this.figures.overruns += 1;
+        this.post({ type: 'event', kind: 'sync.overrun', fields: { overruns: this.figures.overruns } });
         this.audit.begin('audit', this.now());
         continue;
       }
@@ -219,8 +215,8 @@ export class Dataplane {
       taken += result.count;
       if (result.count < this.events.slots) break;
     }
-    this.created += this.engine.counter('inserts') - before;
-    this.eventsTaken += taken;
+    this.figures.created += this.engine.counter('inserts') - before;
+    this.figures.events += taken;
     return taken;
   }
 
@@ -299,52 +295,5 @@ export class Dataplane {
       if (result.kind !== 'messages') return;
       for (let i = 0; i < result.count; i++) this.engine.takeReply(this.replies.slotOffset(i), this.replies.length(i));
     }
-  }
-
-  private tell(now: number): void {
-    if (now - this.toldAt < TELL && now >= this.toldAt) return;
-    this.toldAt = now;
-    this.writeStats();
-    const { inStep, reason } = this.driver.inStep(now);
-    const step = `${inStep} ${inStep === null ? reason?.replace(/[0-9.]+/g, '') : reason}`;
-    if (step !== this.lastStep) {
-      this.lastStep = step;
-      this.post({ type: 'step', inStep, reason });
-    }
-    const refused = Object.values(this.driver.refused).reduce((sum, n) => sum + n, 0);
-    if (refused !== this.lastRefused) {
-      this.lastRefused = refused;
-      this.post({ type: 'refused', counters: { ...this.driver.refused } });
-    }
-  }
-
-  private writeStats(): void {
-    const { driver, stats, engine } = this;
-    const counts = driver.counts();
-    const { mine, theirs } = driver.state;
-    stats[STAT.own] = counts.own;
-    stats[STAT.mirrored] = counts.mirrored;
-    stats[STAT.unclaimed] = counts.unclaimed;
-    stats[STAT.dirty] = counts.dirty;
-    stats[STAT.kernelMissing] = counts.missing;
-    stats[STAT.checkedAt] = mine === null || theirs === null ? Number.NaN : Math.min(mine.at, theirs.at);
-    stats[STAT.lag] = driver.outbox.lag ?? Number.NaN;
-    stats[STAT.sent] = driver.outbox.sent;
-    stats[STAT.sentBytes] = driver.outbox.sentBytes;
-    stats[STAT.received] = driver.received.datagrams;
-    stats[STAT.receivedBytes] = driver.received.bytes;
-    stats[STAT.repairs] = driver.state.repairs;
-    stats[STAT.repairBytes] = driver.repairBytes;
-    stats[STAT.overruns] = this.overruns;
-    stats[STAT.events] = this.eventsTaken;
-    stats[STAT.inserted] = this.created;
-    stats[STAT.heardAt] = driver.state.heardAt ?? Number.NaN;
-    stats[STAT.alive] = driver.state.alive ? 1 : 0;
-    stats[STAT.open] = driver.state.open ? 1 : 0;
-    stats[STAT.memory] = engine.memory.buffer.byteLength;
-    stats[STAT.passAt] = this.now();
-    const digest = engine.digest('me').sum;
-    stats[STAT.digestHigh] = digest.readUIntBE(0, 6);
-    stats[STAT.digestLow] = digest.readUIntBE(6, 6);
   }
 }

@@ -6,6 +6,7 @@
 import { auditLines, packLines } from './audit-lines.ts';
 import type { InStep } from './compare.ts';
 import { inStep } from './compare.ts';
+import type { DriverConfig, DriverPorts } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
 import { Inbox } from './inbox.ts';
 import { nextSyncDeadline, stepSync } from './machine.ts';
@@ -14,35 +15,11 @@ import { Repairer } from './repairer.ts';
 import { splitReport } from './report-parts.ts';
 import type { Context, Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { createSync, LIMITS } from './state.ts';
+import { Tasks } from './tasks.ts';
 import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from './wire.ts';
 
-export interface DriverConfig {
-  /** Name of this node: the tie-break between equals, and what the peer shows. */
-  name: string;
-  /** The pair's secret; `null`: the link is open. */
-  secret: Buffer | null;
-  /** Largest IP packet on the sync link, bytes. */
-  mtu: number;
-}
-
-export interface DriverPorts {
-  transmit(datagram: Buffer): void;
-  /** Gives the queued changes to the kernel and reads its refusals, until the queue is empty. */
-  flushKernel(): void;
-  /** 32 hex digits, never the same. */
-  nonce(): string;
-  event(kind: string, fields: Record<string, string | number | boolean | null>): void;
-  peerReport(content: Buffer): void;
-  /** The peer's name, when a session begins. */
-  peerName(name: string): void;
-  /** The peer wants this node to read its kernel's table again and to say how much had to be mended (`auditDone`). */
-  auditAsked(): void;
-}
-
-/** How many records one slice of background work touches. */
+/** Records that one slice of background work touches. */
 const SLICE = 2000;
-
-type Task = { name: string; step(): boolean; done?(): void };
 
 export class SyncDriver {
   readonly state: SyncState;
@@ -59,7 +36,7 @@ export class SyncDriver {
   private readonly ports: DriverPorts;
   private readonly inbox: Inbox;
   private readonly repairer: Repairer;
-  private readonly tasks = new Map<string, Task>();
+  private readonly tasks: Tasks;
   private report: Buffer = Buffer.alloc(0);
   private reportId = 0;
   private claimsSeen = 0;
@@ -68,6 +45,7 @@ export class SyncDriver {
   constructor(engine: Engine, config: DriverConfig, ports: DriverPorts) {
     this.engine = engine;
     this.ports = ports;
+    this.tasks = new Tasks(() => ports.flushKernel());
     this.state = createSync(ports.nonce());
     this.outbox = new Outbox(engine, config, this.state, (datagram) => ports.transmit(datagram));
     this.repairer = new Repairer(engine, this.state, {
@@ -107,7 +85,7 @@ export class SyncDriver {
 
   deadline(now: number): number {
     this.setNow(now);
-    return this.tasks.size > 0 || this.repairer.busy() ? now : nextSyncDeadline(this.state, this.context());
+    return this.tasks.busy() || this.repairer.busy() ? now : nextSyncDeadline(this.state, this.context());
   }
 
   /** The table has changed (kernel events, a dump): send what waits. */
@@ -168,7 +146,7 @@ export class SyncDriver {
   /** Walks the table once more: after adoption and giving, and after kernel refusals that may have been passing. */
   sweep(): void {
     this.engine.sweepBegin();
-    this.tasks.set('sweep', { name: 'sweep', step: () => this.engine.sweep(SLICE) !== 0 });
+    this.tasks.begin('sweep', () => this.engine.sweep(SLICE) !== 0);
   }
 
   counts(): Counts {
@@ -184,13 +162,7 @@ export class SyncDriver {
   }
 
   private background(): void {
-    for (const task of this.tasks.values()) {
-      const more = task.step();
-      this.ports.flushKernel();
-      if (more) continue;
-      this.tasks.delete(task.name);
-      task.done?.();
-    }
+    this.tasks.work();
     this.repairer.work();
     this.ports.flushKernel();
   }
@@ -268,11 +240,8 @@ export class SyncDriver {
 
   private onBulkEnd(): void {
     if (!this.state.bulkIn) return;
-    this.tasks.set('bulkEnd', {
-      name: 'bulkEnd',
-      step: () => this.engine.peerBulkEnd(SLICE) !== 0,
-      done: () => this.step({ type: 'bulkEnd' }),
-    });
+    const more = () => this.engine.peerBulkEnd(SLICE) !== 0;
+    this.tasks.begin('bulkEnd', more, () => this.step({ type: 'bulkEnd' }));
   }
 
   private onRecords(bytes: number): void {
@@ -292,7 +261,7 @@ export class SyncDriver {
         this.outbox.close();
         this.inbox.close();
         this.repairer.reset(Buffer.alloc(16));
-        this.tasks.delete('bulkEnd');
+        this.tasks.end('bulkEnd');
         break;
       case 'apply':
         this.inbox.apply();
@@ -347,7 +316,7 @@ export class SyncDriver {
         engine.bulkBegin();
         break;
       case 'peerBulkBegin':
-        this.tasks.delete('bulkEnd');
+        this.tasks.end('bulkEnd');
         engine.peerBulkBegin();
         break;
       case 'disownPeer':
@@ -367,9 +336,7 @@ export class SyncDriver {
         this.sweep();
         break;
       case 'dropUnclaimed':
-        if (!this.tasks.has('drop')) {
-          this.tasks.set('drop', { name: 'drop', step: () => engine.unclaimedDrop(SLICE) !== 0 });
-        }
+        if (!this.tasks.has('drop')) this.tasks.begin('drop', () => engine.unclaimedDrop(SLICE) !== 0);
         break;
       case 'prefer':
         engine.setPreferPeer(action.peer);
@@ -383,7 +350,7 @@ export class SyncDriver {
 
   // The fingerprints' key is the session's: sums of two sessions, or of two pairs, never mean anything to each other.
   private onSession(): void {
-    this.tasks.delete('bulkEnd');
+    this.tasks.end('bulkEnd');
     this.inbox.openSession();
     const key = this.outbox.openSession();
     this.engine.setFingerprintKey(key);

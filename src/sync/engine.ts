@@ -3,193 +3,17 @@
  * offsets, and reads digests and counters back. No kernel code and no policy here; the rules stand in asm/event.ts and
  * asm/peer.ts.
  */
-import { parseIp, parsePrefix } from '../net/ip.ts';
+import type { CounterName } from './engine-counters.ts';
+import { COUNTER_NAMES, COUNTER_PLACES } from './engine-counters.ts';
+import type { AreaOffsets, EngineExports, Owner, WasmMemory } from './engine-exports.ts';
+import { checked, OUT_SIZE, OWNERS } from './engine-exports.ts';
+import { writeLists } from './engine-lists.ts';
+import { Walks } from './engine-walks.ts';
 
-/** Order of the counters in the module's memory (asm/memory.ts). */
-export const COUNTER_NAMES = [
-  'events_state',
-  'events_destroy',
-  'own_echo',
-  'bad_netlink',
-  'ignored',
-  'not_eligible',
-  'unsupported',
-  'labels_ignored',
-  'claims',
-  'mirror_lost',
-  'mirror_drift',
-  'dump_gone',
-  'table_full',
-  'no_memory',
-  'evicted',
-  'inserts',
-  'deletes',
-  'rx_records',
-  'bad_record',
-  'conflicts',
-  'late_taken',
-  'rx_ignored',
-  'tx_records',
-  'tx_bulk_records',
-  'kernel_create',
-  'kernel_update',
-  'kernel_delete',
-  'kernel_refused',
-  'refused_enomem',
-  'refused_einval',
-  'refused_eexist',
-  'refused_other',
-  'kernel_recreate',
-  'kernel_gone',
-  'adoptions',
-  'gives',
-  'sweep_forced',
-  'unknown_reply',
-  'bulk_dropped',
-  'unclaimed_dropped',
-  'corrections',
-  'dirty_forgotten',
-  'repair_dropped',
-  'repair_claimed',
-  'repair_wanted',
-] as const;
-
-export type CounterName = (typeof COUNTER_NAMES)[number];
-
-const COUNTER_PLACES = Object.fromEntries(COUNTER_NAMES.map((name, i) => [name, i])) as Record<CounterName, number>;
-
-export type Owner = 'none' | 'me' | 'peer';
-const OWNERS: Record<Owner, number> = { none: 0, me: 1, peer: 2 };
+export type { Owner } from './engine-exports.ts';
 
 export type SyncWhen = 'all' | 'answered' | 'assured';
 const SYNC_WHEN: Record<SyncWhen, number> = { all: 0, answered: 1, assured: 2 };
-
-const TCP = 'nf_conntrack_tcp_timeout_';
-const SCTP = 'nf_conntrack_sctp_timeout_';
-/**
- * The module's table of normal timeouts, seconds: which sysctl (under /proc/sys/net/netfilter) each place is filled
- * from, and the kernel's default where it does not exist. Order as in asm/timeouts.ts.
- */
-export const TIMEOUT_SYSCTLS: readonly { name: string; fallback: number }[] = [
-  { name: `${TCP}established`, fallback: 432000 },
-  { name: `${TCP}syn_sent`, fallback: 120 },
-  { name: `${TCP}syn_recv`, fallback: 60 },
-  { name: `${TCP}established`, fallback: 432000 },
-  { name: `${TCP}fin_wait`, fallback: 120 },
-  { name: `${TCP}close_wait`, fallback: 60 },
-  { name: `${TCP}last_ack`, fallback: 30 },
-  { name: `${TCP}time_wait`, fallback: 120 },
-  { name: `${TCP}close`, fallback: 10 },
-  { name: `${TCP}syn_sent`, fallback: 120 },
-  { name: 'nf_conntrack_udp_timeout', fallback: 30 },
-  { name: 'nf_conntrack_udp_timeout_stream', fallback: 120 },
-  { name: 'nf_conntrack_udp_timeout', fallback: 30 },
-  { name: 'nf_conntrack_udp_timeout_stream', fallback: 120 },
-  { name: 'nf_conntrack_icmp_timeout', fallback: 30 },
-  { name: 'nf_conntrack_icmpv6_timeout', fallback: 30 },
-  { name: 'nf_conntrack_gre_timeout', fallback: 30 },
-  { name: 'nf_conntrack_gre_timeout_stream', fallback: 180 },
-  { name: `${SCTP}closed`, fallback: 10 },
-  { name: `${SCTP}closed`, fallback: 10 },
-  { name: `${SCTP}cookie_wait`, fallback: 3 },
-  { name: `${SCTP}cookie_echoed`, fallback: 3 },
-  { name: `${SCTP}established`, fallback: 210 },
-  { name: `${SCTP}shutdown_sent`, fallback: 3 },
-  { name: `${SCTP}shutdown_recd`, fallback: 3 },
-  { name: `${SCTP}shutdown_ack_sent`, fallback: 3 },
-  { name: `${SCTP}heartbeat_sent`, fallback: 30 },
-  { name: 'nf_conntrack_dccp_timeout_open', fallback: 240 },
-  { name: 'nf_conntrack_generic_timeout', fallback: 600 },
-];
-
-/** The module's exports (asm/index.ts). Offsets and lengths are bytes; booleans are 0 and 1. */
-export interface EngineExports {
-  memory: WasmMemory;
-  init(keyOffset: number, maxStates: number): number;
-  setNow(ms: number): void;
-  setOwnPort(port: number): void;
-  setLists(ignore4: number, ignore6: number, local4: number, local6: number): void;
-  setSyncWhen(when: number): void;
-  setClaimEvents(on: number): void;
-  setPreferPeer(on: number): void;
-  setLongTimeout(seconds: number): void;
-  setMaxStates(n: number): void;
-  setSeq(n: number): void;
-  ctInput(offset: number, length: number, source: number): number;
-  ctError(): number;
-  dumpBegin(mine: number): void;
-  dumpEnd(slots: number): number;
-  nlFill(offset: number, capacity: number): number;
-  nlReply(offset: number, length: number): number;
-  txFill(offset: number, capacity: number): number;
-  txRecords(): number;
-  rxApply(offset: number, length: number, context: number): number;
-  bulkBegin(): void;
-  bulkActive(): number;
-  bulkStop(): void;
-  peerBulkBegin(): void;
-  peerBulkEnd(slots: number): number;
-  unclaimedDrop(slots: number): number;
-  adoptPeer(): void;
-  disownPeer(): void;
-  adoptUnclaimed(): void;
-  giveMine(): void;
-  adoptEpoch(): number;
-  sweepBegin(): void;
-  sweep(slots: number): number;
-  sweepActive(): number;
-  setFingerprintKey(offset: number): void;
-  rekeyStep(slots: number): number;
-  rekeyActive(): number;
-  digestWrite(owner: number, offset: number): void;
-  bucketsWrite(owner: number, offset: number): void;
-  countOwner(owner: number): number;
-  kernelMissing(owner: number): number;
-  kernelPending(): number;
-  liveCount(): number;
-  tombCount(): number;
-  dirtyCount(): number;
-  memoryUsed(): number;
-  next(record: number): number;
-  ownerOf(record: number): number;
-  idsCopy(from: number, slots: number, owners: number): number;
-  idsCopied(): number;
-  pickClear(): void;
-  pickAdd(n: number): number;
-  pickSend(from: number, slots: number): number;
-  pickApply(from: number, slots: number): number;
-  pickUnseen(from: number): number;
-  notesClear(): void;
-  notesCount(): number;
-  selfCheck(): number;
-  bucketCount(): number;
-  longestChain(): number;
-  sip13(offset: number, words: number, k0: bigint, k1: bigint, out: number): bigint;
-  benchUpsert(offset: number, n: number): number;
-  benchFind(offset: number, n: number): number;
-  benchDelete(offset: number, n: number): number;
-}
-
-const AREA_NAMES = [
-  'COUNTERS',
-  'IGNORE4',
-  'IGNORE6',
-  'LOCAL4',
-  'LOCAL6',
-  'NL_RX',
-  'NL_TX',
-  'NOTES',
-  'OUT',
-  'SYNC_RX',
-  'SYNC_TX',
-  'TIMEOUTS',
-] as const;
-type AreaOffsets = Record<(typeof AREA_NAMES)[number], number>;
-
-/** A WebAssembly memory, as far as it matters here: the buffer is another object after it has grown. */
-export interface WasmMemory {
-  readonly buffer: ArrayBuffer;
-}
 
 /** Slots of equal size that follow each other in the module's memory. */
 export interface Area {
@@ -213,16 +37,10 @@ export interface EngineOptions {
   timeouts?: readonly number[];
 }
 
-/** Number of entries of a list of addresses in the module's memory. */
-const LIST_MAX = 64;
 /** The send buffer of a netlink socket takes about 200 KiB; the kernel's refusals of one piece must fit in its receive buffer. */
 const KERNEL_PIECE = 65536;
-const OUT_SIZE = 0x4000;
 /** What lies behind these bytes of the area belongs to repairs. */
 const RECORDS_MOST = 0x10000;
-/** Where ids stand in OUT: behind the mask of buckets. */
-const IDS_AT = 64;
-const WALK_END = 0xffffffff;
 /** Why an audit noted a state; 0: taken back. */
 const NOTES = [null, 'missing', 'changed', 'gone'] as const;
 const BUCKETS = 256;
@@ -233,6 +51,7 @@ export class Engine {
   readonly memory: WasmMemory;
   /** Where the host reads and writes in bulk. */
   readonly areas: { netlink: Area; datagrams: Area; kernel: Area; sync: Area };
+  readonly walks: Walks;
   /** For more instances of the same code (sketch.ts). */
   readonly module: WebAssembly.Module;
   private readonly at: AreaOffsets;
@@ -244,6 +63,7 @@ export class Engine {
     this.x = exports;
     this.memory = exports.memory;
     this.at = at;
+    this.walks = new Walks(this, at.OUT);
     this.areas = {
       netlink: { offset: at.NL_RX, slots: 64, size: 8192 },
       datagrams: { offset: at.SYNC_RX, slots: 64, size: 2048 },
@@ -301,27 +121,7 @@ export class Engine {
   /** Replaces the networks that are not synced and the own addresses. States already in the table stay. */
   setLists(ignore: readonly string[], local: readonly string[]): void {
     this.ignored = ignore;
-    const view = this.view();
-    const counts = { ignore4: 0, ignore6: 0, local4: 0, local6: 0 };
-    for (const text of ignore) {
-      const prefix = parsePrefix(text);
-      if (prefix === null)
-        throw new Error(`sync.ignore: "${text}" is not a network; write it as 10.0.0.0/8 or 2001:db8::/32`);
-      const { bytes, length } = prefix;
-      const list = bytes.length === 4 ? 'ignore4' : 'ignore6';
-      if (counts[list] >= LIST_MAX) throw new Error(`sync.ignore: more than ${LIST_MAX} networks of one family`);
-      const base = list === 'ignore4' ? this.at.IGNORE4 : this.at.IGNORE6;
-      putPrefix(view, base + counts[list]++ * bytes.length * 2, bytes, length);
-    }
-    for (const text of local) {
-      const bytes = parseIp(text.split('/')[0] ?? '');
-      if (bytes === null) continue;
-      const list = bytes.length === 4 ? 'local4' : 'local6';
-      if (counts[list] >= LIST_MAX) continue;
-      const base = list === 'local4' ? this.at.LOCAL4 : this.at.LOCAL6;
-      view.set(bytes, base + counts[list]++ * bytes.length);
-    }
-    this.x.setLists(counts.ignore4, counts.ignore6, counts.local4, counts.local6);
+    writeLists(this.view(), this.at, this.x, ignore, local);
   }
 
   /** Replaces this node's own addresses; what is beyond 64 of a family is left out. */
@@ -498,57 +298,6 @@ export class Engine {
     }));
   }
 
-  // --- repair by difference (asm/difference.ts): walks from a cursor (0 first) that they return, `null` at the end ---
-
-  /** Hands over the ids of a slice of slots: live states of these owners in the buckets of the mask (32 bytes). */
-  copyIds(from: number, slots: number, owners: readonly Owner[], mask: Uint8Array, to: (ids: Uint8Array) => void) {
-    this.view().set(mask, this.at.OUT);
-    const set = owners.reduce((bits, owner) => bits | (1 << OWNERS[owner]), 0);
-    const next = this.x.idsCopy(from, slots, set) >>> 0;
-    to(this.copiedIds());
-    return next === WALK_END ? null : next;
-  }
-
-  private copiedIds(): Uint8Array {
-    return this.view().subarray(this.at.OUT + IDS_AT, this.at.OUT + IDS_AT + this.x.idsCopied() * 8);
-  }
-
-  /** Makes these ids (8 bytes each) the set that the pick walks look for. Returns how many of them had room. */
-  pick(ids: Uint8Array): number {
-    this.x.pickClear();
-    const piece = OUT_SIZE - IDS_AT;
-    for (let at = 0; at < ids.length; at += piece) {
-      const part = ids.subarray(at, at + piece);
-      this.view().set(part, this.at.OUT + IDS_AT);
-      const taken = this.x.pickAdd(part.length / 8);
-      if (taken < part.length / 8) return at / 8 + taken;
-    }
-    return ids.length / 8;
-  }
-
-  /** Own states in the picked set are sent once more. */
-  sendPicked(from: number, slots: number): number | null {
-    const next = this.x.pickSend(from, slots) >>> 0;
-    return next === WALK_END ? null : next;
-  }
-
-  /** Drops the peer's states in the picked set, gives nobody's others to the peer, in the buckets of the mask. */
-  applyPicked(from: number, slots: number, mask: Uint8Array): number | null {
-    this.view().set(mask, this.at.OUT);
-    const next = this.x.pickApply(from, slots) >>> 0;
-    return next === WALK_END ? null : next;
-  }
-
-  /** The picked ids that no walk has met. */
-  unseenPicks(): Buffer {
-    const parts: Buffer[] = [];
-    for (let from = 0; from !== WALK_END; ) {
-      from = this.x.pickUnseen(from) >>> 0;
-      parts.push(Buffer.from(this.copiedIds()));
-    }
-    return Buffer.concat(parts);
-  }
-
   // --- what audits found (asm/notes.ts) ---
 
   clearNotes(): void {
@@ -585,30 +334,6 @@ export class Engine {
     const owner = this.x.ownerOf(record);
     return owner === OWNERS.me ? 'me' : owner === OWNERS.peer ? 'peer' : 'none';
   }
-}
-
-/** Network and mask, network order, the host bits of the network cleared. */
-function putPrefix(view: Uint8Array, at: number, bytes: Uint8Array, length: number): void {
-  for (let i = 0; i < bytes.length; i++) {
-    const bits = Math.min(8, Math.max(0, length - i * 8));
-    const mask = (0xff << (8 - bits)) & 0xff;
-    view[at + i] = (bytes[i] ?? 0) & mask;
-    view[at + bytes.length + i] = mask;
-  }
-}
-
-function checked(exports: Record<string, unknown>): { x: EngineExports; at: AreaOffsets } {
-  const at: Partial<AreaOffsets> = {};
-  for (const name of AREA_NAMES) {
-    const global = exports[name];
-    if (typeof global !== 'object' || global === null || !('value' in global) || typeof global.value !== 'number') {
-      throw new Error(
-        `the WebAssembly module is not the state engine: it has no area ${name}; build it again (npm run build)`,
-      );
-    }
-    at[name] = global.value >>> 0;
-  }
-  return { x: exports as unknown as EngineExports, at: at as AreaOffsets };
 }
 
 /**

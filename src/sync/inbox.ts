@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import { timingSafeEqual } from 'node:crypto';
 import { unpackLines } from './audit-lines.ts';
-import type { DriverConfig } from './driver.ts';
+import type { DriverConfig } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
 import type { Recon } from './reconcile-wire.ts';
 import { decodeRecon } from './reconcile-wire.ts';

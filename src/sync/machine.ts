@@ -8,7 +8,9 @@
 import { compareTimers, digestReady, onDigest, onVerdict } from './compare.ts';
 import { livenessTimers, onHello } from './handshake.ts';
 import { considerAdoption, onAdopt, preference } from './ownership.ts';
-import { dropRepairIn, dropRepairOut, onRepair, repairDeadline, repairTimers } from './reconcile.ts';
+import { onRepair, repairDeadline, repairTimers } from './reconcile.ts';
+import { dropRepairIn } from './repair-mirror.ts';
+import { dropRepairOut } from './repair-owner.ts';
 import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { TIMING } from './state.ts';
 import { onFast, onSent, streamTimers } from './stream.ts';

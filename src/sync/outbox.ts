@@ -1,6 +1,6 @@
 /** What leaves on the sync link: HELLOs, the ordered stream (kept until acknowledged), heartbeats. Sealing included. */
 import type { KeyObject } from 'node:crypto';
-import type { DriverConfig } from './driver.ts';
+import type { DriverConfig } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
 import { helloKey, seal, sessionKeys } from './seal.ts';
 import type { SyncState } from './state.ts';

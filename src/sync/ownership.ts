@@ -7,7 +7,7 @@
  * gone, the session ends with the adoption; when the peer returns, both tables meet anew.
  */
 import { renewSession } from './handshake.ts';
-import { dropRepairIn } from './reconcile.ts';
+import { dropRepairIn } from './repair-mirror.ts';
 import type { Context, SyncAction, SyncState } from './state.ts';
 
 /** The rule for a state that both nodes claim: the master's word counts, and between equals the senior's. */

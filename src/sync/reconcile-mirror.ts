@@ -96,7 +96,7 @@ export class RepairMirror {
   private stepCopy(sketch: Sketch, from: number): MirrorWork {
     let at: number | null = from;
     while (at !== null && at < from + WALK_SLOTS) {
-      at = this.engine.copyIds(at, from + WALK_SLOTS - at, CANDIDATES, this.mask, (ids) => {
+      at = this.engine.walks.copyIds(at, from + WALK_SLOTS - at, CANDIDATES, this.mask, (ids) => {
         if (!sketch.add(ids)) this.broken = true;
       });
     }
@@ -135,13 +135,13 @@ export class RepairMirror {
       this.lock.holder = this;
     }
     if (this.applyFrom === null) {
-      this.engine.pick(group.ids);
+      this.engine.walks.pick(group.ids);
       this.applyFrom = 0;
     }
-    this.applyFrom = this.engine.applyPicked(this.applyFrom, APPLY_SLOTS, group.mask);
+    this.applyFrom = this.engine.walks.applyPicked(this.applyFrom, APPLY_SLOTS, group.mask);
     if (this.applyFrom !== null) return { type: 'more' };
     // What no walk has met is not here.
-    this.wants.push(this.engine.unseenPicks());
+    this.wants.push(this.engine.walks.unseenPicks());
     groups.shift();
     return { type: 'more' };
   }

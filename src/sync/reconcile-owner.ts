@@ -1,9 +1,9 @@
 /** The owner's part of a repair by difference: symbols of its own states, and the states that are wanted. */
 import { createHmac } from 'node:crypto';
 import type { Engine } from './engine.ts';
-import { firstSymbols } from './reconcile.ts';
 import type { Recon } from './reconcile-wire.ts';
 import { MASK_SIZE, symbolsIn } from './reconcile-wire.ts';
+import { firstSymbols } from './repair-cost.ts';
 import { ID_SIZE, Sketch } from './sketch.ts';
 
 /** Slots of the table that one slice looks at: about a millisecond. */
@@ -103,7 +103,7 @@ export class RepairOwner {
     const { engine, mask, sketch } = this;
     let at: number | null = from;
     while (at !== null && at < from + WALK_SLOTS) {
-      at = engine.copyIds(at, from + WALK_SLOTS - at, ['me'], mask, (ids) => {
+      at = engine.walks.copyIds(at, from + WALK_SLOTS - at, ['me'], mask, (ids) => {
         if (!sketch.add(ids)) this.broken = true;
       });
     }
@@ -124,11 +124,11 @@ export class RepairOwner {
       }
       marking.at = marking.end;
       marking.end = Math.min(marking.ids.length, marking.at + PICK_MOST * ID_SIZE);
-      this.engine.pick(marking.ids.subarray(marking.at, marking.end));
+      this.engine.walks.pick(marking.ids.subarray(marking.at, marking.end));
       marking.cursor = 0;
       return true;
     }
-    marking.cursor = this.engine.sendPicked(marking.cursor, WALK_SLOTS);
+    marking.cursor = this.engine.walks.sendPicked(marking.cursor, WALK_SLOTS);
     return true;
   }
 

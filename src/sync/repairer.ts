@@ -1,11 +1,11 @@
 /** Carries out the repairs by difference that the session machine decides: both directions, in slices. */
 import type { Engine } from './engine.ts';
-import type { RepairEvent } from './reconcile.ts';
 import { askFor, RepairMirror } from './reconcile-mirror.ts';
 import type { PickLock } from './reconcile-owner.ts';
 import { RepairOwner } from './reconcile-owner.ts';
 import type { Recon } from './reconcile-wire.ts';
 import { encodeRecon, REFUSAL } from './reconcile-wire.ts';
+import type { RepairEvent } from './repair-types.ts';
 import type { SyncAction, SyncState } from './state.ts';
 
 export interface RepairPorts {

@@ -1,5 +1,5 @@
 /** State, events and actions of the sync session (machine.ts), with every time and limit it uses. */
-import type { RepairAction, RepairEvent, RepairIn, RepairOut } from './reconcile.ts';
+import type { RepairAction, RepairEvent, RepairIn, RepairOut } from './repair-types.ts';
 import type { DigestMessage, FastFixed, VerdictMessage } from './wire.ts';
 
 /** Milliseconds. */

@@ -222,9 +222,9 @@ repair('negative control: a snapshot from before BEGIN makes the mirror drop sta
   const early: Buffer[] = [];
   const everything = Buffer.alloc(32, 0xff);
   for (let at: number | null = 0; at !== null; ) {
-    at = a.engine.copyIds(at, 65_536, ['me'], everything, (ids) => early.push(Buffer.from(ids)));
+    at = a.engine.walks.copyIds(at, 65_536, ['me'], everything, (ids) => early.push(Buffer.from(ids)));
   }
-  a.engine.copyIds = (_from, _slots, _owners, mask, to) => {
+  a.engine.walks.copyIds = (_from, _slots, _owners, mask, to) => {
     for (const ids of early.splice(0)) {
       for (let at = 0; at < ids.length; at += 8) {
         const bucket = ids.readUInt8(at);
@@ -270,7 +270,7 @@ repair('negative control: without the mark of what was told anew, living states 
 repair('negative control: WANT is ignored: never "in step", until everything is sent', () => {
   const { world, mirror, living } = troubledPair(392, 0);
   const [a] = world.nodes;
-  a.engine.sendPicked = () => null;
+  a.engine.walks.sendPicked = () => null;
   let falseAlarm = false;
   world.until(() => {
     // Once the difference has been seen ("in step" has an age), nobody may say otherwise.

@@ -1,0 +1,24 @@
+/** What the driver is told and what it needs of the world around it. */
+
+export interface DriverConfig {
+  /** Name of this node: the tie-break between equals, and what the peer shows. */
+  name: string;
+  /** The pair's secret; `null`: the link is open. */
+  secret: Buffer | null;
+  /** Largest IP packet on the sync link, bytes. */
+  mtu: number;
+}
+
+export interface DriverPorts {
+  transmit(datagram: Buffer): void;
+  /** Gives the queued changes to the kernel and reads its refusals, until the queue is empty. */
+  flushKernel(): void;
+  /** 32 hex digits, never the same. */
+  nonce(): string;
+  event(kind: string, fields: Record<string, string | number | boolean | null>): void;
+  peerReport(content: Buffer): void;
+  /** The peer's name, when a session begins. */
+  peerName(name: string): void;
+  /** The peer wants this node to read its kernel's table again and to say how much had to be mended (`auditDone`). */
+  auditAsked(): void;
+}
