@@ -10,3 +10,13 @@ export function parseListen(text: string): ListenAddress | null {
     return null;
   }
 }
+
+/**
+ * The address and port of a syslog receiver that the schema has let through.
+ * @throws Error for anything that it would have refused
+ */
+export function syslogTarget(text: string): { address: string; port: number } {
+  const parsed = parse(text);
+  if (parsed.kind !== 'tcp') throw new Error(`service.syslog: found "${text}", expected an address and a port`);
+  return { address: parsed.host, port: parsed.port };
+}

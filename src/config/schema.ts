@@ -183,6 +183,21 @@ const feed = section('feed', {
   tls: optional(z.strictObject({ cert: file, key: file }, allowed('{ cert = "…", key = "…" }'))),
 });
 
+const SYSLOG = '"address:port", as in "192.0.2.5:514"';
+const service = section('service', {
+  realtime: integer(0, 49).default(10),
+  watchdog: optional(file),
+  watchdog_s: integer(5, 300, 's').default(30),
+  syslog: list(
+    text(SYSLOG, (value) => {
+      const parsed = parseListen(value);
+      return parsed?.kind === 'tcp' && parsed.port > 0;
+    }),
+    4,
+    'addresses',
+  ).default([]),
+});
+
 const hooks = section('hooks', {
   on_event: optional(file),
 });
@@ -204,6 +219,7 @@ export const ConfigSchema = z.strictObject({
   replicate: optional(replicate),
   feed: optional(feed),
   hooks: optional(hooks),
+  service: service.prefault({}),
 });
 
 /** The file's content, checked and with its defaults, before the secrets are read. */

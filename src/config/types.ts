@@ -10,6 +10,7 @@ export type NodeConfig = RawConfig['node'];
 export type CarpConfig = RawConfig['carp'];
 export type FirewallConfig = NonNullable<RawConfig['firewall']>;
 export type ReplicateConfig = NonNullable<RawConfig['replicate']>;
+export type ServiceConfig = RawConfig['service'];
 export type HooksConfig = NonNullable<RawConfig['hooks']>;
 export type SyncDialect = NonNullable<RawConfig['sync']>['dialect'];
 export type SyncWhen = NonNullable<RawConfig['sync']>['sync_when'];
@@ -40,4 +41,5 @@ export interface Config {
   replicate: ReplicateConfig | null;
   feed: FeedConfig | null;
   hooks: HooksConfig | null;
+  service: ServiceConfig;
 }

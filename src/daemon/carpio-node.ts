@@ -30,6 +30,7 @@ import type { Log } from './log.ts';
 import { Neighbours, roleOf } from './neighbours.ts';
 import { sysctl } from './oids.ts';
 import { makeReport, masterKeys, masterOfAny } from './peer-report.ts';
+import { Service, serviceLine } from './service.ts';
 import { makeStatus } from './status.ts';
 import { localAddresses, SyncSide } from './sync-side.ts';
 import { startTracks } from './tracks.ts';
@@ -60,6 +61,7 @@ export class CarpioNode {
   private readonly firewall: Firewall;
   private readonly handOver: HandOver;
   private readonly journal: Journal;
+  private readonly service: Service;
   private sync: SyncSide | null = null;
   private readonly neighbours: Neighbours;
   private control: ControlServer | null = null;
@@ -89,6 +91,11 @@ export class CarpioNode {
     this.journal = new Journal(node.name, carp.log, hooks?.on_event ?? null, log);
     this.handOver = new HandOver(this.config.node.state_dir, log);
     this.firewall = new Firewall(log);
+    this.service = new Service(process.env, {
+      fault: () => this.health(),
+      line: () => serviceLine(this.status()),
+      warn: (message) => log.warning(message),
+    });
     this.adverts = new Adverts({
       advert: (key, family, advert, from) => this.neighbours.onAdvert({ key, family, advert, from }),
       sendResult: (key, ok) => this.election.feed({ type: 'sendResult', key, ok }),
@@ -168,6 +175,7 @@ export class CarpioNode {
     if (this.handOver.wasOn()) this.election.feed({ type: 'maintenance', on: true });
     this.election.feed({ type: 'start' });
     this.publish({ kind: 'node.start', version: VERSION });
+    this.serve();
     this.settled();
   }
 
@@ -178,11 +186,18 @@ export class CarpioNode {
       return;
     }
     this.log.info('stopping: handing over first');
+    this.service.stopping();
     this.election.feed({ type: 'stop' });
   }
 
   /** Takes over a changed configuration as a difference: what has not changed is not touched (invariant 6). */
   async reload(prepared: Prepared): Promise<void> {
+    this.service.reloading(nowUs());
+    await this.change(prepared);
+    this.service.reloaded();
+  }
+
+  private async change(prepared: Prepared): Promise<void> {
     const { config, vips } = prepared;
     try {
       await this.firewall.apply(config, vips);
@@ -341,6 +356,11 @@ export class CarpioNode {
     this.publish(event);
   }
 
+  private serve(): void {
+    const { watchdog, watchdog_s } = this.config.service;
+    this.service.ready(watchdog === null ? null : { device: watchdog, timeoutS: watchdog_s });
+  }
+
   // After each run of the election: the peer hears of it, and the demotion `sync` fits the new role.
   private onChanged(): void {
     this.weighSync();
@@ -418,6 +438,7 @@ export class CarpioNode {
 
   private async release(): Promise<void> {
     this.election.close();
+    this.service.close();
     this.vipFaults.close();
     this.neighbours.close();
     this.tracks?.close();

@@ -10,6 +10,7 @@ export function fixedSections(before: Config, after: Config): string[] {
   if (differs(before.sync, after.sync) || !sameSecret(before.sync?.key, after.sync?.key)) changed.push('[sync]');
   if (differs(before.feed, after.feed) || !sameSecret(before.feed?.token, after.feed?.token)) changed.push('[feed]');
   if (differs(before.hooks, after.hooks)) changed.push('[hooks]');
+  if (differs(before.service, after.service)) changed.push('[service]');
   return changed;
 }
 

@@ -12,6 +12,7 @@ export class Log {
   private readonly format: LogFormat;
   private readonly journal = process.env.JOURNAL_STREAM !== undefined;
   private readonly write: (line: string) => void;
+  private also: ((level: Level, time: Date, text: string) => void) | null = null;
 
   /** @param write where lines go; whatever it does, logging never fails the node */
   constructor(node: string, format: LogFormat, write: (line: string) => void = (line) => process.stderr.write(line)) {
@@ -20,8 +21,15 @@ export class Log {
     this.write = write;
   }
 
+  /** Every entry goes there as well (syslog), as `level: text`. */
+  copyTo(sink: (level: Level, time: Date, text: string) => void): void {
+    this.also = sink;
+  }
+
   say(level: Level, message: string, fields: NodeEvent | null = null): void {
-    const time = new Date().toISOString();
+    const now = new Date();
+    const time = now.toISOString();
+    this.also?.(level, now, `${level}: ${message}`);
     if (this.format === 'json') {
       this.write(`${JSON.stringify({ time, level, node: this.node, message, ...fields })}\n`);
       return;

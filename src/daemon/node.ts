@@ -1,16 +1,19 @@
 /** `carpio run`: reads the configuration, finds the devices, runs the node until it is told to stop. */
 
+import { syslogTarget } from '../config/listen.ts';
 import { loadConfig } from '../config/load.ts';
 import { notYet } from '../config/not-yet.ts';
 import { formatError } from '../config/problem.ts';
 import { missingDevices, resolveVips } from '../config/resolve.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
+import { makeRealTime } from '../kernel/scheduling.ts';
 import { loadAssets } from './assets.ts';
 import type { Prepared } from './carpio-node.ts';
 import { CarpioNode } from './carpio-node.ts';
 import type { LogFormat } from './log.ts';
 import { Log } from './log.ts';
+import { Syslog } from './syslog.ts';
 
 /**
  * Runs until SIGTERM or SIGINT (hand over, then stop). SIGHUP reads the configuration again; one that does not pass its
@@ -22,6 +25,10 @@ export async function runNode(options: { configPath: string; logFormat: LogForma
   const prepared = prepare(options.configPath, unnamed);
   if (prepared === null) return 1;
   const log = new Log(prepared.config.node.name, options.logFormat);
+  const { service } = prepared.config;
+  const syslog = new Syslog(prepared.config.node.name, service.syslog.map(syslogTarget));
+  log.copyTo((level, time, text) => syslog.say(level, time, text));
+  preferElection(service.realtime, log);
   let node: CarpioNode;
   try {
     node = new CarpioNode(prepared, loadAssets(), log);
@@ -39,7 +46,20 @@ export async function runNode(options: { configPath: string; logFormat: LogForma
   process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload);
   const code = await node.done;
   process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', reload);
+  syslog.close();
   return code;
+}
+
+// Before any thread or process is started: none of them inherits it.
+function preferElection(priority: number, log: Log): void {
+  if (priority === 0) return;
+  try {
+    makeRealTime(priority);
+  } catch (error) {
+    log.info(
+      `no real-time priority for the election (${messageOf(error)}); [service] realtime = 0 does not ask for it`,
+    );
+  }
 }
 
 /** The configuration with everything that must be known before anything is touched; `null`: refused, and said why. */

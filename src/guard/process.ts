@@ -9,6 +9,7 @@ import { writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { closeQuietly, Errno, errno, libc, Sock } from '../kernel/libc.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
+import { GUARD_PRIORITY, makeRealTime } from '../kernel/scheduling.ts';
 import { Speaker } from './last-words.ts';
 import type { FromGuard, GuardedVhid, ToGuard } from './messages.ts';
 import { decode, encode, MESSAGE_BYTES } from './messages.ts';
@@ -47,6 +48,11 @@ function preferOurselves(): void {
   }
   try {
     setPriority(0, constants.priority.PRIORITY_HIGHEST);
+  } catch {
+    // not allowed
+  }
+  try {
+    makeRealTime(GUARD_PRIORITY);
   } catch {
     // not allowed
   }

@@ -43,6 +43,8 @@ export interface Libc {
   /** Microseconds. Blocks the thread. */
   usleep(microseconds: number): number;
   prctl(option: number, a: bigint | number, b: bigint | number, c: bigint | number, d: bigint | number): number;
+  /** `pid` 0: the calling thread; `param`: struct sched_param, one i32. */
+  sched_setscheduler(pid: number, policy: number, param: Pointer): number;
 }
 
 const PROTOTYPES: Record<keyof Libc, string> = {
@@ -71,6 +73,7 @@ const PROTOTYPES: Record<keyof Libc, string> = {
   getpid: 'int getpid()',
   usleep: 'int usleep(unsigned int)',
   prctl: 'int prctl(int, uint64_t, uint64_t, uint64_t, uint64_t)',
+  sched_setscheduler: 'int sched_setscheduler(int, int, void *)',
 };
 
 let functions: Libc | null = null;
