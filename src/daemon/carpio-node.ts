@@ -15,11 +15,12 @@ import type { NodeEvent, NodeStatus } from '../status.ts';
 import { VERSION } from '../version.ts';
 import { Adverts, vipKey } from './adverts.ts';
 import type { Assets } from './assets.ts';
+import { nowUs } from './clock.ts';
 import type { ControlHandler, ControlServer } from './control.ts';
 import { startControl } from './control.ts';
 import { ownAddresses } from './early-take-over.ts';
 import type { RoleAction } from './election.ts';
-import { Election, nowUs } from './election.ts';
+import { Election } from './election.ts';
 import { Firewall } from './firewall.ts';
 import { fixedSections } from './fixed-sections.ts';
 import { groupConfig, linkStates } from './group-config.ts';
@@ -27,18 +28,17 @@ import { HandOver } from './hand-over.ts';
 import { makeHandlers } from './handlers.ts';
 import { Journal } from './journal.ts';
 import type { Log } from './log.ts';
-import { Neighbours, roleOf } from './neighbours.ts';
+import { Neighbours } from './neighbours.ts';
 import { sysctl } from './oids.ts';
-import { makeReport, masterKeys, masterOfAny } from './peer-report.ts';
+import { roleOf } from './peer-ear.ts';
+import { masterKeys } from './peer-report.ts';
 import { Service, serviceLine } from './service.ts';
+import { Standing } from './standing.ts';
 import { makeStatus } from './status.ts';
 import { localAddresses, SyncSide } from './sync-side.ts';
 import { startTracks } from './tracks.ts';
 import { VipFaults } from './vip-faults.ts';
 import { VipSet } from './vip-set.ts';
-
-/** Weight of the reason `sync`: worse than any skew below it, better than a lost link (240). */
-const SYNC_WEIGHT = 200;
 
 export interface Prepared {
   config: Config;
@@ -64,12 +64,10 @@ export class CarpioNode {
   private readonly service: Service;
   private sync: SyncSide | null = null;
   private readonly neighbours: Neighbours;
+  private readonly standing: Standing;
   private control: ControlServer | null = null;
   private watch: LinkWatch | null = null;
   private tracks: { close(): void } | null = null;
-  private lastReport = '';
-  private lastMaster = false;
-  private syncWeighed = false;
   private ended: ((code: number) => void) | null = null;
   /** Resolves with the exit code when the node has let go of everything. */
   readonly done = new Promise<number>((resolve) => {
@@ -128,6 +126,19 @@ export class CarpioNode {
       tell: (key, reason) => this.election.feed({ type: 'vip', key, ok: reason === null, reason: reason ?? '' }),
       repair: (key) => this.vipSet.repair(key, this.links),
       warn: (message) => log.warning(message),
+    });
+    this.standing = new Standing({
+      sync: () => this.syncFacts(),
+      group: () => this.election.state,
+      wokeUs: () => this.election.wokeUs,
+      feed: (event) => this.election.feed(event),
+      tell: (master, report) => this.sync?.handle.setRole(master, report),
+      extras: () => ({
+        version: VERSION,
+        own: ownAddresses(this.vips, this.links),
+        lists: Object.fromEntries(this.vips.map((vip) => [vipKey(vip), vip.addresses])),
+        lastWords: this.adverts.lastCounter.toString(16).padStart(16, '0'),
+      }),
     });
     this.election = new Election(groupConfig(this.config, this.vips, this.links), {
       role: (action) => this.onRole(action),
@@ -367,22 +378,14 @@ export class CarpioNode {
     this.report();
   }
 
-  // The peer holds an advert that it did not expect until it has this: it must not wait for the devices to come up.
   private report(): void {
     this.guard.beat(nowUs(), masterKeys(this.election.state));
-    if (this.sync === null) return;
-    const master = masterOfAny(this.election.state);
-    const report = makeReport(this.election.state, {
-      inStep: this.sync.handle.inStep,
-      version: VERSION,
-      own: ownAddresses(this.vips, this.links),
-      lists: Object.fromEntries(this.vips.map((vip) => [vipKey(vip), vip.addresses])),
-      lastWords: this.adverts.lastCounter.toString(16).padStart(16, '0'),
-    });
-    if (report === this.lastReport && master === this.lastMaster) return;
-    this.lastReport = report;
-    this.lastMaster = master;
-    this.sync.handle.setRole(master, report);
+    this.standing.report();
+  }
+
+  private syncFacts(): { inStep: boolean | null; checkedMs: number } | null {
+    const handle = this.sync?.handle;
+    return handle === undefined ? null : { inStep: handle.inStep, checkedMs: handle.stat('checkedAt') };
   }
 
   private onStep(): void {
@@ -392,20 +395,8 @@ export class CarpioNode {
     this.onChanged();
   }
 
-  // A node that is not master and not proven to be in step would lose connections if it took the lead.
   private weighSync(): void {
-    if (this.config.sync === null) return;
-    const wanted = !masterOfAny(this.election.state) && !this.provenInStep();
-    if (wanted === this.syncWeighed) return;
-    this.syncWeighed = wanted;
-    if (wanted) this.election.feed({ type: 'demote', reason: 'sync', weight: SYNC_WEIGHT });
-    else this.election.feed({ type: 'undemote', reason: 'sync' });
-  }
-
-  // A comparison from before a sleep proves nothing: the peer may have led meanwhile.
-  private provenInStep(): boolean {
-    const handle = this.sync?.handle;
-    return handle !== undefined && handle.inStep === true && handle.stat('checkedAt') * 1000 > this.election.wokeUs;
+    this.standing.weigh(this.config.sync !== null);
   }
 
   private onRefused(counter: string, role: string, vhid: number | null, from: string | null, reason = ''): void {

@@ -9,7 +9,6 @@ import type { LinkInfo } from '../kernel/links.ts';
 import { sameAddress } from '../net/ip.ts';
 import type { ProbePath, ProberPorts } from '../probe/prober.ts';
 import { Prober } from '../probe/prober.ts';
-import { nowUs } from './election.ts';
 import { linkStates, sourcesOf } from './group-config.ts';
 import type { ReceivedReport } from './peer-report.ts';
 
@@ -32,10 +31,10 @@ export class EarlyTakeOver {
   private peer: Record<string, string[]> = {};
   private last = '';
 
-  constructor(secret: Uint8Array, config: Config, vips: readonly ResolvedVip[], ports: Omit<ProberPorts, 'now'>) {
+  constructor(secret: Uint8Array, config: Config, vips: readonly ResolvedVip[], ports: ProberPorts) {
     this.config = config;
     this.vips = vips;
-    this.prober = new Prober(secret, { ...ports, now: nowUs });
+    this.prober = new Prober(secret, ports);
   }
 
   get counters(): Record<string, number> {

@@ -4,6 +4,8 @@
  */
 import { createGroup, nextDeadline, step } from '../carp/group.ts';
 import type { Action, GroupConfig, GroupEvent, GroupState } from '../carp/types.ts';
+import type { Clock } from './clock.ts';
+import { REAL_CLOCK } from './clock.ts';
 
 export type RoleAction = Extract<Action, { type: 'role' }>;
 export type SendAdvertAction = Extract<Action, { type: 'sendAdvert' }>;
@@ -28,24 +30,22 @@ const LOOK = 50;
 /** Standing still for longer than this is told to the election, us. */
 const STALL_US = 4 * LOOK * 1000;
 
-/** Monotonic microseconds. */
-export function nowUs(): number {
-  return Number(process.hrtime.bigint() / 1000n);
-}
-
 export class Election {
   readonly state: GroupState;
   private readonly ports: ElectionPorts;
-  private timer: NodeJS.Timeout | null = null;
+  private readonly clock: Clock;
+  private timer: (() => void) | null = null;
   /** When the loop went on after the last time it had stood still, monotonic us; 0: it never did. */
   wokeUs = 0;
-  private lastLook = nowUs();
+  private lastLook: number;
   private running = false;
   private readonly queue: GroupEvent[] = [];
 
-  constructor(config: GroupConfig, ports: ElectionPorts) {
+  constructor(config: GroupConfig, ports: ElectionPorts, clock: Clock = REAL_CLOCK) {
     this.state = createGroup(config);
     this.ports = ports;
+    this.clock = clock;
+    this.lastLook = clock.nowUs();
   }
 
   /** Feeds one event; what the actions cause in turn (a failed send) is fed after it, never inside. */
@@ -67,7 +67,7 @@ export class Election {
    * time steps down before it reads or sends anything: while it slept, the other may have taken over.
    */
   look(): void {
-    const now = nowUs();
+    const now = this.clock.nowUs();
     const slept = now - this.lastLook;
     this.lastLook = now;
     if (slept > STALL_US) {
@@ -78,12 +78,12 @@ export class Election {
   }
 
   close(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer?.();
     this.timer = null;
   }
 
   private run(event: GroupEvent): void {
-    const { actions } = step(this.state, event, nowUs());
+    const { actions } = step(this.state, event, this.clock.nowUs());
     if (actions.some((action) => action.type === 'role')) this.ports.roles();
     for (const action of actions) this.perform(action);
   }
@@ -109,14 +109,14 @@ export class Election {
   }
 
   private arm(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer?.();
     const deadline = nextDeadline(this.state);
-    const wait = deadline === null ? LOOK : Math.max(0, Math.min(LOOK, (deadline - nowUs()) / 1000));
-    this.timer = setTimeout(() => {
+    const wait = deadline === null ? LOOK : Math.max(0, Math.min(LOOK, (deadline - this.clock.nowUs()) / 1000));
+    this.timer = this.clock.later(wait, () => {
       this.look();
       const due = nextDeadline(this.state);
-      if (due !== null && due <= nowUs()) this.feed({ type: 'tick' });
+      if (due !== null && due <= this.clock.nowUs()) this.feed({ type: 'tick' });
       else this.arm();
-    }, wait);
+    });
   }
 }

@@ -3,7 +3,6 @@
  * wrong between the hosts. Everything that the election is told of them passes here.
  */
 import { explainDuplicate, explainVirtualMac } from '../carp/diagnose.ts';
-import { isBowOut } from '../carp/rules.ts';
 import type { GroupEvent, GroupState } from '../carp/types.ts';
 import type { MaskedAdvert } from '../carp/unmask.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
@@ -11,16 +10,13 @@ import type { Config } from '../config/types.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import type { NodeEvent } from '../status.ts';
 import { ArpSide } from './arp-side.ts';
+import { nowUs, REAL_CLOCK } from './clock.ts';
 import { Diagnoser } from './diagnoser.ts';
-import { EarlyTakeOver } from './early-take-over.ts';
-import { nowUs } from './election.ts';
+import { PeerEar } from './peer-ear.ts';
 import type { ReceivedReport } from './peer-report.ts';
-import { Unmasker } from './unmasker.ts';
 
 /** An advert that is older is no sign that adverts arrive, us. */
 const HEARD_LATELY_US = 5_000_000;
-
-export const roleOf = (key: string): string => key.slice(0, key.lastIndexOf('/'));
 
 export interface NeighboursPorts {
   publish(event: NodeEvent): void;
@@ -39,11 +35,11 @@ export class Neighbours {
   private readonly ports: NeighboursPorts;
   private readonly diagnoser: Diagnoser;
   private readonly arp: ArpSide;
-  private early: EarlyTakeOver | null = null;
-  private unmasker: Unmasker | null = null;
+  private readonly ear: PeerEar;
 
   constructor(ports: NeighboursPorts) {
     this.ports = ports;
+    this.ear = new PeerEar(ports, REAL_CLOCK);
     this.diagnoser = new Diagnoser({
       tell: ({ vhid, interface: role }, { what, reason }, over) =>
         ports.publish({ kind: 'carp.diagnosis', vhid, interface: role, what, over, reason }),
@@ -64,31 +60,16 @@ export class Neighbours {
 
   /** There is a pair key: the peer can be asked, and its word counts. */
   trustPeer(secret: Uint8Array, config: Config, links: readonly LinkInfo[]): void {
-    const { ports } = this;
-    this.early = new EarlyTakeOver(secret, config, ports.vips(), {
-      dead: (reason) => {
-        ports.publish({ kind: 'peer.dead', reason });
-        ports.feed({ type: 'peerDead', reason });
-      },
-      alive: (path, reason) => ports.publish({ kind: 'sync.link_down_peer_alive', path, reason }),
-      undecided: (reason) => ports.publish({ kind: 'peer.undecided', reason }),
-      warn: (message) => ports.warn(message),
-      look: () => ports.look(),
-    });
-    this.unmasker = new Unmasker({
-      counts: (masked) => this.takeAdvert(masked),
-      refused: (masked, reason) => ports.unmasked(masked, reason),
-    });
-    this.early.onLinks(links);
+    this.ear.trustPeer(secret, config, links);
   }
 
   configure(config: Config, links: readonly LinkInfo[]): void {
-    this.early?.configure(config, this.ports.vips());
+    this.ear.configure(config);
     this.arp.configure(this.ports.vips(), links);
   }
 
   onLinks(links: readonly LinkInfo[]): void {
-    this.early?.onLinks(links);
+    this.ear.onLinks(links);
     this.arp.configure(this.ports.vips(), links);
   }
 
@@ -98,10 +79,8 @@ export class Neighbours {
 
   /** A valid advertisement; one from the peer's own address is held against what the peer says over the sealed sync link. */
   onAdvert(masked: MaskedAdvert): void {
-    const { key, from } = masked;
-    if (this.unmasker !== null && this.early?.isPeer(roleOf(key), from)) this.unmasker.advert(masked);
-    else this.takeAdvert(masked);
-    this.diagnoser.onAdvert(key, from);
+    this.ear.onAdvert(masked);
+    this.diagnoser.onAdvert(masked.key, masked.from);
   }
 
   onRefused(counter: string, role: string, vhid: number | null, from: string | null): void {
@@ -110,25 +89,14 @@ export class Neighbours {
 
   /** What the peer says of itself; null: it is not heard any more. */
   onPeer(received: ReceivedReport | null): void {
-    if (received !== null) {
-      this.early?.onReport(received);
-      this.diagnoser.onReport(received);
-    }
-    this.unmasker?.report(received?.report ?? null, received?.lastWords ?? null);
-    this.ports.feed({ type: 'peer', report: received?.report ?? null });
+    this.ear.onPeer(received);
+    if (received !== null) this.diagnoser.onReport(received);
   }
 
   close(): void {
-    this.early?.close();
-    this.unmasker?.close();
+    this.ear.close();
     this.diagnoser.close();
     this.arp.close();
-  }
-
-  private takeAdvert({ key, family, advert, from }: MaskedAdvert): void {
-    this.early?.onAdvert(roleOf(key), from, isBowOut(advert));
-    const { advbase, advskew, demote } = advert;
-    this.ports.feed({ type: 'advert', key, family, advert: { advbase, advskew, demote }, from });
   }
 
   private facts(key: string): { state: string; mac: string } | null {

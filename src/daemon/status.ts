@@ -6,7 +6,7 @@ import type { GroupState } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { NodeRole, NodeStatus, SyncStatus, VipStatus } from '../status.ts';
 import type { DataplaneHandle } from '../sync/handle.ts';
-import { nowUs } from './election.ts';
+import { nowUs } from './clock.ts';
 
 /** What stands still between two looks at a vhid. */
 export interface VipFacts {

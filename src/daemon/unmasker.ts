@@ -2,7 +2,8 @@
 import type { PeerReport } from '../carp/types.ts';
 import type { Judged, MaskedAdvert, MaskState } from '../carp/unmask.ts';
 import { createMask, expireMask, maskDeadline, maskedAdvert, maskReport } from '../carp/unmask.ts';
-import { nowUs } from './election.ts';
+import type { Clock } from './clock.ts';
+import { REAL_CLOCK } from './clock.ts';
 
 export interface UnmaskerPorts {
   counts(masked: MaskedAdvert): void;
@@ -12,22 +13,24 @@ export interface UnmaskerPorts {
 export class Unmasker {
   private readonly ports: UnmaskerPorts;
   private readonly state: MaskState = createMask();
-  private timer: NodeJS.Timeout | null = null;
+  private readonly clock: Clock;
+  private timer: (() => void) | null = null;
 
-  constructor(ports: UnmaskerPorts) {
+  constructor(ports: UnmaskerPorts, clock: Clock = REAL_CLOCK) {
     this.ports = ports;
+    this.clock = clock;
   }
 
   advert(masked: MaskedAdvert): void {
-    this.settle(maskedAdvert(this.state, masked, nowUs()));
+    this.settle(maskedAdvert(this.state, masked, this.clock.nowUs()));
   }
 
   report(report: PeerReport | null, lastWords: bigint | null): void {
-    this.settle(maskReport(this.state, report, lastWords, nowUs()));
+    this.settle(maskReport(this.state, report, lastWords, this.clock.nowUs()));
   }
 
   close(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer?.();
     this.timer = null;
   }
 
@@ -39,7 +42,7 @@ export class Unmasker {
     this.close();
     const deadline = maskDeadline(this.state);
     if (deadline === null) return;
-    const wait = Math.max(1, Math.ceil((deadline - nowUs()) / 1000));
-    this.timer = setTimeout(() => this.settle(expireMask(this.state, nowUs())), wait);
+    const wait = Math.max(1, Math.ceil((deadline - this.clock.nowUs()) / 1000));
+    this.timer = this.clock.later(wait, () => this.settle(expireMask(this.state, this.clock.nowUs())));
   }
 }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { ProbeAction, ProbeEvent } from './machine.ts';
 import { createProbe, probeDeadline, stepProbe } from './machine.ts';
 import { ANSWER, decodeProbe, encodeProbe, NONCE_BYTES, PROBE, probeKey, SENDER_BYTES } from './packet.ts';
-import type { ProbeSocket } from './socket.ts';
+import type { ProbeSocket, ProbeSocketOptions } from './socket.ts';
 import { openProbeSocket } from './socket.ts';
 
 /** Nonces of probes that may still be answered, per path. */
@@ -30,7 +30,12 @@ export interface ProberPorts {
   warn(message: string): void;
   /** Called before anything that arrives is looked at. */
   look(): void;
+  /** Monotonic microseconds. */
   now(): number;
+  /** Calls once after at least `ms`; what it returns takes the call back. */
+  later(ms: number, call: () => void): () => void;
+  /** How a socket is opened; the simulator has its own. */
+  open?(options: ProbeSocketOptions): ProbeSocket;
 }
 
 interface Path extends ProbePath {
@@ -45,7 +50,7 @@ export class Prober {
   private readonly sender = randomBytes(SENDER_BYTES);
   private readonly state = createProbe();
   private readonly paths = new Map<string, Path>();
-  private timer: NodeJS.Timeout | null = null;
+  private timer: (() => void) | null = null;
   private allowance = { tokens: ANSWER_BURST, atUs: 0 };
 
   constructor(secret: Uint8Array, ports: ProberPorts) {
@@ -70,7 +75,7 @@ export class Prober {
   }
 
   close(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer?.();
     this.timer = null;
     for (const [role, path] of this.paths) this.drop(role, path);
   }
@@ -93,7 +98,7 @@ export class Prober {
   }
 
   private open({ role, device, ifindex }: ProbePath, family: 4 | 6): ProbeSocket {
-    return openProbeSocket({
+    return (this.ports.open ?? openProbeSocket)({
       device,
       ifindex,
       family,
@@ -193,16 +198,16 @@ export class Prober {
   }
 
   private arm(): void {
-    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer?.();
     this.timer = null;
     const deadline = probeDeadline(this.state);
     if (deadline === null) return;
     // A timer never waits less than it was told, but a little more: then it is due.
     const wait = Math.max(1, Math.ceil((deadline - this.ports.now()) / 1000));
-    this.timer = setTimeout(() => {
+    this.timer = this.ports.later(wait, () => {
       this.ports.look();
       this.feed({ type: 'tick' });
-    }, wait);
+    });
   }
 
   private count(name: string): void {

@@ -3,7 +3,7 @@
  * Events go on meanwhile; the module knows which lines of the dump they have made old. While it lasts this node's
  * digest proves nothing, so none is sent.
  */
-import { dumpState, requestDump } from '../kernel/conntrack.ts';
+import { dumpState } from '../kernel/conntrack.ts';
 import type { Engine } from './engine.ts';
 
 /** Records that one slice of the final walk looks at. */
@@ -13,14 +13,20 @@ const STUCK = 5000;
 
 type Phase = 'idle' | 'dumping' | 'closing';
 
+export interface AuditPorts {
+  /** @throws Error when the kernel does not take the request now */
+  requestDump(sequence: number): void;
+  /** The table is being read again. */
+  unsure(unsure: boolean): void;
+}
+
 export class Audit {
   /** Differences between table and kernel that finished audits have mended. */
   corrections = 0;
   /** Audits that have ended. */
   finished = 0;
   private readonly engine: Engine;
-  private readonly fd: number;
-  private readonly setUnsure: (unsure: boolean) => void;
+  private readonly ports: AuditPorts;
   private phase: Phase = 'idle';
   private wanted = false;
   private atStart = false;
@@ -28,10 +34,9 @@ export class Audit {
   private progressAt = 0;
   private correctedBefore = 0;
 
-  constructor(engine: Engine, dumpSocket: number, setUnsure: (unsure: boolean) => void) {
+  constructor(engine: Engine, ports: AuditPorts) {
     this.engine = engine;
-    this.fd = dumpSocket;
-    this.setUnsure = setUnsure;
+    this.ports = ports;
   }
 
   running(): boolean {
@@ -44,7 +49,7 @@ export class Audit {
 
   /** `start`: what is found belongs to nobody yet. `audit`: what is found and was not known is this node's own. */
   begin(kind: 'start' | 'audit', now: number): void {
-    this.setUnsure(true);
+    this.ports.unsure(true);
     if (this.phase !== 'idle') {
       this.wanted = true;
       return;
@@ -91,14 +96,14 @@ export class Audit {
     this.phase = 'idle';
     this.finished += 1;
     this.corrections += this.engine.counter('corrections') - this.correctedBefore;
-    this.setUnsure(false);
+    this.ports.unsure(false);
   }
 
   private ask(now: number): void {
     this.progressAt = now;
     this.sequence += 1;
     try {
-      requestDump(this.fd, this.sequence);
+      this.ports.requestDump(this.sequence);
     } catch {
       // EBUSY: the last dump is still being read from this socket. Asked again when it makes no progress.
       this.progressAt = now;

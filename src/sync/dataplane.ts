@@ -1,19 +1,12 @@
 /** One pass of the dataplane loop after the other: kernel events in, datagrams in, changes out. See worker.ts. */
-import { randomBytes } from 'node:crypto';
-import { BatchReceiver } from '../kernel/batch.ts';
-import type { ConntrackSockets } from '../kernel/conntrack.ts';
-import { openConntrack, sendMessages } from '../kernel/conntrack.ts';
-import type { Instruction } from '../kernel/event-filter.ts';
-import { statusFilter } from '../kernel/event-filter.ts';
-import { closeQuietly, libc, Sock } from '../kernel/libc.ts';
-import type { SyncSocket } from '../kernel/sync-socket.ts';
-import { addressOfName, openSyncSocket, SYNC_GROUP } from '../kernel/sync-socket.ts';
 import { Audit } from './audit.ts';
+import type { DataplaneHost, DataplaneIo } from './dataplane-io.ts';
 import { SyncDriver } from './driver.ts';
 import type { Engine } from './engine.ts';
 import { loadEngine } from './engine.ts';
+import { KERNEL_HOST } from './kernel-io.ts';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerData } from './messages.ts';
-import { STAT, workerClock } from './messages.ts';
+import { STAT } from './messages.ts';
 import { StatesLister } from './states-lister.ts';
 import type { LoopFigures } from './teller.ts';
 import { Teller } from './teller.ts';
@@ -21,39 +14,24 @@ import { Verifier } from './verifier.ts';
 
 /** Batches of one socket that one pass takes at most, so that none starves the others. */
 const MOST_BATCHES = 16;
-/** Under load a pass begins at most this often: batches cost less than single messages. Microseconds. */
-const PACE = 1400;
 /** An idle pass still looks after the counters. */
 const IDLE = 100;
 const IPV4_LEAST = 20;
-/** Conntrack status bits (nf_conntrack_common.h). */
-const SEEN_REPLY = 0x2;
-const ASSURED = 0x4;
 /** The control thread looks at its clock every 50 ms. Milliseconds. */
 const CONTROL_SILENT = 200;
-
-/** What is not synced yet need not be heard of (asm/filter.ts has the same rule). */
-function wantedEvents(when: WorkerConfig['syncWhen']): Instruction[] | null {
-  if (when === 'all') return null;
-  return statusFilter(when === 'answered' ? SEEN_REPLY : ASSURED);
-}
 
 export class Dataplane {
   readonly wakeFd: number;
   private readonly post: (message: FromWorker) => void;
   private readonly config: WorkerConfig;
   private readonly engine: Engine;
-  private readonly conntrack: ConntrackSockets;
-  private readonly link: SyncSocket;
+  private readonly host: DataplaneHost;
+  private readonly io: DataplaneIo;
   private readonly driver: SyncDriver;
   private readonly audit: Audit;
   private readonly verifier: Verifier;
   private readonly lister: StatesLister;
   private readonly stats: Float64Array;
-  private readonly events: BatchReceiver;
-  private readonly replies: BatchReceiver;
-  private readonly datagrams: BatchReceiver;
-  private readonly pollSet = Buffer.alloc(4 * 8);
   private peerAddress: string | null;
   private readonly figures: LoopFigures = { overruns: 0, events: 0, created: 0 };
   private readonly teller: Teller;
@@ -62,7 +40,7 @@ export class Dataplane {
   private auditFor: { finished: number; corrections: number } | null = null;
 
   /** @throws Error naming what the kernel or the machine lacks */
-  constructor(data: WorkerData, post: (message: FromWorker) => void) {
+  constructor(data: WorkerData, post: (message: FromWorker) => void, host: DataplaneHost = KERNEL_HOST) {
     const { config } = data;
     this.post = post;
     this.config = config;
@@ -70,29 +48,27 @@ export class Dataplane {
     this.engine = loadEngine(data.wasm, {
       maxStates: config.maxStates,
       syncWhen: config.syncWhen,
-      indexKey: randomBytes(16),
+      indexKey: host.random(16),
       ignore: config.ignore,
       local: config.local,
       timeouts: config.timeouts,
     });
     this.peerAddress = config.peer;
-    this.conntrack = openConntrack(config.eventBuffer, wantedEvents(config.syncWhen));
-    this.engine.setOwnPort(this.conntrack.controlPort);
-    this.link = openSyncSocket(config.device, config.ifindex);
-    this.wakeFd = libc().eventfd(0, Sock.EFD_NONBLOCK | Sock.EFD_CLOEXEC);
-    const { memory, areas } = this.engine;
-    this.events = new BatchReceiver(memory, areas.netlink.offset, areas.netlink.slots, areas.netlink.size);
-    this.replies = new BatchReceiver(memory, areas.netlink.offset, areas.netlink.slots, areas.netlink.size);
-    this.datagrams = new BatchReceiver(memory, areas.datagrams.offset, areas.datagrams.slots, areas.datagrams.size);
+    this.host = host;
+    this.io = host.open(config, this.engine);
+    this.engine.setOwnPort(this.io.controlPort);
+    this.wakeFd = this.io.wakeFd;
     const secret = config.secret === null ? null : Buffer.from(config.secret);
     this.driver = this.makeDriver(secret);
-    this.audit = new Audit(this.engine, this.conntrack.dump, (unsure) => {
-      this.driver.unsure = unsure;
+    this.audit = new Audit(this.engine, {
+      requestDump: (sequence) => this.io.requestDump(sequence),
+      unsure: (unsure) => {
+        this.driver.unsure = unsure;
+      },
     });
     this.verifier = new Verifier(this.driver, this.engine, this.audit, post);
     this.teller = new Teller(this.driver, this.engine, this.stats, post);
     this.lister = new StatesLister(this.engine);
-    this.fillPollSet();
     this.audit.begin('start', this.now());
   }
 
@@ -102,11 +78,9 @@ export class Dataplane {
       this.engine,
       { name, secret, mtu },
       {
-        transmit: (datagram) => {
-          this.link.send(datagram, this.peerAddress ?? SYNC_GROUP);
-        },
+        transmit: (datagram) => this.io.transmit(datagram, this.peerAddress),
         flushKernel: () => this.flushKernel(),
-        nonce: () => randomBytes(16).toString('hex'),
+        nonce: () => this.host.random(16).toString('hex'),
         event: (kind, fields) => this.post({ type: 'event', kind, fields }),
         peerReport: (content) => this.post({ type: 'peer', name: null, report: content.toString('utf8') }),
         peerName: (peer) => this.post({ type: 'peer', name: peer, report: null }),
@@ -117,11 +91,18 @@ export class Dataplane {
 
   /** Sleeps until there is something to do. */
   wait(): void {
-    if (this.busy) libc().usleep(PACE);
+    this.io.sleep(this.busy, this.due() - this.now());
+  }
+
+  /** When the next pass must begin at the latest, ms. */
+  due(): number {
     const now = this.now();
-    const due = Math.min(this.driver.deadline(now), this.verifier.deadline(), now + IDLE);
-    libc().poll(this.pollSet, 4, Math.max(0, Math.ceil(due - now)));
-    if (this.pollSet.readUInt16LE(3 * 8 + 6) !== 0) libc().read(this.wakeFd, Buffer.alloc(8), 8);
+    return Math.min(this.driver.deadline(now), this.verifier.deadline(), now + IDLE);
+  }
+
+  /** Events have just come in batches: the next pass waits for more of them. */
+  get loaded(): boolean {
+    return this.busy;
   }
 
   command(message: ToWorker): void {
@@ -169,21 +150,11 @@ export class Dataplane {
   }
 
   close(): void {
-    this.conntrack.close();
-    this.link.close();
-    closeQuietly(this.wakeFd);
+    this.io.close();
   }
 
   private now(): number {
-    return workerClock();
-  }
-
-  private fillPollSet(): void {
-    const fds = [this.conntrack.events, this.conntrack.dump, this.link.fd, this.wakeFd];
-    fds.forEach((fd, i) => {
-      this.pollSet.writeInt32LE(fd, i * 8);
-      this.pollSet.writeUInt16LE(Sock.POLLIN, i * 8 + 4);
-    });
+    return this.io.now();
   }
 
   private onAuditAsked(): void {
@@ -200,9 +171,10 @@ export class Dataplane {
 
   private takeEvents(): number {
     let taken = 0;
+    const { events } = this.io;
     const before = this.engine.counter('inserts');
     for (let batch = 0; batch < MOST_BATCHES; batch++) {
-      const result = this.events.receive(this.conntrack.events);
+      const result = events.receive();
       if (result.kind === 'overrun') {
         // What was lost is lost: the table is read again, and until then this node's digest proves nothing.
         this.figures.overruns += 1;
@@ -211,9 +183,9 @@ export class Dataplane {
         continue;
       }
       if (result.kind !== 'messages') break;
-      for (let i = 0; i < result.count; i++) this.engine.takeEvents(this.events.slotOffset(i), this.events.length(i));
+      for (let i = 0; i < result.count; i++) this.engine.takeEvents(events.slotOffset(i), events.length(i));
       taken += result.count;
-      if (result.count < this.events.slots) break;
+      if (result.count < events.slots) break;
     }
     this.figures.created += this.engine.counter('inserts') - before;
     this.figures.events += taken;
@@ -223,11 +195,12 @@ export class Dataplane {
   private takeDump(): number {
     if (!this.audit.running()) return 0;
     let taken = 0;
+    const { dump } = this.io;
     for (let batch = 0; batch < MOST_BATCHES; batch++) {
-      const result = this.replies.receive(this.conntrack.dump);
+      const result = dump.receive();
       if (result.kind === 'overrun') this.audit.again();
       if (result.kind !== 'messages') break;
-      for (let i = 0; i < result.count; i++) this.audit.take(this.replies.slotOffset(i), this.replies.length(i));
+      for (let i = 0; i < result.count; i++) this.audit.take(dump.slotOffset(i), dump.length(i));
       taken += result.count;
     }
     return taken;
@@ -235,22 +208,23 @@ export class Dataplane {
 
   private takeDatagrams(): number {
     let taken = 0;
+    const { datagrams } = this.io;
     for (let batch = 0; batch < MOST_BATCHES; batch++) {
-      const result = this.datagrams.receive(this.link.fd);
+      const result = datagrams.receive();
       if (result.kind !== 'messages') break;
       for (let i = 0; i < result.count; i++) this.takeDatagram(i);
       taken += result.count;
-      if (result.count < this.datagrams.slots) break;
+      if (result.count < datagrams.slots) break;
     }
     return taken;
   }
 
   // A raw IPv4 socket hands over the IP header too (raw(7)).
   private takeDatagram(slot: number): void {
-    const length = this.datagrams.length(slot);
-    const bytes = Buffer.from(this.engine.memory.buffer, this.datagrams.slotOffset(slot), length);
+    const length = this.io.datagrams.length(slot);
+    const bytes = Buffer.from(this.engine.memory.buffer, this.io.datagrams.slotOffset(slot), length);
     const headerLength = length >= IPV4_LEAST ? (bytes.readUInt8(0) & 0x0f) * 4 : 0;
-    if (headerLength < IPV4_LEAST || headerLength > length || this.datagrams.truncated(slot)) {
+    if (headerLength < IPV4_LEAST || headerLength > length || this.io.datagrams.truncated(slot)) {
       this.driver.count('bad_length');
       return;
     }
@@ -258,7 +232,7 @@ export class Dataplane {
       this.driver.count('bad_ttl');
       return;
     }
-    const from = addressOfName(this.datagrams.name(slot));
+    const from = this.io.sender(slot);
     if (this.config.peer !== null && from !== this.config.peer) {
       this.driver.count('bad_source');
       return;
@@ -270,12 +244,12 @@ export class Dataplane {
   }
 
   private flushKernel(): void {
-    const { memory, areas } = this.engine;
+    const { areas } = this.engine;
     while (this.engine.kernelPending() > 0) {
       const length = this.engine.fillKernel();
       if (length === 0) return;
       try {
-        sendMessages(this.conntrack.control, memory, areas.kernel.offset, length);
+        this.io.change(areas.kernel.offset, length);
       } catch {
         this.driver.count('kernel_send');
         this.audit.begin('audit', this.now());
@@ -286,14 +260,15 @@ export class Dataplane {
   }
 
   private takeReplies(): void {
+    const { refusals } = this.io;
     for (;;) {
-      const result = this.replies.receive(this.conntrack.control);
+      const result = refusals.receive();
       if (result.kind === 'overrun') {
         this.driver.count('kernel_overrun');
         this.audit.begin('audit', this.now());
       }
       if (result.kind !== 'messages') return;
-      for (let i = 0; i < result.count; i++) this.engine.takeReply(this.replies.slotOffset(i), this.replies.length(i));
+      for (let i = 0; i < result.count; i++) this.engine.takeReply(refusals.slotOffset(i), refusals.length(i));
     }
   }
 }

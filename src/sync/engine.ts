@@ -340,8 +340,8 @@ export class Engine {
  * Compiles and starts the module.
  * @throws Error when `wasm` is not the module this version was made for, or the lists do not fit
  */
-export function loadEngine(wasm: Uint8Array, options: EngineOptions): Engine {
-  const module = new WebAssembly.Module(wasm as BufferSource);
+export function loadEngine(wasm: Uint8Array | WebAssembly.Module, options: EngineOptions): Engine {
+  const module = wasm instanceof WebAssembly.Module ? wasm : new WebAssembly.Module(wasm as BufferSource);
   const { x, at } = checked(new WebAssembly.Instance(module).exports);
   return new Engine(module, x, at, options);
 }

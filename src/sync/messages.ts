@@ -23,7 +23,7 @@ export interface WorkerConfig {
 }
 
 export interface WorkerData {
-  wasm: Uint8Array;
+  wasm: Uint8Array | WebAssembly.Module;
   config: WorkerConfig;
   counters: SharedArrayBuffer;
 }
