@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { loadConfig } from '../config/load.ts';
 import { formatError } from '../config/problem.ts';
 import { configText } from '../init/config-text.ts';
-import { type Ask, interview, missing } from '../init/interview.ts';
+import { interview, missing } from '../init/interview.ts';
 import { type Answers, KEYS, makePlan, type Plan } from '../init/plan.ts';
 import { rulesText } from '../init/rules-text.ts';
 import type { Args } from './args.ts';
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.ts';
 import { makeDirectory, refuseExisting, writeNew } from './import.ts';
+import { terminal } from './terminal.ts';
 
 const DEFAULT_DIR = '/etc/carpio';
 /** Bytes of a new pair key; CARP's password is 15 bytes as 20 characters of base64, less one for ifconfig and ucarp. */
@@ -41,36 +41,6 @@ function given({ options }: Args): Answers {
     if (typeof value === 'string') answers[key] = value;
   }
   return answers;
-}
-
-/**
- * Questions at the terminal, null at the end of the input (Ctrl-D). Lines are kept from the first on, so that an answer
- * which was pasted together with the one before it is not lost.
- */
-function terminal(): { ask: Ask; close(): void } {
-  const lines: string[] = [];
-  const input = createInterface({ input: process.stdin, output: process.stderr });
-  let ended = false;
-  let wake: () => void = () => {};
-  input.on('line', (line) => {
-    lines.push(line);
-    wake();
-  });
-  input.on('close', () => {
-    ended = true;
-    wake();
-  });
-  const ask: Ask = async (prompt) => {
-    input.setPrompt(prompt);
-    input.prompt();
-    while (lines.length === 0 && !ended) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
-    return lines.shift() ?? null;
-  };
-  return { ask, close: () => input.close() };
 }
 
 async function answersFor(args: Args, io: Io): Promise<Answers> {

@@ -23,6 +23,7 @@ export const COMMANDS = {
   sysctl: { summary: 'the BSD names: net.inet.carp.*', load: () => import('./sysctl.ts') },
   init: { summary: 'write a first configuration and rules for a gateway', load: () => import('./init.ts') },
   import: { summary: "another product's configuration as Carpio's", load: () => import('./import.ts') },
+  pair: { summary: "make the pair's key and bring it to the other box", load: () => import('./pair.ts') },
   version: { summary: 'version, build, runtime', load: () => import('./version.ts') },
 } as const satisfies Record<string, { summary: string; load: Loader }>;
 

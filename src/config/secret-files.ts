@@ -85,7 +85,7 @@ export function readKey(path: string): SecretResult {
   if (typeof content === 'string') return bad(`cannot read ${path}: ${content}`);
   const text = content.bytes.toString('latin1').replace(/[\s:]/g, '');
   const hex = text !== '' && /^[0-9a-fA-F]*$/.test(text);
-  const mend = `make one with: openssl rand -hex 32 >${path}`;
+  const mend = 'make one with: carpio pair';
   if (hex && text.length % 2 === 1)
     return bad(`${path} holds ${text.length} hex digits, an odd number; a digit is missing`);
   const bytes = hex ? Buffer.from(text, 'hex') : cutNewline(content.bytes);

@@ -74,7 +74,7 @@ function syncText(sync: DraftSync): string {
       ...(sync.maxStates === null ? [] : [['max_states', String(sync.maxStates)] as const]),
     ]),
     '# Without a key sync is open to everybody on that link. Make one, copy it to the other box, take the "# " away:\n',
-    '#   openssl rand -hex 32 >/etc/carpio/pair.key; chmod 600 /etc/carpio/pair.key\n',
+    '#   carpio pair makes it and brings it to the other box\n',
     '# key_file = "/etc/carpio/pair.key"\n',
   ].join('');
 }

@@ -26,7 +26,7 @@ advskew       = ${String(plan.advskew).padEnd(14)} # the lower box is master: 0 
 function syncText(plan: Plan, places: Places): string {
   const key =
     places.key === null
-      ? `# key_file  = "/etc/carpio/pair.key"   # openssl rand -hex 32 >/etc/carpio/pair.key; the same file on both boxes`
+      ? `# key_file  = "/etc/carpio/pair.key"   # carpio pair makes it and brings it to the other box`
       : `key_file  = ${tomlString(places.key)}`;
   const peer =
     plan.peer === null
