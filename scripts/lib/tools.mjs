@@ -17,6 +17,7 @@ const SETS = {
       chromium: 'chromium',
     },
   },
+  deb: { need: true, tools: { 'dpkg-deb': 'dpkg', xz: 'xz-utils' } },
   cross: { need: false, tools: { 'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu' } },
 };
 

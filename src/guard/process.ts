@@ -26,7 +26,8 @@ const nowUs = (): number => Number(process.hrtime.bigint() / 1000n);
 /** @returns the exit code: 0 the daemon said goodbye, 1 it died and its addresses were removed, 2 not started by a daemon */
 export function runGuard(): number {
   // A signal to the whole group (a terminal, a service manager) is for the daemon: it hands over first, then says bye.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => {});
+  // SIGABRT: a service manager's watchdog sends it to all of a service, and then the addresses must go.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGABRT'] as const) process.on(signal, () => {});
   preferOurselves();
   const type = Buffer.alloc(4);
   if (libc().getsockopt(GUARD_FD, Sock.SOL_SOCKET, SO_TYPE, type, Buffer.from(Uint32Array.of(4).buffer)) < 0) {
