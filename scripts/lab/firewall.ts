@@ -105,11 +105,11 @@ export class Firewall {
   }
 
   /** Reboot: an empty kernel, an empty /run; the daemon starts as it would from init. */
-  async powerOn(): Promise<NodeStatus> {
+  async powerOn(withinMs = 10_000): Promise<NodeStatus> {
     await this.#lab.powerOn(this.name);
     wipeRun(this.name);
     this.#child = null;
-    return this.start();
+    return this.start(withinMs);
   }
 
   /** The log as it is: JSON lines, and whatever a crash left. */

@@ -113,13 +113,15 @@ export interface TrafficOptions {
 /** Echo service, long-lived connections, probe and churn of one lab. */
 export class TrafficSet {
   readonly echo: Traffic;
-  readonly connections: Traffic;
+  connections: Traffic;
   readonly probe: Traffic;
   readonly churn: Traffic;
+  readonly #connect: () => Traffic;
 
-  private constructor(echo: Traffic, connections: Traffic, probe: Traffic, churn: Traffic) {
+  private constructor(echo: Traffic, connect: () => Traffic, probe: Traffic, churn: Traffic) {
     this.echo = echo;
-    this.connections = connections;
+    this.#connect = connect;
+    this.connections = connect();
     this.probe = probe;
     this.churn = churn;
   }
@@ -131,11 +133,19 @@ export class TrafficSet {
     await echo.told('ready', 10_000);
     const to = (program: string, ...args: number[]): Traffic =>
       new Traffic(lab, 'client', program, [options.host ?? SERVER_IP, ECHO_PORT, ...args, life]);
-    const connections = to('connections', options.connections ?? 200, options.periodMs ?? 100);
+    const connect = (): Traffic => to('connections', options.connections ?? 200, options.periodMs ?? 100);
     const probe = to('probe', options.probeMs ?? 5);
     const churn = to('churn', options.churnPerSecond ?? 100);
-    await Promise.all([connections, probe, churn].map((one) => one.told('ready', 20_000)));
-    return new TrafficSet(echo, connections, probe, churn);
+    const set = new TrafficSet(echo, connect, probe, churn);
+    await Promise.all([set.connections, probe, churn].map((one) => one.told('ready', 20_000)));
+    return set;
+  }
+
+  /** All connections anew, after something that none could survive. */
+  async reconnect(): Promise<void> {
+    this.connections.stop();
+    this.connections = this.#connect();
+    await this.connections.told('ready', 20_000);
   }
 
   /** A new measuring window begins: to be called just before something happens. */
