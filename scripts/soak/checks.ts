@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { pause, until, which } from '../lab/command.ts';
 import { bare, ECHO_PORT, FIREWALLS, type FirewallName, VIPS } from '../lab/plan.ts';
-import type { ChurnReport } from '../lab/traffic.ts';
+import type { ChurnReport, ConnectionsReport } from '../lab/traffic.ts';
 import { inStep, isBackup, isMaster, type Sample } from '../lab/watch.ts';
 import { carpio, type Scene } from './scene.ts';
 
@@ -54,6 +54,13 @@ export class Checks {
     return problems;
   }
 
+  /** After a violation: the next round is to be judged by itself. */
+  async revive(): Promise<void> {
+    const { traffic } = this.#scene.stage;
+    const { alive, count } = await traffic.connections.ask<ConnectionsReport>('report');
+    if (alive !== count) await traffic.reconnect();
+  }
+
   async #addresses(): Promise<string[]> {
     const { lab } = this.#scene.stage;
     const problems: string[] = [];
@@ -71,8 +78,6 @@ export class Checks {
     const report = await traffic.worked(40_000);
     const why = Object.entries(report.reasons).map(([reason, n]) => `${n} ${reason}`);
     if (report.alive !== report.count) {
-      // The next round is to be judged by itself.
-      await traffic.reconnect();
       return [`${report.alive} of ${report.count} connections are alive (${why.join(', ')})`];
     }
     return report.worked_after_ms === null ? [`${report.silent} of ${report.count} connections are silent`] : [];

@@ -91,6 +91,7 @@ async function judge(scene: Scene, checks: Checks, report: SoakReport, options: 
   }
   scene.line.note(`checked for ${(scene.line.seconds - from).toFixed(1)} s: ${problems.length} violations`);
   for (const problem of problems) violated(scene, report, options, `after ${after}: ${problem}`);
+  if (problems.length > 0) await checks.revive().catch((error: Error) => scene.line.note(error.message, true));
 }
 
 /** Told with the seed and the time line; the daemons' logs are copied out of the lab, which vanishes. */
