@@ -63,6 +63,37 @@ export interface SyncStatus {
   refused: Record<string, number>;
 }
 
+/** The channel to the peer over which configuration and questions travel. */
+export interface PeerChannelStatus {
+  state: 'open' | 'dialling' | 'waiting';
+  /** Why it is not open; `null` while it is. */
+  reason: string | null;
+  /** Who is at the other end. */
+  node: string | null;
+  version: string | null;
+  /** ISO time of the last change. */
+  since: string | null;
+  /** This node's own address of it. */
+  address: string | null;
+  port: number;
+  peer_address: string | null;
+  listening: boolean;
+  seal: string | null;
+  connects: number;
+  /** Messages. */
+  sent: number;
+  received: number;
+  sent_bytes: number;
+  received_bytes: number;
+  calls: number;
+  answered: number;
+  served: number;
+  refused_calls: number;
+  late_answers: number;
+  /** Refused input by cause. */
+  refused: Record<string, number>;
+}
+
 export interface NodeStatus {
   node: string;
   version: string;
@@ -79,6 +110,8 @@ export interface NodeStatus {
   };
   /** `null` when the configuration has no [sync] section. */
   sync: SyncStatus | null;
+  /** `null` without a pair key; left out by versions that have no channel. */
+  channel?: PeerChannelStatus | null;
 }
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };

@@ -1,6 +1,6 @@
 /** `carpio status` for people. Pure. */
 
-import type { CarpState, NodeRole, NodeStatus, SyncStatus, VipStatus } from '../status.ts';
+import type { CarpState, NodeRole, NodeStatus, PeerChannelStatus, SyncStatus, VipStatus } from '../status.ts';
 import { clean, duration, type Paint, seconds, table } from './text.ts';
 
 const count = (n: number) => n.toLocaleString('en-US');
@@ -61,6 +61,13 @@ function peerText(sync: SyncStatus, paint: Paint): string {
   return `${name}${at}: ${peer.alive ? '' : `${paint('red', 'not there')}, `}${role}${heard}`;
 }
 
+function channelText(channel: PeerChannelStatus, paint: Paint): string {
+  const refused = Object.entries(channel.refused).map(([cause, n]) => `${clean(cause)} ${count(n)}`);
+  const tail = refused.length === 0 ? '' : `; refused: ${refused.join(', ')}`;
+  if (channel.state !== 'open') return `${paint('yellow', 'down')}: ${clean(channel.reason ?? channel.state)}${tail}`;
+  return `to ${clean(channel.node ?? '?')} (carpio ${clean(channel.version ?? '?')}), ${clean(channel.seal ?? '')}${tail}`;
+}
+
 function syncRows(sync: SyncStatus, paint: Paint): [string, string][] {
   const { states } = sync;
   const refused = Object.entries(sync.refused).filter(([, n]) => n > 0);
@@ -93,6 +100,7 @@ export function renderStatus(status: NodeStatus, now: number, paint: Paint): str
   const title = `${paint('bold', clean(status.node))}  ${roleText(status.role, paint)}`;
   const up = `carpio ${clean(status.version)}, up ${duration(status.uptime_s * 1000)}`;
   const rows: [string, string][] = status.sync ? syncRows(status.sync, paint) : [['sync', 'not configured']];
+  if (status.channel) rows.push(['channel', channelText(status.channel, paint)]);
   rows.push(['demotion', demotionText(status, paint)]);
   if (carp.maintenance)
     rows.push(['maintenance', paint('yellow', 'on: the peer is to be master (carpio maintenance off)')]);

@@ -6,6 +6,7 @@
 
 import { z } from 'zod';
 import { notAssignable, notUnicast, parseAddress, parseCidr } from '../net/cidr.ts';
+import { DEFAULT_PEER_PORT } from '../peer/limits.ts';
 import { DEFAULT_CONTROL, DEFAULT_STATE_DIR } from './default-paths.ts';
 import { parseListen } from './listen.ts';
 import { NFT_WORDS } from './nft-words.ts';
@@ -159,6 +160,7 @@ const sync = section('sync', {
   peer: optional(unicast),
   dialect: oneOf(['carpio', 'openbsd', 'freebsd-1301', 'freebsd-1400']).default('carpio'),
   key_file: optional(file),
+  port: integer(1, 65_535).default(DEFAULT_PEER_PORT),
   sync_when: oneOf(['all', 'answered', 'assured']).default('answered'),
   ignore: list(network, 256, 'networks').default([]),
   defer: flag.default(false),

@@ -11,6 +11,7 @@ import { startFeed } from '../feed/server.ts';
 import { GuardKeeper } from '../guard/keeper.ts';
 import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
 import { watchLinks } from '../kernel/links.ts';
+import type { PeerChannel } from '../peer/channel.ts';
 import type { NodeEvent, NodeStatus } from '../status.ts';
 import { VERSION } from '../version.ts';
 import { Adverts, vipKey } from './adverts.ts';
@@ -31,7 +32,9 @@ import type { Log } from './log.ts';
 import { Neighbours } from './neighbours.ts';
 import { sysctl } from './oids.ts';
 import { roleOf } from './peer-ear.ts';
+import type { ReceivedReport } from './peer-report.ts';
 import { masterKeys } from './peer-report.ts';
+import { makePeerChannel, syncAddresses } from './peer-side.ts';
 import { Service, serviceLine } from './service.ts';
 import { Standing } from './standing.ts';
 import { makeStatus } from './status.ts';
@@ -63,6 +66,7 @@ export class CarpioNode {
   private readonly journal: Journal;
   private readonly service: Service;
   private sync: SyncSide | null = null;
+  private readonly channel: PeerChannel | null;
   private readonly neighbours: Neighbours;
   private readonly standing: Standing;
   private control: ControlServer | null = null;
@@ -101,6 +105,10 @@ export class CarpioNode {
       warn: (message) => log.warning(message),
       look: () => this.election.look(),
     });
+    this.channel = makePeerChannel(this.config, {
+      publish: (event) => this.publish(event),
+      warn: (message) => log.warning(message),
+    });
     this.guard = new GuardKeeper({
       lost: (reason) => this.publish({ kind: 'guard.lost', reason }),
       ready: (pid) => this.publish({ kind: 'guard.ready', pid }),
@@ -137,6 +145,7 @@ export class CarpioNode {
         version: VERSION,
         own: ownAddresses(this.vips, this.links),
         lists: Object.fromEntries(this.vips.map((vip) => [vipKey(vip), vip.addresses])),
+        ...(this.channel?.own ? { channel: this.channel.own } : {}),
         lastWords: this.adverts.lastCounter.toString(16).padStart(16, '0'),
       }),
     });
@@ -182,6 +191,7 @@ export class CarpioNode {
     }
     this.feedLinks();
     this.neighbours.onLinks(this.links);
+    this.channel?.setOwn(syncAddresses(this.config, this.links));
     this.weighSync();
     if (this.handOver.wasOn()) this.election.feed({ type: 'maintenance', on: true });
     this.election.feed({ type: 'start' });
@@ -244,6 +254,7 @@ export class CarpioNode {
       vips: this.vipSet.facts,
       counters: this.adverts.counters,
       sync: this.sync,
+      channel: this.channel?.status() ?? null,
     });
   }
 
@@ -284,17 +295,26 @@ export class CarpioNode {
     if (sync === null) return;
     if (sync.key === null) {
       this.log.warning('sync is OPEN: no [sync] key_file, so anybody on the sync link can read and change states');
+      this.log.warning(
+        'there is NO peer channel: without [sync] key_file the nodes cannot replicate or ask each other',
+      );
     }
     if (sync.key !== null) {
       this.neighbours.trustPeer(new Uint8Array(sync.key.reveal()), this.config, this.links);
     }
     this.sync = new SyncSide(this.config, sync, this.links, this.assets, {
       event: (kind, fields) => this.publish({ kind, ...fields }),
-      peer: (received) => this.neighbours.onPeer(received),
+      peer: (received) => this.onPeer(received),
       step: () => this.onStep(),
       failed: (reason) => this.fail(reason),
     });
     await this.sync.handle.ready();
+  }
+
+  private onPeer(received: ReceivedReport | null): void {
+    this.neighbours.onPeer(received);
+    this.channel?.learnPeer(received?.channel ?? null);
+    if (received !== null) this.channel?.nudge();
   }
 
   private onUnmasked({ key, from }: MaskedAdvert, reason: string): void {
@@ -335,6 +355,7 @@ export class CarpioNode {
     this.vipSet.onLinks(this.vips, links);
     this.neighbours.onLinks(links);
     this.sync?.handle.setLocal(localAddresses(links));
+    this.channel?.setOwn(syncAddresses(this.config, links));
   }
 
   private feedLinks(): void {
@@ -429,6 +450,7 @@ export class CarpioNode {
 
   private async release(): Promise<void> {
     this.election.close();
+    this.channel?.close();
     this.service.close();
     this.vipFaults.close();
     this.neighbours.close();

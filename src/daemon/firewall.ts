@@ -12,6 +12,7 @@ import type { RulesetOptions } from '../kernel/ruleset.ts';
 import { Ruleset } from '../kernel/ruleset.ts';
 import { Sysctls } from '../kernel/sysctl.ts';
 import type { Log } from './log.ts';
+import { hasPeerChannel } from './peer-side.ts';
 
 /** Longest rules file, bytes. */
 const MAX_RULES = 16 * 1024 * 1024;
@@ -82,6 +83,7 @@ function rulesetOptions(config: Config, vips: readonly ResolvedVip[]): RulesetOp
     roles,
     carpDevices: [...new Set(vips.flatMap((vip) => roles[vip.interface] ?? []))],
     syncDevice: syncRole === undefined ? null : (config.interfaces[syncRole] ?? null),
+    peerPorts: hasPeerChannel(config) && config.sync !== null ? [config.sync.port] : [],
     rules: path === null ? null : { path, text: readRules(path) },
   };
 }

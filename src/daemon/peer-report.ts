@@ -28,6 +28,7 @@ const reportSchema = z.object({
   inStep: z.boolean().nullable(),
   own: z.record(z.string().max(64), z.array(z.string().max(64)).max(8)).optional(),
   lists: z.record(z.string().max(64), z.array(z.string().max(64)).max(256)).optional(),
+  channel: z.string().max(64).optional(),
   lastWords: z
     .string()
     .regex(/^[0-9a-f]{16}$/)
@@ -42,6 +43,8 @@ export interface ReceivedReport {
   own: Record<string, string[]>;
   /** Its virtual addresses, by key of the vhid; null: it did not tell. */
   lists: Record<string, string[]> | null;
+  /** Where its peer channel listens; null: it has none. */
+  channel: string | null;
   /** The counter that its guardian will bow out with. */
   lastWords: bigint | null;
 }
@@ -61,6 +64,7 @@ export interface ReportExtras {
   version: string;
   own: Record<string, string[]>;
   lists: Record<string, string[]>;
+  channel?: string;
   /** 16 hex digits */
   lastWords: string;
 }
@@ -80,7 +84,7 @@ export function readReport(text: string): ReceivedReport | null {
   }
   const parsed = reportSchema.safeParse(value);
   if (!parsed.success) return null;
-  const { role, version, vhids, demotion, goingDown, linkDown, inStep, own, lists, lastWords } = parsed.data;
+  const { role, version, vhids, demotion, goingDown, linkDown, inStep, own, lists, channel, lastWords } = parsed.data;
   const checked: Record<string, PeerVhid> = {};
   for (const [key, { address, ...vhid }] of Object.entries(vhids)) {
     checked[key] = address === undefined ? vhid : { ...vhid, address };
@@ -91,6 +95,7 @@ export function readReport(text: string): ReceivedReport | null {
     report: { vhids: checked, demotion, goingDown, linkDown, inStep },
     own: own ?? {},
     lists: lists ?? null,
+    channel: channel ?? null,
     lastWords: lastWords === undefined ? null : BigInt(`0x${lastWords}`),
   };
 }

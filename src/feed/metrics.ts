@@ -1,5 +1,5 @@
 /** The node as OpenMetrics 1.0 text. A value that is not known has no line: a guess would end up in somebody's alert. */
-import type { NodeStatus, SyncStatus } from '../status.ts';
+import type { NodeStatus, PeerChannelStatus, SyncStatus } from '../status.ts';
 
 export const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
@@ -37,6 +37,7 @@ export function renderMetrics(status: NodeStatus, feed: FeedCounters, healthReas
     peerMetrics(out, status.sync);
     syncMetrics(out, status.sync);
   }
+  if (status.channel) channelMetrics(out, status.channel);
   feedMetrics(out, feed);
   return out.text();
 }
@@ -131,6 +132,20 @@ function syncMetrics(out: Page, sync: SyncStatus): void {
   out.family('carpio_sync_repair_bytes', 'counter', 'Bytes sent for repairs.', [[sync.repair_bytes]]);
   out.family('carpio_sync_overruns', 'counter', 'Times the kernel had to drop connection events.', [[sync.overruns]]);
   out.family('carpio_sync_refused', 'counter', 'Sync input refused, by cause.', byCause(sync.refused));
+}
+
+function channelMetrics(out: Page, channel: PeerChannelStatus): void {
+  out.family('carpio_channel_open', 'gauge', '1 while the peer channel is open.', [[channel.state === 'open']]);
+  out.family('carpio_channel_connects', 'counter', 'Times the peer channel was opened.', [[channel.connects]]);
+  out.family('carpio_channel_messages', 'counter', 'Messages on the peer channel.', [
+    [channel.sent, { direction: 'sent' }],
+    [channel.received, { direction: 'received' }],
+  ]);
+  out.family('carpio_channel_bytes', 'counter', 'Bytes of messages on the peer channel.', [
+    [channel.sent_bytes, { direction: 'sent' }],
+    [channel.received_bytes, { direction: 'received' }],
+  ]);
+  out.family('carpio_channel_refused', 'counter', 'Refused on the peer channel, by cause.', byCause(channel.refused));
 }
 
 function feedMetrics(out: Page, feed: FeedCounters): void {

@@ -58,6 +58,7 @@ table inet carpio {
 	counter carp_device { comment "adverts on a device without CARP" }
 	counter carp_ttl { comment "adverts with a TTL other than 255" }
 	counter sync_device { comment "sync packets on another device" }
+	counter channel_device { comment "peer channel from another device" }
 	counter sync_ttl { comment "sync packets with a TTL other than 255" }
 	counter ct_invalid { comment "forwarded packets that fit no connection" }
 	chain raw_in {
@@ -72,7 +73,7 @@ ${untracked('o')}
 		type filter hook input priority filter - 10; policy accept;
 		meta l4proto ${CARP} jump carp_in
 		meta l4proto ${SYNC} jump sync_in
-	}
+${channelDoor(options)}	}
 	chain carp_in {
 		iifname != @carp_devices counter name carp_device drop
 		ip ttl != 255 counter name carp_ttl drop
@@ -97,6 +98,13 @@ ${untracked('o')}
 	}
 }
 `;
+}
+
+/** The peer channel listens on an address of the sync device; Linux would answer for that address on any other device too. */
+function channelDoor({ syncDevice, peerPorts }: TableOptions): string {
+  if (syncDevice === null || peerPorts === undefined || peerPorts.length === 0) return '';
+  const elsewhere = `iifname != { "lo", ${quoteDevice(syncDevice)} }`;
+  return `\t\t${elsewhere} tcp dport { ${peerPorts.join(', ')} } counter name channel_device drop\n`;
 }
 
 /** Removes the table, also when it is not there. */

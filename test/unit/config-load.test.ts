@@ -136,6 +136,7 @@ load('what is left out gets its default, and a section left out is off', () => {
     peer: null,
     dialect: 'carpio',
     key_file: null,
+    port: 8240,
     sync_when: 'answered',
     ignore: [],
     defer: false,
