@@ -8,7 +8,7 @@ import { takeoverMs } from '../config/timing.ts';
 import type { Config } from '../config/types.ts';
 import { equalAddress, parseAddress, parseCidr, sameNetwork } from '../net/cidr.ts';
 import { error, type Finding, ok, warning } from './finding.ts';
-import type { DeviceFacts, SystemFacts } from './system-facts.ts';
+import type { DeviceFacts, PathFacts, SystemFacts } from './system-facts.ts';
 import { seconds } from './text.ts';
 
 const topicOf = (role: string, device: string) => `${role} (${device})`;
@@ -33,11 +33,35 @@ function checkDevice(role: string, device: string, facts: SystemFacts): Finding 
   if (found.addresses === null || found.addresses.length === 0) {
     return error(topic, 'is not up, or has no address of its own', `ip link set ${device} up; give it an address`);
   }
+  const odd = oddity(topic, device, found);
+  if (odd !== null) return odd;
   const mtu = found.mtu === null ? '' : `, MTU ${found.mtu}`;
   return ok(
     topic,
     `${found.operstate === 'unknown' || found.operstate === null ? 'there' : found.operstate}, ${found.addresses.join(' ')}${mtu}`,
   );
+}
+
+/** A device that is there and up, and yet not one for CARP. */
+function oddity(topic: string, device: string, { odd = {} }: DeviceFacts): Finding | null {
+  const where = device;
+  if (odd.master !== undefined) {
+    const mend = `name ${odd.master} in [interfaces]: frames for ${device} are handed to it`;
+    return error(topic, `is a part of ${odd.master}, so nothing reaches its own addresses`, mend, { where });
+  }
+  if (odd.wireless) {
+    const mend = 'use a cable; or mac = "physical" for its vhids, and be patient';
+    return warning(topic, 'is wireless: an access point lets one MAC address of a station through', mend, { where });
+  }
+  if (odd.noMulticast) {
+    return warning(topic, 'takes no multicast', `ip link set ${device} multicast on; or use peers in [[vip]]`, {
+      where,
+    });
+  }
+  if (odd.halfDuplex) {
+    return warning(topic, 'runs at half duplex', 'let both ends of the cable negotiate', { where });
+  }
+  return null;
 }
 
 function linkAddresses(facts: SystemFacts): LinkAddresses[] {
@@ -79,6 +103,8 @@ function checkArp(vip: ResolvedVip, facts: SystemFacts): Finding[] {
     );
   const changes: string[] = [];
   if (effective('arp_ignore') === 0) changes.push('arp_ignore 0 to 1 (or the NIC answers for the virtual address too)');
+  if (effective('arp_announce') < 2)
+    changes.push('arp_announce to 2 (or the NIC asks in the name of the virtual address)');
   if (effective('rp_filter') === 1) changes.push('rp_filter 1 to 2 (or what comes in for the virtual MAC is dropped)');
   if (changes.length === 0) return [];
   return [ok(topicOf(vip.interface, vip.device), `carpio run changes while it runs: ${changes.join(', ')}`)];
@@ -126,6 +152,27 @@ function checkPeer(peer: string, device: string, found: DeviceFacts): Finding {
   );
 }
 
+/** What came back from the peer while no node runs here. The peer's own check measures the other direction. */
+function checkPath({ largest, rtt_ms, failed }: PathFacts, peer: string, mtu: number): Finding {
+  const topic = 'sync link';
+  if (failed !== null) return warning(topic, `could not be tried: ${failed}`, 'run carpio check as root');
+  if (largest === null) {
+    const mend = 'look at the cable, at the other box and its address; or its rules let no ping in on this link';
+    return warning(topic, `${peer} does not answer to ping`, mend, { where: peer });
+  }
+  return (
+    mtuFinding(topic, `to ${peer} and back`, largest, mtu, peer) ??
+    ok(topic, `packets of ${mtu} bytes pass to ${peer} and back, ${rtt_ms} ms`)
+  );
+}
+
+/** The error, or null when packets of `mtu` bytes pass. */
+export function mtuFinding(topic: string, way: string, largest: number, mtu: number, where: string): Finding | null {
+  if (largest >= mtu) return null;
+  const mend = `[sync] mtu = ${largest} on both boxes, or mend the MTU on the way`;
+  return error(topic, `packets of [sync] mtu = ${mtu} bytes do not pass ${way}; ${largest} do`, mend, { where });
+}
+
 export function checkSync(facts: SystemFacts, config: Config): Finding[] {
   const { sync } = config;
   if (!sync) return [warning('sync', 'no [sync] section: connections will not survive a fail-over', 'add [sync]')];
@@ -140,5 +187,6 @@ export function checkSync(facts: SystemFacts, config: Config): Finding[] {
   }
   if (sync.peer === null) found.push(ok('sync peer', 'none named: found by multicast to 224.0.0.240'));
   else if (link.addresses) found.push(checkPeer(sync.peer, device, link));
+  if (facts.path !== null && sync.peer !== null) found.push(checkPath(facts.path, sync.peer, sync.mtu));
   return found;
 }

@@ -1,5 +1,6 @@
 import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { giveToOwner } from '../config/file-owner.ts';
 import { fileTrouble } from '../config/secret-files.ts';
 import { countsText, type ImportResult, importConfig } from '../import/import.ts';
 import { reportLines } from '../import/report-text.ts';
@@ -66,6 +67,7 @@ function readOptions({ options }: Args): ImportOptions {
 export function writeNew(path: string, text: string, mode: number): void {
   try {
     writeFileSync(path, text, { flag: 'wx', mode });
+    giveToOwner(path);
   } catch (error) {
     const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
     throw new CommandError(

@@ -3,6 +3,8 @@
  * code and lives with the rest of it; each probe leaves nothing behind.
  */
 
+import type { PathFacts } from './system-facts.ts';
+
 export interface ProbeResult {
   ok: boolean;
   /** What was tried and what came of it, in a few words: `opened`, `refused: EPERM`. */
@@ -21,4 +23,6 @@ export interface KernelProbe {
   macvlan(): Promise<ProbeResult>;
   /** A raw socket for protocol 112. */
   rawSocket(): Promise<ProbeResult>;
+  /** What size of packets comes back from the peer over the sync link, with nobody cutting them. IPv4 only. */
+  syncPath(device: string, peer: string, mtu: number): Promise<PathFacts>;
 }

@@ -1,11 +1,13 @@
 /** `carpio check`: what the kernel can do is found out by trying it. Each probe leaves nothing behind and never throws. */
 import type { KernelProbe, ProbeResult } from '../cli/kernel-probe.ts';
+import type { PathFacts } from '../cli/system-facts.ts';
 import { virtualMac } from '../net/mac.ts';
 import { closeQuietly, Errno, Sock, SysError } from './libc.ts';
 import { loadRawSocket } from './natives.ts';
 import { MessageBuilder, NetlinkClient, NLM_F_ACK, NLM_F_REQUEST, openNetlink } from './netlink.ts';
 import { checkNft } from './nft.ts';
 import { carpioTable } from './nft-text.ts';
+import { pathMtu, sizesUpTo } from './path-mtu.ts';
 import { type Link, Rtnetlink } from './rtnetlink.ts';
 
 const NETLINK_NETFILTER = 12;
@@ -95,6 +97,18 @@ function tryRawSocket(): void {
   loadRawSocket().createSocket({ protocol: CARP, addressFamily: loadRawSocket().AddressFamily.IPv4 }).close();
 }
 
+/** ms */
+const PATH_WAIT = 900;
+
+async function trySyncPath(device: string, peer: string, mtu: number): Promise<PathFacts> {
+  try {
+    const { largest, rtt_ms } = await pathMtu(device, peer, sizesUpTo(mtu), PATH_WAIT);
+    return { largest, rtt_ms, failed: null };
+  } catch (error) {
+    return { largest: null, rtt_ms: null, failed: (error as Error).message };
+  }
+}
+
 export const kernelProbe: KernelProbe = {
   conntrackNetlink: () =>
     tried('listed, written to, heard events', tryConntrack, (error) =>
@@ -112,5 +126,6 @@ export const kernelProbe: KernelProbe = {
         ? 'the kernel needs macvlan (modprobe macvlan), or set mac = "physical"'
         : 'set mac = "physical" for this device, if it cannot carry a macvlan';
     }),
+  syncPath: trySyncPath,
   rawSocket: () => tried('opened for protocol 112', tryRawSocket, (error) => (refused(error) ? NEEDS_ROOT : null)),
 };

@@ -12,6 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { giveToOwner } from '../config/file-owner.ts';
 import { fileTrouble } from '../config/secret-files.ts';
 
 /** Bytes of a new key; in the file twice as many hex digits. */
@@ -50,6 +51,7 @@ function writeTemporary(path: string, text: string): string {
   } finally {
     closeSync(fd);
   }
+  giveToOwner(temporary);
   return temporary;
 }
 

@@ -47,6 +47,7 @@ const HEALTHY: SystemFacts = {
     'net.ipv6.conf.all.forwarding': 1,
     'net.ipv4.conf.all.rp_filter': 0,
     'net.ipv4.conf.all.arp_ignore': 1,
+    'net.ipv4.conf.all.arp_announce': 2,
   },
   devices: {
     lo: device('127.0.0.1/8'),
@@ -59,6 +60,11 @@ const HEALTHY: SystemFacts = {
   configNamed: true,
   config: parseConfig(CONFIG, '/etc/carpio/carpio.toml'),
   probes: { conntrackNetlink: good, nft: good, macvlan: good, rawSocket: good },
+  files: [{ path: '/etc/carpio/pair.key', what: "the pair's key", mode: 0o600 }],
+  rivals: [],
+  node: null,
+  path: { largest: 1500, rtt_ms: 0.3, failed: null },
+  clock: Date.UTC(2026, 5, 1),
 };
 
 const withConfig = (change: (text: string) => string): SystemFacts => ({
@@ -195,6 +201,50 @@ check('sync', () => {
   assert.match(only(withConfig((text) => text.replace(/\[sync\]\npeer.*/, ''))), /^warning sync: no \[sync\] section/);
 });
 
+check('what came back on the sync link', () => {
+  const path = (change: Partial<NonNullable<SystemFacts['path']>>) => ({
+    ...HEALTHY,
+    path: { largest: 1500, rtt_ms: 0.3, failed: null, ...change },
+  });
+  assert.ok(
+    checkAll(HEALTHY).map(line).includes('ok sync link: packets of 1500 bytes pass to 10.99.0.2 and back, 0.3 ms'),
+  );
+  assert.match(
+    only(path({ largest: 1400 })),
+    /^error sync link: packets of \[sync\] mtu = 1500 bytes do not pass .*; 1400 do$/,
+  );
+  assert.match(only(path({ largest: null })), /^warning sync link: 10\.99\.0\.2 does not answer to ping$/);
+  assert.match(only(path({ failed: 'EPERM' })), /^warning sync link: could not be tried: EPERM$/);
+});
+
+check('devices that cannot carry CARP as they are', () => {
+  const odd = (change: NonNullable<SystemFacts['devices'][string]['odd']>) => only(withDevice('eth0', { odd: change }));
+  assert.is(odd({ master: 'br0' }), 'error wan (eth0): is a part of br0, so nothing reaches its own addresses');
+  assert.match(odd({ wireless: true }), /^warning .*is wireless/);
+  assert.match(odd({ noMulticast: true }), /^warning .*takes no multicast$/);
+  assert.match(odd({ halfDuplex: true }), /^warning .*half duplex$/);
+});
+
+check('secret files, rivals, clock, the queue of an account without rights', () => {
+  const file = (mode: number) => ({ ...HEALTHY, files: [{ path: '/k', what: "the pair's key", mode }] });
+  assert.equal(trouble(file(0o600)), trouble(HEALTHY));
+  assert.equal(trouble(file(0o640)), trouble(HEALTHY));
+  assert.is(only(file(0o644)), "warning the pair's key: /k: mode 0644: everybody on this machine can read it");
+  assert.is(only(file(0o666)), "error the pair's key: /k: mode 0666: others than its owner can change it");
+  assert.is(only(file(0o620)), "error the pair's key: /k: mode 0620: others than its owner can change it");
+  assert.is(only({ ...HEALTHY, rivals: ['keepalived'] }), 'warning keepalived: runs here too');
+  assert.is(only({ ...HEALTHY, clock: 0 }), 'warning clock: 1970-01-01T00:00:00 UTC cannot be right');
+  const small = { ...withSysctl('net.core.rmem_max', 212_992), capabilities: { net_admin: false, net_raw: true } };
+  assert.ok(trouble(small).some((text) => text.startsWith('warning event buffer: net.core.rmem_max = 212992')));
+  assert.equal(trouble(withSysctl('net.core.rmem_max', 212_992)), trouble(HEALTHY), 'with NET_ADMIN it does not count');
+});
+
+check('one line about a file, not two', () => {
+  const readable = parseConfig(CONFIG, '/etc/carpio/carpio.toml', true);
+  const files = [{ path: '/etc/carpio/carpio.toml', what: 'the configuration, with a password in it', mode: 0o644 }];
+  assert.match(only({ ...HEALTHY, config: readable, files }), /^warning the configuration, with a password in it/);
+});
+
 check('the configuration: its errors, its absence', () => {
   const broken = trouble(withConfig((text) => text.replace('vhid = 1', 'vhid = 300')));
   assert.equal(broken, ['error configuration: /etc/carpio/carpio.toml:8: vip[0].vhid: found 300, allowed 1..255']);
@@ -228,15 +278,21 @@ check('the facts of this machine are gathered without a throw, whatever the prob
       throw new Error('not even a promise');
     },
     rawSocket: async () => good,
+    syncPath: async () => ({ largest: null, rtt_ms: null, failed: null }),
   };
-  const facts = await gatherFacts('/nonexistent/carpio.toml', async () => probe);
+  const sources = { named: '/nonexistent/carpio.toml', probe: async () => probe, node: async () => null, now: () => 0 };
+  const facts = await gatherFacts(sources);
   assert.ok(facts.kernel.length > 0);
   assert.ok(Object.hasOwn(facts.devices, 'lo'));
   assert.is(facts.probes?.nft.found, 'could not be tried: two');
   assert.is(facts.probes?.macvlan.ok, false);
   assert.is(facts.config.ok, false);
-  const unloadable = await gatherFacts(null, async () => {
-    throw new Error('no native code');
+  const unloadable = await gatherFacts({
+    ...sources,
+    named: null,
+    probe: async () => {
+      throw new Error('no native code');
+    },
   });
   assert.is(unloadable.probes?.rawSocket.found, 'could not be tried: no native code');
   assert.ok(renderFindings(checkAll(facts), painter(true)).length > 0);

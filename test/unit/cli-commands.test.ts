@@ -109,7 +109,13 @@ async function cli(...argv: string[]): Promise<Result> {
         ran = options;
         return 0;
       },
-      kernelProbe: async () => ({ conntrackNetlink: probe, nft: probe, macvlan: probe, rawSocket: probe }),
+      kernelProbe: async () => ({
+        conntrackNetlink: probe,
+        nft: probe,
+        macvlan: probe,
+        syncPath: async () => ({ largest: null, rtt_ms: null, failed: null }),
+        rawSocket: probe,
+      }),
     },
   };
   result.code = await runCli(argv, io);
