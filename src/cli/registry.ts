@@ -20,6 +20,7 @@ export const COMMANDS = {
   undemote: { summary: 'take a demotion back', load: () => import('./undemote.ts') },
   maintenance: { summary: 'planned hand-over to the peer, and back', load: () => import('./maintenance.ts') },
   ifconfig: { summary: "the virtual interfaces in the words of BSD's ifconfig", load: () => import('./ifconfig.ts') },
+  monitor: { summary: 'live view of a node, from any machine', load: () => import('./monitor.ts') },
   sysctl: { summary: 'the BSD names: net.inet.carp.*', load: () => import('./sysctl.ts') },
   init: { summary: 'write a first configuration and rules for a gateway', load: () => import('./init.ts') },
   import: { summary: "another product's configuration as Carpio's", load: () => import('./import.ts') },
