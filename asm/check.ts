@@ -2,6 +2,7 @@
 
 import { keyGen, live, ownerOf, tombs } from './content';
 import { BUCKET_SIZE, T_HI, T_LIVE, T_LO, T_MISSING, T_TOMBS, TAG_COUNT, tagAt } from './digest';
+import { clearScratchExtra, fillScratch } from './extra';
 import { fingerprint } from './hash';
 import { BUCKETS, OUT, SCRATCH } from './memory';
 import { dirtyLinked, dirtyWanted, kernelLinked, kernelWanted } from './queue';
@@ -39,6 +40,8 @@ function tally(r: u32, f: u32): void {
 /** Number of the first thing wrong with this record, or 0. */
 function checkRecord(r: u32, f: u32): u32 {
   memory.copy(SCRATCH, r, RECORD_SIZE);
+  clearScratchExtra();
+  fillScratch(r, 0xff);
   if (find(SCRATCH) != r) return 1;
   if (load<u8>(r, R_TAG) >= TAG_COUNT || ownerOf(r) > 2) return 2;
   if (f & F_DWANT && !(f & F_DIRTY)) return 3;

@@ -5,8 +5,9 @@
 
 import { stampAge, stampDump } from './clock';
 import { digestAdd, digestSub, T_MISSING, T_OWNER, T_TOMBS, tagAt } from './digest';
+import { clearScratchExtra, copyExtra } from './extra';
 import { fingerprint } from './hash';
-import { C_DELETES, C_INSERTS, count } from './memory';
+import { C_DELETES, C_INSERTS, count, SCRATCH } from './memory';
 import { cancelDirty, cancelKernel } from './queue';
 import {
   F_INK,
@@ -81,6 +82,7 @@ export function insertLive(s: u32, tag: u32, inKernel: bool): u32 {
   if (!r) return 0;
   setFlags(r, F_USED | vtags | keyGen | (inKernel ? F_INK : 0));
   store<u8>(r, tag, R_TAG);
+  copyExtra(r, s);
   begin(r);
   return r;
 }
@@ -139,6 +141,7 @@ function copyContent(r: u32, s: u32): void {
   const vtags = flagsOf(s) & F_VTAGS;
   if (vtags) store<u64>(r, load<u64>(s, R_ID), R_ID);
   setFlags(r, (flagsOf(r) & ~F_VTAGS) | vtags);
+  copyExtra(r, s);
 }
 
 /** The live record takes the content of the image `s` (same key). Returns whether what both nodes must agree on changed. */
@@ -197,4 +200,5 @@ export function sameReply(a: u32, b: u32): bool {
 /** An image ready to be filled: all zero. */
 export function clearImage(s: u32): void {
   memory.fill(s, 0, RECORD_SIZE);
+  if (s == SCRATCH) clearScratchExtra();
 }

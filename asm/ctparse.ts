@@ -5,7 +5,20 @@
  */
 
 import { clearImage } from './content';
-import { C_LABELS_IGNORED, count, SCRATCH } from './memory';
+import {
+  addToScratch,
+  helperNumber,
+  seqOf,
+  X_HELPER,
+  X_LABELS,
+  X_SEQ,
+  X_ZONE,
+  XB_DIRECTION,
+  XB_HELPER,
+  XB_LABELS,
+  XB_ZONE,
+} from './extra';
+import { C_EXTRA_LOST, count, SCRATCH, XSCRATCH } from './memory';
 import {
   AF_INET,
   AF_INET6,
@@ -40,7 +53,7 @@ import {
 
 export const PARSED: i32 = 0;
 export const MALFORMED: i32 = 1;
-/** Well formed, but of a kind that is not synchronised: zones per direction, ICMP types that are not tracked. */
+/** Well formed, but of a kind that is not synchronised: ICMP types that are not tracked. */
 export const UNSUPPORTED: i32 = 2;
 
 const HAS_ORIG: u32 = 1;
@@ -48,7 +61,6 @@ const HAS_REPLY: u32 = 2;
 /** PROTOINFO was there (the kernel leaves it out of events in which it did not change). */
 export const HAS_L4: u32 = 4;
 export const HAS_STATUS: u32 = 8;
-const HAS_TUPLE_ZONE: u32 = 16;
 
 /** What the message last parsed held. */
 export let seen: u32 = 0;
@@ -162,11 +174,20 @@ function parseTuple(start: u32, end: u32, family: u32, reply: bool): i32 {
       proto = parseProto(p + 4, p + len, family, sport, reply ? <u32>R_RDPORT : <u32>R_ODPORT);
       if (proto < 0) return -1;
     } else if (t == 3) {
-      seen |= HAS_TUPLE_ZONE;
+      if (len < 6) return -1;
+      zoneOfDirection(be16(p + 4), reply);
     }
     p = nextAttr(p, len, end);
   }
   return addresses ? proto : -1;
+}
+
+/** A zone that holds for one direction only. The key is the original tuple, so only that direction's zone is in it. */
+function zoneOfDirection(zone: u32, reply: bool): void {
+  store<u8>(XSCRATCH, reply ? 2 : 1, XB_DIRECTION);
+  if (reply) store<u16>(XSCRATCH, zone, XB_ZONE);
+  else store<u16>(SCRATCH, zone, R_ZONE);
+  addToScratch(X_ZONE);
 }
 
 /** CTA_PROTOINFO_TCP_*. Returns false if malformed. */
@@ -248,10 +269,57 @@ function parseFlat(p: u32, len: u32, type: u32): bool {
     if (len < 6) return false;
     store<u16>(SCRATCH, be16(p + 4), R_ZONE);
   } else if (type == 22) {
-    // Labels are not synchronised yet. To add them: 16 bytes in the record, one word pair in the value of the hash
-    // (hash.ts), a bit in the status byte of the wire record (wire.ts), CTA_LABELS in ctwrite.ts.
-    count(C_LABELS_IGNORED);
+    return parseLabels(p + 4, len - 4);
+  } else if (type == 5) {
+    return parseHelp(p + 4, p + len);
+  } else if (type == 15 || type == 16) {
+    return parseSeqAdj(p + 4, p + len, type == 16);
   }
+  return true;
+}
+
+/** CTA_LABELS: up to 16 bytes; no label at all is the same as none. */
+function parseLabels(at: u32, len: u32): bool {
+  if (len > 16) return false;
+  memory.copy(XSCRATCH + <u32>XB_LABELS, at, len);
+  if (load<u64>(XSCRATCH, XB_LABELS) | load<u64>(XSCRATCH, XB_LABELS + 8)) addToScratch(X_LABELS);
+  return true;
+}
+
+/** CTA_HELP: the helper's name. What the helper remembers (CTA_HELP_INFO) means nothing elsewhere. */
+function parseHelp(start: u32, end: u32): bool {
+  let p = start;
+  while (end - p >= 4) {
+    const len = attrLen(p, end);
+    if (!len) return false;
+    if (attrType(p) == 1) {
+      let n: u32 = 0;
+      while (n < len - 4 && load<u8>(p + 4 + n)) n++;
+      const number = helperNumber(p + 4, n);
+      if (number) {
+        store<u32>(XSCRATCH, number, XB_HELPER);
+        addToScratch(X_HELPER);
+      } else count(C_EXTRA_LOST);
+    }
+    p = nextAttr(p, len, end);
+  }
+  return true;
+}
+
+/** CTA_SEQ_ADJ_*: position, offset before, offset after of one direction. */
+function parseSeqAdj(start: u32, end: u32, reply: bool): bool {
+  let p = start;
+  while (end - p >= 4) {
+    const len = attrLen(p, end);
+    if (!len) return false;
+    const t = attrType(p);
+    if (t >= 1 && t <= 3) {
+      if (len < 8) return false;
+      store<u32>(seqOf(XSCRATCH) + (reply ? 12 : 0) + ((t - 1) << 2), load<u32>(p, 4));
+    }
+    p = nextAttr(p, len, end);
+  }
+  addToScratch(X_SEQ);
   return true;
 }
 
@@ -293,7 +361,6 @@ export function parseConntrack(start: u32, end: u32, family: u32): i32 {
     p = nextAttr(p, len, end);
   }
   if ((seen & 3) != 3 || proto != replyProto) return MALFORMED;
-  if (seen & HAS_TUPLE_ZONE) return UNSUPPORTED;
   store<u8>(SCRATCH, proto, R_PROTO);
   store<u8>(SCRATCH, family, R_FAMILY);
   if (infoAt && !parseProtoInfo(infoAt, infoEnd, proto)) return MALFORMED;

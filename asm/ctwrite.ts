@@ -9,8 +9,21 @@
  */
 
 import { OWNER_PEER, ownerOf, setInKernel } from './content';
+import {
+  extraOf,
+  helperName,
+  helperToSet,
+  present,
+  seqOf,
+  X_LABELS,
+  X_SEQ,
+  X_ZONE,
+  XB_DIRECTION,
+  XB_LABELS,
+  XB_ZONE,
+} from './extra';
 import { C_KERNEL_CREATE, C_KERNEL_DELETE, C_KERNEL_UPDATE, count, inside, SEQRING } from './memory';
-import { attr8, attr16, attr32, attrAddress, close, finish, header, open, position, seek } from './nlput';
+import { attr8, attr16, attr32, attrAddress, attrText, close, finish, header, open, position, seek } from './nlput';
 import { popKernel, release } from './queue';
 import {
   AF_INET,
@@ -88,8 +101,11 @@ function begin(r: u32, type: u32, flags: u32, op: u32): u32 {
   return header(type, flags, seq, load<u8>(r, R_FAMILY));
 }
 
-/** A tuple: addresses at `src`, `dst`; `sport`, `dport` as in the record (ICMP: id, type << 8 | code). */
-function putTuple(type: u32, r: u32, src: u32, dst: u32, sport: u32, dport: u32): void {
+/**
+ * A tuple: addresses at `src`, `dst`; `sport`, `dport` as in the record (ICMP: id, type << 8 | code); `zone`: one that holds
+ * for this direction only, 0: none.
+ */
+function putTuple(type: u32, r: u32, src: u32, dst: u32, sport: u32, dport: u32, zone: u32): void {
   const proto: u32 = load<u8>(r, R_PROTO);
   const family: u32 = load<u8>(r, R_FAMILY);
   const v4 = family == AF_INET;
@@ -111,23 +127,24 @@ function putTuple(type: u32, r: u32, src: u32, dst: u32, sport: u32, dport: u32)
     attr16(3, dport);
   }
   close(l4);
+  if (zone) attr16(3, zone);
   close(tuple);
 }
 
-function putOriginal(r: u32): void {
-  putTuple(1, r, r + <u32>R_OSRC, r + <u32>R_ODST, load<u16>(r, R_OSPORT), load<u16>(r, R_ODPORT));
+function putOriginal(r: u32, zone: u32): void {
+  putTuple(1, r, r + <u32>R_OSRC, r + <u32>R_ODST, load<u16>(r, R_OSPORT), load<u16>(r, R_ODPORT), zone);
 }
 
 /** The plain inverse of the original tuple: the kernel makes the translated one from the NAT attributes. */
-function putInverse(r: u32): void {
+function putInverse(r: u32, zone: u32): void {
   const sport: u32 = load<u16>(r, R_OSPORT);
   const dport: u32 = load<u16>(r, R_ODPORT);
   const proto: u32 = load<u8>(r, R_PROTO);
   if (kindOf(proto, load<u8>(r, R_FAMILY)) == KIND_ICMP) {
     const answer = u32(icmpAnswer(proto, dport >> 8));
-    putTuple(2, r, r + <u32>R_ODST, r + <u32>R_OSRC, sport, (answer << 8) | (dport & 0xff));
+    putTuple(2, r, r + <u32>R_ODST, r + <u32>R_OSRC, sport, (answer << 8) | (dport & 0xff), zone);
   } else {
-    putTuple(2, r, r + <u32>R_ODST, r + <u32>R_OSRC, dport, sport);
+    putTuple(2, r, r + <u32>R_ODST, r + <u32>R_OSRC, dport, sport, zone);
   }
 }
 
@@ -213,16 +230,50 @@ function putZone(r: u32): void {
   if (load<u16>(r, R_ZONE)) attr16(18, load<u16>(r, R_ZONE));
 }
 
+/** Both tuples and the zone: for both directions, or in the tuple of the one it holds for. */
+function putTuples(r: u32): void {
+  const block = extraOf(r);
+  const direction: u32 = present(block) & X_ZONE ? <u32>load<u8>(block, XB_DIRECTION) : 0;
+  putOriginal(r, direction == 1 ? <u32>load<u16>(r, R_ZONE) : 0);
+  putInverse(r, direction == 2 ? <u32>load<u16>(block, XB_ZONE) : 0);
+  if (!direction) putZone(r);
+}
+
+function putSeq(type: u32, at: u32): void {
+  const adj = open(type);
+  for (let i: u32 = 0; i < 3; i++) attrAddress(i + 1, at + (i << 2), 4);
+  close(adj);
+}
+
+/** Labels and sequence adjustment: what may change while the entry lives. */
+function putExtra(r: u32): void {
+  const block = extraOf(r);
+  const parts = present(block);
+  if (parts & X_LABELS) attrAddress(22, block + <u32>XB_LABELS, 16);
+  if (!(parts & X_SEQ)) return;
+  putSeq(15, seqOf(block));
+  putSeq(16, seqOf(block) + 12);
+}
+
+/** CTA_HELP: only a new entry takes one. The kernel's helper then follows the connection from its next packet on. */
+function putHelper(r: u32): void {
+  const helper = helperToSet(r);
+  if (!helper) return;
+  const help = open(5);
+  attrText(1, helperName(helper));
+  close(help);
+}
+
 function writeCreate(r: u32, mirrored: bool): void {
   count(C_KERNEL_CREATE);
   const start = begin(r, CT_NEW, REQUEST | CREATE_EXCL, OP_CREATE);
-  putOriginal(r);
-  putInverse(r);
+  putTuples(r);
   putStatus(r);
   attr32(7, mirrored ? longTimeout : normalTimeout(r));
   putL4(r);
   if (load<u32>(r, R_MARK)) attr32(8, load<u32>(r, R_MARK));
-  putZone(r);
+  putHelper(r);
+  putExtra(r);
   putNats(r);
   finish(start);
 }
@@ -231,12 +282,15 @@ function writeCreate(r: u32, mirrored: bool): void {
 function writeUpdate(r: u32, flags: u32, mirrored: bool): void {
   count(C_KERNEL_UPDATE);
   const start = begin(r, CT_NEW, REQUEST, OP_UPDATE);
-  putOriginal(r);
+  putOriginal(r, 0);
   if (flags & F_KSTAT) putStatus(r);
   attr32(7, mirrored ? longTimeout : normalTimeout(r));
   if (flags & F_KCONT) putL4(r);
   else if (mirrored && load<u8>(r, R_PROTO) == IPPROTO_TCP) putTcp(r, false);
-  if (flags & F_KCONT) attr32(8, load<u32>(r, R_MARK));
+  if (flags & F_KCONT) {
+    attr32(8, load<u32>(r, R_MARK));
+    putExtra(r);
+  }
   putZone(r);
   finish(start);
 }
@@ -245,8 +299,8 @@ function writeUpdate(r: u32, flags: u32, mirrored: bool): void {
 function writeDelete(r: u32, reply: bool): void {
   count(C_KERNEL_DELETE);
   const start = begin(r, CT_DELETE, REQUEST, OP_DELETE);
-  if (reply) putTuple(2, r, r + <u32>R_RSRC, r + <u32>R_RDST, load<u16>(r, R_RSPORT), load<u16>(r, R_RDPORT));
-  else putOriginal(r);
+  if (reply) putTuple(2, r, r + <u32>R_RSRC, r + <u32>R_RDST, load<u16>(r, R_RSPORT), load<u16>(r, R_RDPORT), 0);
+  else putOriginal(r, 0);
   putZone(r);
   finish(start);
 }

@@ -26,8 +26,10 @@ import {
   setInKernel,
 } from './content';
 import { HAS_L4, seen } from './ctparse';
+import { fillScratch, helperToSet, X_HELPER, X_LABELS, X_SEQ } from './extra';
 import { isEligible, isIgnored } from './filter';
 import { fingerprint } from './hash';
+import { keepLabels, recallLabels } from './labels';
 import {
   C_CLAIMS,
   C_CORRECTIONS,
@@ -99,7 +101,13 @@ export function onState(dump: bool): void {
   if (!dump) count(C_EVENTS_STATE);
   const r = find(SCRATCH);
   if (r && !(seen & HAS_L4) && isLive(flagsOf(r))) fillL4(r);
+  // An event names labels and sequence adjustment only when they changed; a dump line and the helper are always whole.
+  if (r && !dump && isLive(flagsOf(r))) fillScratch(r, X_LABELS | X_SEQ);
   const eligible = isEligible(SCRATCH);
+  if (!dump && !(r && isLive(flagsOf(r)))) {
+    if (eligible) recallLabels();
+    else keepLabels();
+  }
   if (!eligible) count(C_NOT_ELIGIBLE);
   if (!r) {
     if (eligible) onUnknown(dump);
@@ -250,6 +258,8 @@ function onMirrorLine(r: u32): void {
   setInKernel(r, true);
   if (f & F_KWANT) return;
   ensureKey(r);
+  // An entry that this kernel made without the helper, for want of it, is as right as it can be.
+  if (!helperToSet(r)) fillScratch(r, X_HELPER);
   fingerprint(SCRATCH);
   if (load<u64>(SCRATCH, R_FP_LO) == load<u64>(r, R_FP_LO) && load<u64>(SCRATCH, R_FP_HI) == load<u64>(r, R_FP_HI)) {
     if (!(f & F_INK)) wantKernel(r, 0);
@@ -258,7 +268,8 @@ function onMirrorLine(r: u32): void {
   count(C_MIRROR_DRIFT);
   corrected(r, NOTE_CHANGED);
   const added: u32 = load<u16>(r, R_STATUS) & ~load<u16>(SCRATCH, R_STATUS);
-  wantKernel(r, F_KCONT | (added ? F_KSTAT : 0) | (sameReply(r, SCRATCH) ? 0 : F_KREC));
+  const helper = helperToSet(SCRATCH) != helperToSet(r);
+  wantKernel(r, F_KCONT | (added ? F_KSTAT : 0) | (sameReply(r, SCRATCH) && !helper ? 0 : F_KREC));
 }
 
 function closeDumpRecord(r: u32): void {

@@ -12,8 +12,11 @@
  *   value  n words: reply src, reply dst
  *          word: reply sport u16, reply dport u16, mark u32
  *          word: coarse protocol class u8, status bits u8 (SEEN_REPLY 2, ASSURED 4), 0
+ *          only when there are such: word: parts u8 (extra.ts), zone of a reply-only zone u16, zone direction u8, 0;
+ *          then by part labels 2 words, helper's name 2 words, sequence adjustment 3 words
  */
 
+import { extraWords } from './extra';
 import { HMSG } from './memory';
 import {
   AF_INET,
@@ -145,6 +148,7 @@ export function fingerprint(r: u32): void {
   const cls = coarseClass(load<u8>(r, R_PROTO), load<u8>(r, R_L4STATE));
   const status: u32 = load<u16>(r, R_STATUS) & IPS_SYNCED;
   store<u64>(p, u64(cls | (status << 8)), 8);
+  n += extraWords(r, p + 16);
   sip13(HMSG, n, fpK0, fpK1, r + <u32>R_FP_LO);
 }
 

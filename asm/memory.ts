@@ -6,13 +6,15 @@
  *   0x000000    4 KiB    unused, so that offset 0 can mean "none"
  *   0x001000    512 B    COUNTERS   64 x u64
  *   0x001200    128 B    TIMEOUTS   32 x u32, seconds, written by the host (order: see timeoutOf in ctwrite.ts)
- *   0x001400    128 B    HMSG       words that are being hashed
+ *   0x001400    256 B    HMSG       words that are being hashed
  *   0x001800    144 B    SCRATCH    image of the record that is being parsed
+ *   0x001900     64 B    XSCRATCH   its rare attributes (extra.ts)
  *   0x002000    512 B    IGNORE4    64 x (network 4 B, mask 4 B), network byte order
  *   0x002200    256 B    LOCAL4     64 x 4 B
  *   0x002400      1 KiB  LOCAL6     64 x 16 B
  *   0x002800      2 KiB  IGNORE6    64 x (network 16 B, mask 16 B)
  *   0x003000    256 B    TAGS       8 x 32 B: digest and counts of each ownership tag (digest.ts)
+ *   0x003200    512 B    HELPERS    32 x 16 B: names of connection helpers (extra.ts)
  *   0x004000     16 KiB  OUT        the host's scratch: keys in, digests and buckets out
  *   0x008000     16 KiB  SEGDIR     4096 x u32: segments of the hash index (table.ts)
  *   0x00c000     48 KiB  BUCKETS    8 tags x 256 x 24 B: sum (u128) and count (u64)
@@ -32,11 +34,13 @@ export const COUNTERS: u32 = 0x001000;
 export const TIMEOUTS: u32 = 0x001200;
 export const HMSG: u32 = 0x001400;
 export const SCRATCH: u32 = 0x001800;
+export const XSCRATCH: u32 = 0x001900;
 export const IGNORE4: u32 = 0x002000;
 export const LOCAL4: u32 = 0x002200;
 export const LOCAL6: u32 = 0x002400;
 export const IGNORE6: u32 = 0x002800;
 export const TAGS: u32 = 0x003000;
+export const HELPERS: u32 = 0x003200;
 export const OUT: u32 = 0x004000;
 export const SEGDIR: u32 = 0x008000;
 export const BUCKETS: u32 = 0x00c000;
@@ -59,6 +63,7 @@ export const NL_TX_SIZE: u32 = 0x40000;
 export const SYNC_TX_SLOTS: u32 = 256;
 export const SYNC_TX_SLOT: u32 = 1408;
 export const LIST_MAX: u32 = 64;
+export const HELPERS_MAX: u32 = 32;
 export const OUT_SIZE: u32 = 0x4000;
 
 const PAGE: u32 = 65536;
@@ -111,7 +116,8 @@ export const C_BAD_NETLINK: u32 = 3;
 export const C_IGNORED: u32 = 4;
 export const C_NOT_ELIGIBLE: u32 = 5;
 export const C_UNSUPPORTED: u32 = 6;
-export const C_LABELS_IGNORED: u32 = 7;
+/** Helpers that this kernel does not know: their entries are made without. */
+export const C_HELPER_REFUSED: u32 = 7;
 export const C_CLAIMS: u32 = 8;
 export const C_MIRROR_LOST: u32 = 9;
 export const C_MIRROR_DRIFT: u32 = 10;
@@ -152,3 +158,8 @@ export const C_DIRTY_FORGOTTEN: u32 = 41;
 export const C_REPAIR_DROPPED: u32 = 42;
 export const C_REPAIR_CLAIMED: u32 = 43;
 export const C_REPAIR_WANTED: u32 = 44;
+/** Rare attributes that found no memory, or no room in the table of helpers. */
+export const C_EXTRA_LOST: u32 = 45;
+/** Ends of offloaded flows that were held back, and those that turned out not to be the end. */
+export const C_OFFLOAD_HELD: u32 = 46;
+export const C_OFFLOAD_BACK: u32 = 47;

@@ -60,6 +60,16 @@ export function attrAddress(type: u32, from: u32, size: u32): void {
   p += size;
 }
 
+/** A text of at most 15 bytes that ends with a zero. */
+export function attrText(type: u32, at: u32): void {
+  let n: u32 = 1;
+  while (load<u8>(at + n - 1)) n++;
+  attr(type, 4 + n);
+  store<u32>(p + (n & ~3), 0);
+  memory.copy(p, at, n);
+  p += (n + 3) & ~3;
+}
+
 /** Opens a nested attribute; close(start) sets its length. */
 export function open(type: u32): u32 {
   const start = p;

@@ -18,6 +18,7 @@
 
 import { isTouched, stampBulk, stampDump } from './clock';
 import { entomb, insertLive, moveTag, OWNER_ME, OWNER_PEER, ownerOf, revive, sameReply, setContent } from './content';
+import { sameHelper } from './extra';
 import { C_BAD_RECORD, C_CONFLICTS, C_LATE_TAKEN, C_RX_IGNORED, C_RX_RECORDS, count, inside, SCRATCH } from './memory';
 import { tagMine, tagPeer } from './owner';
 import { cancelDirty, markDirty, release, wantKernel } from './queue';
@@ -116,7 +117,7 @@ function onBuried(r: u32, late: bool): void {
     count(C_RX_IGNORED);
     return;
   }
-  const same = sameReply(r, SCRATCH);
+  const same = sameReply(r, SCRATCH) && sameHelper(r, SCRATCH);
   revive(r, SCRATCH, late ? tagMine : tagPeer);
   store<u16>(r, 0, R_TOUCH);
   stampBulk(r);
@@ -126,7 +127,7 @@ function onBuried(r: u32, late: bool): void {
 
 /** The record takes the peer's content and this tag; the kernel hears what it must. */
 function overwrite(r: u32, tag: u32): void {
-  const nat = !sameReply(r, SCRATCH);
+  const nat = !sameReply(r, SCRATCH) || !sameHelper(r, SCRATCH);
   const oldStatus: u32 = load<u16>(r, R_STATUS) & IPS_SYNCED;
   const newStatus: u32 = load<u16>(SCRATCH, R_STATUS) & IPS_SYNCED;
   const oldState: u32 = load<u8>(r, R_L4STATE);

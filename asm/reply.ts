@@ -7,8 +7,10 @@
 import { isTouched } from './clock';
 import { OWNER_PEER, ownerOf, setInKernel } from './content';
 import { OP_CREATE, OP_DELETE, slotOfSeq } from './ctwrite';
+import { giveUpHelper } from './extra';
 import {
   C_BAD_NETLINK,
+  C_HELPER_REFUSED,
   C_KERNEL_GONE,
   C_KERNEL_RECREATE,
   C_KERNEL_REFUSED,
@@ -77,6 +79,13 @@ function onError(seq: u32, errno: u32): void {
 }
 
 function onCreateError(r: u32, errno: u32): void {
+  if (errno == EOPNOTSUPP && giveUpHelper(r)) {
+    // This kernel has no such helper: the connection itself can still be kept.
+    count(C_HELPER_REFUSED);
+    setInKernel(r, false);
+    againKernel(r, 0);
+    return;
+  }
   if (errno == EEXIST && !(flagsOf(r) & F_KRETRY)) recreate(r);
   else refuse(r, errno);
 }

@@ -1,9 +1,10 @@
 /**
  * The table: records in 64 KiB pages (455 a page), found through linear hashing. The index grows by one bucket an
  * insert, so nothing ever stops for a rehash; its u32 heads lie in segments of 16384 (64 KiB), the chain runs through
- * the records. At 1,000,000 states: 144 B a record + 4 B of index.
+ * the records. At 1,000,000 states: 144 B a record + 4 B of index. The 16 bytes behind a page's records belong to extra.ts.
  */
 
+import { dropExtra } from './extra';
 import { indexHash } from './hash';
 import { allocPage, PAGEDIR, SEGDIR } from './memory';
 import { F_USED, R_FLAGS, R_HNEXT, R_IHASH, R_KEYWORD, R_ODST, R_OSRC, RECORD_SIZE } from './record';
@@ -164,6 +165,7 @@ export function removeRecord(r: u32): void {
     at = load<u32>(link);
   }
   if (at) store<u32>(link, load<u32>(r, R_HNEXT));
+  dropExtra(r);
   store<u16>(r, 0, R_FLAGS);
   store<u32>(r, freeHead, R_HNEXT);
   freeHead = r;

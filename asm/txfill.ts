@@ -5,7 +5,7 @@ import { C_TX_BULK_RECORDS, C_TX_RECORDS, count, inside } from './memory';
 import { dropDirty, peekDirty } from './queue';
 import { flagsOf, isLive } from './record';
 import { ordinals, recordAt } from './table';
-import { encode, WIRE_MAX } from './wire';
+import { encode, mostOf, WIRE_MAX } from './wire';
 
 /** Slots one call looks at for the bulk, so that a call never takes long in a table with little of mine. */
 const BULK_LOOK: u32 = 16384;
@@ -42,25 +42,26 @@ export function txFill(off: u32, cap: u32): u32 {
   records = 0;
   if (!inside(off, cap) || cap < WIRE_MAX) return 0;
   let p = off;
-  const last = off + cap - WIRE_MAX;
-  while (p <= last) {
+  const end = off + cap;
+  for (;;) {
     const r = peekDirty();
-    if (!r) break;
+    if (!r || end - p < mostOf(r)) break;
     p += encode(r, p);
     dropDirty();
     records++;
     count(C_TX_RECORDS);
   }
-  if (bulk && p <= last) p = fillBulk(p, last);
+  if (bulk) p = fillBulk(p, end);
   return p - off;
 }
 
-function fillBulk(at: u32, last: u32): u32 {
+function fillBulk(at: u32, end: u32): u32 {
   let p = at;
   const total = ordinals();
-  for (let look: u32 = 0; look < BULK_LOOK && bulkCursor < total && p <= last; look++) {
-    const r = recordAt(bulkCursor++);
+  for (let look: u32 = 0; look < BULK_LOOK && bulkCursor < total; look++, bulkCursor++) {
+    const r = recordAt(bulkCursor);
     if (!isLive(flagsOf(r)) || ownerOf(r) != OWNER_ME) continue;
+    if (end - p < mostOf(r)) return p;
     p += encode(r, p);
     records++;
     count(C_TX_BULK_RECORDS);

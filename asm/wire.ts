@@ -9,19 +9,41 @@
  *        orig src, orig dst (4 or 16 bytes each)
  *        ports: u16 sport, u16 dport | ICMP: u16 id, u8 type, u8 code | other protocols: nothing
  *   a delete ends here (only 0x01, 0x02, 0x04, 0x40 may be set); an upsert goes on:
- *   u8   status: 0x02 SEEN_REPLY, 0x04 ASSURED
+ *   u8   status: 0x02 SEEN_REPLY, 0x04 ASSURED, 0x80 rare attributes follow at the end
  *   [source NAT:      address = reply dst, and for protocols with ports or ICMP u16 = reply dport or ICMP id]
  *   [destination NAT: address = reply src, and for protocols with ports or ICMP u16 = reply sport or ICMP id]
  *   [u32 mark]
  *   [protocol part: u8 low nibble state; TCP: 0x10 wscale byte follows (orig << 4 | reply), 0x20 flags byte follows
  *        (orig << 4 | reply; WINDOW_SCALE 1, SACK_PERM 2, CLOSE_INIT 4); SCTP: 0x10 both tags follow (u32 orig, u32 reply)]
  *
+ *   [rare attributes: u8 parts, then by bit 0x01 labels 16 B; 0x02 helper u8 length, name; 0x04 sequence adjustment 6 x u32
+ *        (position, offset before, offset after; original, then reply); 0x08 u8 direction of the zone (1 original, 2 reply),
+ *        u16 zone of a reply-only zone]
+ *
  * The reply tuple is the inverse of the original one except for what the NAT parts say. An IPv4 UDP state with source
  * NAT takes 21 bytes, its end 14, a TCP state with source NAT, wscale and flags 24.
  */
 
 import { clearImage, OWNER_PEER, ownerOf } from './content';
-import { SCRATCH } from './memory';
+import {
+  addToScratch,
+  extraOf,
+  HELPER_NAME,
+  helperName,
+  helperNumber,
+  helperOf,
+  present,
+  seqOf,
+  X_HELPER,
+  X_LABELS,
+  X_SEQ,
+  X_ZONE,
+  XB_DIRECTION,
+  XB_HELPER,
+  XB_LABELS,
+  XB_ZONE,
+} from './extra';
+import { SCRATCH, XSCRATCH } from './memory';
 import {
   AF_INET,
   AF_INET6,
@@ -68,6 +90,14 @@ const W_L4: u32 = 0x80;
 
 /** No record is longer: IPv6 SCTP with both NATs, mark, zone and tags. */
 export const WIRE_MAX: u32 = 2 + 2 + 32 + 4 + 1 + 18 + 18 + 4 + 9;
+/** ... but for those with rare attributes. */
+const WIRE_EXTRA: u32 = 1 + 16 + HELPER_NAME + 24 + 3;
+const S_EXTRA: u32 = 0x80;
+
+/** Bytes that this record may take. */
+export function mostOf(r: u32): u32 {
+  return extraOf(r) ? WIRE_MAX + WIRE_EXTRA : WIRE_MAX;
+}
 
 function put16(p: u32, v: u32): void {
   store<u16>(p, bswap<u16>(<u16>v));
@@ -161,13 +191,42 @@ function putL4(r: u32, at: u32): u32 {
   return p;
 }
 
-/** Writes record `r` at `p` (WIRE_MAX bytes are free there); returns its length. */
+function putExtra(block: u32, at: u32): u32 {
+  const parts = present(block);
+  let p = at;
+  store<u8>(p++, parts);
+  if (parts & X_LABELS) {
+    memory.copy(p, block + <u32>XB_LABELS, 16);
+    p += 16;
+  }
+  if (parts & X_HELPER) {
+    const name = helperName(helperOf(block));
+    let n: u32 = 0;
+    while (load<u8>(name + n)) n++;
+    store<u8>(p++, n);
+    memory.copy(p, name, n);
+    p += n;
+  }
+  if (parts & X_SEQ) {
+    memory.copy(p, seqOf(block), 24);
+    p += 24;
+  }
+  if (parts & X_ZONE) {
+    store<u8>(p++, load<u8>(block, XB_DIRECTION));
+    put16(p, load<u16>(block, XB_ZONE));
+    p += 2;
+  }
+  return p;
+}
+
+/** Writes record `r` at `p` (mostOf(r) bytes are free there); returns its length. */
 export function encode(r: u32, at: u32): u32 {
   const head = headOf(r);
   const kind = kindOf(load<u8>(r, R_PROTO), load<u8>(r, R_FAMILY));
   let p = putKey(r, at, head, kind);
   if (head & W_DELETE) return p - at;
-  store<u8>(p++, load<u16>(r, R_STATUS) & IPS_SYNCED);
+  const extra = extraOf(r);
+  store<u8>(p++, (load<u16>(r, R_STATUS) & IPS_SYNCED) | (present(extra) ? S_EXTRA : 0));
   const size: u32 = head & W_IPV6 ? 16 : 4;
   if (head & W_SNAT) {
     const port: u32 = kind == KIND_ICMP ? load<u16>(r, R_RSPORT) : load<u16>(r, R_RDPORT);
@@ -179,6 +238,7 @@ export function encode(r: u32, at: u32): u32 {
     p += 4;
   }
   if (head & W_L4) p = putL4(r, p);
+  if (present(extra)) p = putExtra(extra, p);
   return p - at;
 }
 
@@ -255,6 +315,45 @@ function getL4(at: u32, end: u32): u32 {
   return p;
 }
 
+/** Reads the rare attributes; returns where they end, or 0. A helper that has no room here is left out. */
+function getExtra(at: u32, end: u32): u32 {
+  if (at == end) return 0;
+  const parts: u32 = load<u8>(at);
+  if (!parts || parts & ~(X_LABELS | X_HELPER | X_SEQ | X_ZONE)) return 0;
+  let p = at + 1;
+  if (parts & X_LABELS) {
+    if (end - p < 16) return 0;
+    memory.copy(XSCRATCH + <u32>XB_LABELS, p, 16);
+    if (!(load<u64>(p) | load<u64>(p, 8))) return 0;
+    p += 16;
+  }
+  if (parts & X_HELPER) {
+    const n: u32 = p < end ? <u32>load<u8>(p) : 0;
+    p++;
+    if (!n || n >= HELPER_NAME || end - p < n) return 0;
+    for (let i: u32 = 0; i < n; i++) if (load<u8>(p + i) <= 32 || load<u8>(p + i) > 126) return 0;
+    const number = helperNumber(p, n);
+    if (!number) return 0;
+    store<u32>(XSCRATCH, number, XB_HELPER);
+    p += n;
+  }
+  if (parts & X_SEQ) {
+    if (end - p < 24) return 0;
+    memory.copy(seqOf(XSCRATCH), p, 24);
+    p += 24;
+  }
+  if (parts & X_ZONE) {
+    if (end - p < 3) return 0;
+    const direction: u32 = load<u8>(p);
+    if (direction != 1 && direction != 2) return 0;
+    store<u8>(XSCRATCH, direction, XB_DIRECTION);
+    store<u16>(XSCRATCH, get16(p + 1), XB_ZONE);
+    p += 3;
+  }
+  addToScratch(parts);
+  return p;
+}
+
 /** Reads one record at `at` into SCRATCH and `head`. Returns its length, or 0 when it is cut short or not understood. */
 export function decode(at: u32, end: u32): u32 {
   clearImage(SCRATCH);
@@ -269,8 +368,8 @@ export function decode(at: u32, end: u32): u32 {
   const need: u32 = 1 + (head & W_SNAT ? nat : 0) + (head & W_DNAT ? nat : 0) + (head & W_MARK ? 4 : 0);
   if (end - p < need) return 0;
   const status: u32 = load<u8>(p++);
-  if (status & ~IPS_SYNCED) return 0;
-  store<u16>(SCRATCH, status | IPS_CONFIRMED, R_STATUS);
+  if (status & ~(IPS_SYNCED | S_EXTRA)) return 0;
+  store<u16>(SCRATCH, (status & IPS_SYNCED) | IPS_CONFIRMED, R_STATUS);
   invert(kind);
   if (head & W_SNAT) {
     memory.copy(SCRATCH + <u32>R_RDST, p, size);
@@ -289,6 +388,10 @@ export function decode(at: u32, end: u32): u32 {
   }
   if (head & W_L4) {
     p = getL4(p, end);
+    if (!p) return 0;
+  }
+  if (status & S_EXTRA) {
+    p = getExtra(p, end);
     if (!p) return 0;
   }
   return p - at;

@@ -12,6 +12,7 @@ const SO_ATTACH_FILTER = 26;
 /** nlmsghdr (16) and nfgenmsg (4): the first attribute stands behind them. */
 const FIRST_ATTRIBUTE = 20;
 const CTA_STATUS = 3;
+const CTA_LABELS = 22;
 const ATTRIBUTE_HEADER = 4;
 const SKF_AD_NLATTR = 0xfffff000 + 12;
 
@@ -36,8 +37,8 @@ export interface Instruction {
 const op = (code: number, k = 0, jt = 0, jf = 0): Instruction => ({ code, jt, jf, k: k >>> 0 });
 
 /**
- * Lets an event pass when its CTA_STATUS has one of the bits, or when it has no status at all: in doubt the module
- * decides. The kernel puts the status into new, update and destroy events alike.
+ * Lets an event pass when its CTA_STATUS has one of the bits, when it has no status at all (in doubt the module decides),
+ * and when it names labels: the kernel names them only once, mostly with the first packet. The kernel puts the status into new, update and destroy events alike.
  * @param bits SEEN_REPLY 0x2, ASSURED 0x4
  */
 export function statusFilter(bits: number): Instruction[] {
@@ -45,10 +46,14 @@ export function statusFilter(bits: number): Instruction[] {
     op(LD_IMM, FIRST_ATTRIBUTE),
     op(LDX_IMM, CTA_STATUS),
     op(LD_W_ABS, SKF_AD_NLATTR),
-    op(JEQ_K, 0, 3, 0),
+    op(JEQ_K, 0, 7, 0),
     op(TAX),
     op(LD_W_IND, ATTRIBUTE_HEADER),
-    op(JSET_K, bits, 0, 1),
+    op(JSET_K, bits, 4, 0),
+    op(LD_IMM, FIRST_ATTRIBUTE),
+    op(LDX_IMM, CTA_LABELS),
+    op(LD_W_ABS, SKF_AD_NLATTR),
+    op(JEQ_K, 0, 1, 0),
     op(RET_K, ACCEPT),
     op(RET_K, 0),
   ];

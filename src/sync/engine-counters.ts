@@ -9,7 +9,7 @@ export const COUNTER_NAMES = [
   'ignored',
   'not_eligible',
   'unsupported',
-  'labels_ignored',
+  'helper_refused',
   'claims',
   'mirror_lost',
   'mirror_drift',
@@ -47,6 +47,9 @@ export const COUNTER_NAMES = [
   'repair_dropped',
   'repair_claimed',
   'repair_wanted',
+  'extra_lost',
+  'offload_held',
+  'offload_back',
 ] as const;
 
 export type CounterName = (typeof COUNTER_NAMES)[number];

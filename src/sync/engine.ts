@@ -40,6 +40,8 @@ export interface EngineOptions {
 /** The send buffer of a netlink socket takes about 200 KiB; the kernel's refusals of one piece must fit in its receive buffer. */
 const KERNEL_PIECE = 65536;
 /** What lies behind these bytes of the area belongs to repairs. */
+/** A record with everything fits in this room (asm/wire.ts). */
+const LEAST_ROOM = 160;
 const RECORDS_MOST = 0x10000;
 /** Why an audit noted a state; 0: taken back. */
 const NOTES = [null, 'missing', 'changed', 'gone'] as const;
@@ -201,13 +203,13 @@ export class Engine {
 
   /**
    * The next records for the peer, at most `room` bytes: a view, good until the next call. `null` when there is nothing
-   * to send (or `room` is less than 90).
+   * to send (or `room` is less than LEAST_ROOM).
    */
   takeRecords(room: number): Buffer | null {
     for (;;) {
       const length = this.x.txFill(this.at.SYNC_TX, Math.min(room, RECORDS_MOST));
       if (length > 0) return Buffer.from(this.memory.buffer, this.at.SYNC_TX, length);
-      if (this.x.bulkActive() === 0 || room < 90) return null;
+      if (this.x.bulkActive() === 0 || room < LEAST_ROOM) return null;
     }
   }
 

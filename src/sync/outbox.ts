@@ -22,7 +22,7 @@ import {
 
 const IPV4_HEADER = 20;
 /** Below this many free bytes no records are added to a datagram. */
-const LEAST_ROOM = 128;
+const LEAST_ROOM = 176;
 /** Control messages that may wait for the window; more than the machine can ever ask for. */
 const MAX_WAITING = 256;
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Attributes, attribute, attributes, kernelMessage, type Taken, takeMessages } from './reference/ctmsg.ts';
+import { type Attributes, attribute, kernelMessage, type Taken, takeMessages } from './reference/ctmsg.ts';
 import { destroy, event, feed, kernelOutput, listAll, makeEngine } from './reference/harness.ts';
 import { hasPorts, isIcmp, SCTP, type State, TCP, type Tuple } from './reference/state.ts';
 import { encodeDelete, encodeUpsert } from './reference/wirecodec.ts';
@@ -253,22 +253,6 @@ test('a protocol this kernel does not track has no ports in its tuple', () => {
   feed(engine, message);
   assert.is(engine.counter('bad_netlink'), 0);
   assert.is(listAll(engine)[0]?.proto, 33);
-});
-
-test('labels are counted, zones per direction are not synced', () => {
-  const engine = makeEngine();
-  const state = stateOf(messageOf(vector('sequence 1')));
-  event(engine, state, { extra: [attributes.attr(22, new Uint8Array(16))] });
-  assert.is(engine.counter('labels_ignored'), 1);
-  const zoned = kernelMessage({ ...state, mark: 1 });
-  // a CTA_TUPLE_ZONE inside the original tuple
-  const zone = attributes.u16(3, 9);
-  const length = zoned.readUInt16LE(20);
-  const bytes = Buffer.concat([zoned.subarray(0, 20 + length), zone, zoned.subarray(20 + length)]);
-  bytes.writeUInt32LE(bytes.length, 0);
-  bytes.writeUInt16LE(length + zone.length, 20);
-  feed(engine, bytes);
-  assert.is(engine.counter('unsupported'), 1);
 });
 
 test.run();

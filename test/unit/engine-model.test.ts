@@ -27,7 +27,9 @@ const OWNERS: Owner[] = ['none', 'me', 'peer'];
 function content(state: State): string {
   const { reply, status, mark, l4, vtags } = state;
   const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-  return [hex(reply.src), hex(reply.dst), reply.sport, reply.dport, status & 6, mark, l4, vtags].join(' ');
+  const { labels, helper, seq, zone } = state.extra ?? {};
+  const rare = [hex(labels ?? new Uint8Array()), helper, seq, zone?.direction, zone?.zone];
+  return [hex(reply.src), hex(reply.dst), reply.sport, reply.dport, status & 6, mark, l4, vtags, ...rare].join(' ');
 }
 
 function compareAll(engine: Engine, model: ReferenceTable, note: string): void {
@@ -52,7 +54,7 @@ function compareAll(engine: Engine, model: ReferenceTable, note: string): void {
 /** What is sent must be the present truth about every dirty key, and nothing else. */
 function compareSent(engine: Engine, model: ReferenceTable): void {
   const sent = new Set<string>();
-  for (const datagram of syncOutput(engine, 90 + (model.entries.size % 1200))) {
+  for (const datagram of syncOutput(engine, 160 + (model.entries.size % 1200))) {
     for (const record of decodeRecords(datagram)) {
       const key = keyOf(record.state);
       sent.add(key);
@@ -82,6 +84,8 @@ test('random operations', () => {
     const out = clone(state);
     if (out.proto === TCP && random() < 0.5) out.l4 = 1;
     else out.status = 8;
+    // Labels wait for the answer in a place that others may take: engine-extra.test.ts.
+    delete out.extra;
     return out;
   };
   const rx = (state: State, late: boolean, remove: boolean): void => {

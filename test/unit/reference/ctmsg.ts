@@ -1,5 +1,5 @@
 /** Conntrack netlink messages in plain TypeScript: what the kernel sends, and taking apart what the module writes. */
-import { hasPorts, isIcmp, SCTP, type State, TCP, type Tuple } from './state.ts';
+import { type Extra, hasPorts, isIcmp, numbersOf, SCTP, type State, TCP, type Tuple } from './state.ts';
 
 const NESTED = 0x8000;
 
@@ -30,7 +30,7 @@ function u32(type: number, value: number): Buffer {
   return attr(type, bytes);
 }
 
-function tuple(type: number, state: State, one: Tuple): Buffer {
+function tuple(type: number, state: State, one: Tuple, zone = 0): Buffer {
   const v4 = state.family === 2;
   const ip = nest(1, attr(v4 ? 1 : 3, one.src), attr(v4 ? 2 : 4, one.dst));
   const l4 = [u8(1, state.proto)];
@@ -40,7 +40,7 @@ function tuple(type: number, state: State, one: Tuple): Buffer {
   } else if (hasPorts(state.proto)) {
     l4.push(u16(2, one.sport), u16(3, one.dport));
   }
-  return nest(type, ip, nest(2, ...l4));
+  return nest(type, ip, nest(2, ...l4), ...(zone === 0 ? [] : [u16(3, zone)]));
 }
 
 function protoInfo(state: State): Buffer[] {
@@ -65,19 +65,35 @@ export interface MessageOptions {
   seq?: number;
   /** Leave PROTOINFO out, as the kernel does in events in which it did not change. */
   withoutInfo?: boolean;
+  /** Leave labels and sequence adjustment out, as the kernel does in events in which they did not change. */
+  withoutExtra?: boolean;
   extra?: Buffer[];
+}
+
+function extraAttributes({ labels, helper, seq }: Extra): Buffer[] {
+  const out: Buffer[] = [];
+  if (helper) out.push(nest(5, attr(1, Buffer.from(`${helper}\0`))));
+  if (labels) out.push(attr(22, labels));
+  for (const [i, type] of seq ? [15, 16].entries() : []) {
+    const one = (seq ?? []).slice(3 * i, 3 * i + 3).map((value, at) => attr(at + 1, numbersOf([value])));
+    out.push(nest(type, ...one));
+  }
+  return out;
 }
 
 /** One message as the kernel sends it. */
 export function kernelMessage(state: State, options: MessageOptions = {}): Buffer {
-  const body: Buffer[] = [tuple(1, state, state.orig), tuple(2, state, state.reply)];
+  const only = state.extra?.zone;
+  const zones = [only?.direction === 1 ? state.zone : 0, only?.direction === 2 ? only.zone : 0];
+  const body: Buffer[] = [tuple(1, state, state.orig, zones[0]), tuple(2, state, state.reply, zones[1])];
   body.push(u32(12, 0x1234), u32(3, state.status));
   if (options.message !== 2) {
     body.push(u32(7, state.timeout));
     if (!options.withoutInfo) body.push(...protoInfo(state));
   }
   if (state.mark !== 0) body.push(u32(8, state.mark));
-  if (state.zone !== 0) body.push(u16(18, state.zone));
+  if (state.zone !== 0 && only === undefined) body.push(u16(18, state.zone));
+  if (options.message !== 2 && !options.withoutExtra) body.push(...extraAttributes(state.extra ?? {}));
   body.push(...(options.extra ?? []));
   return netlink(0x100 | (options.message ?? 0), options, [Buffer.from([state.family, 0, 0, 0]), ...body]);
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type Engine, type EngineOptions, loadEngine } from '../../../src/sync/engine.ts';
 import { kernelMessage, type MessageOptions, type Taken, takeMessages } from './ctmsg.ts';
-import { hasPorts, isIcmp, SCTP, type State, TCP, type Tuple } from './state.ts';
+import { type Extra, hasPorts, isIcmp, SCTP, type State, TCP, type Tuple } from './state.ts';
 
 const builder: { buildAsm(): string } = await import(new URL('../../../scripts/lib/asm.mjs', import.meta.url).href);
 export const wasm = readFileSync(builder.buildAsm());
@@ -71,6 +71,29 @@ export interface Listed extends State {
   fingerprint: bigint;
 }
 
+/** The rare attributes of a record (asm/extra.ts), if it has any. */
+function readExtra(engine: Engine, at: number): { extra?: Extra } {
+  const view = new DataView(engine.memory.buffer);
+  const directory = view.getUint32((at & ~0xffff) + 0xfff0, true);
+  const block = directory === 0 ? 0 : view.getUint32(directory + Math.floor((at & 0xffff) / 144) * 4, true);
+  if (block === 0) return {};
+  const parts = view.getUint8(block);
+  const extra: Extra = {};
+  const bytes = (from: number, n: number): Uint8Array => engine.view().slice(from, from + n);
+  if (parts & 1) extra.labels = bytes(block + 16, 16);
+  if (parts & 2) {
+    const name = Buffer.from(bytes(0x3200 + (view.getUint32(block + 4, true) - 1) * 16, 16));
+    extra.helper = name.subarray(0, name.indexOf(0)).toString();
+  }
+  const seq = view.getUint32(block + 8, true);
+  if (parts & 4) extra.seq = Array.from({ length: 6 }, (_, i) => view.getUint32(seq + 4 * i));
+  if (parts & 8) {
+    const direction = view.getUint8(block + 1) === 1 ? 1 : 2;
+    extra.zone = { direction, zone: view.getUint16(block + 2, true) };
+  }
+  return { extra };
+}
+
 /** The record at an offset, as a state. */
 export function readRecord(engine: Engine, at: number): Listed {
   const bytes = engine.view().slice(at, at + 144);
@@ -87,6 +110,7 @@ export function readRecord(engine: Engine, at: number): Listed {
   });
   const flags = view.getUint16(94, true);
   return {
+    ...readExtra(engine, at),
     at,
     family,
     proto,

@@ -17,6 +17,16 @@ export interface Tuple {
   dport: number;
 }
 
+/** What few states have (asm/extra.ts). */
+export interface Extra {
+  labels?: Uint8Array;
+  helper?: string;
+  /** Position, offset before, offset after; original direction, then reply. */
+  seq?: number[];
+  /** The zone holds for one direction (1 original, 2 reply); `zone`: that of the reply direction. */
+  zone?: { direction: 1 | 2; zone: number };
+}
+
 export interface State {
   family: 2 | 10;
   proto: number;
@@ -34,6 +44,7 @@ export interface State {
   /** SCTP tags. */
   vtags: [number, number] | null;
   timeout: number;
+  extra?: Extra;
 }
 
 export function hasPorts(proto: number): boolean {
@@ -67,6 +78,27 @@ export function coarse(state: State): number {
   return state.proto === TCP ? (CLASSES[state.l4] ?? 0) : 0;
 }
 
+/** The words of the rare attributes (asm/hash.ts). */
+function hashedExtra({ labels, helper, seq, zone }: Extra): Buffer {
+  const parts = (labels ? 1 : 0) | (helper ? 2 : 0) | (seq ? 4 : 0) | (zone ? 8 : 0);
+  const head = Buffer.alloc(8);
+  head.writeUInt8(parts, 0);
+  head.writeUInt16LE(zone?.zone ?? 0, 1);
+  head.writeUInt8(zone?.direction ?? 0, 3);
+  const name = Buffer.alloc(helper ? 16 : 0);
+  name.write(helper ?? '');
+  return Buffer.concat([head, labels ?? Buffer.alloc(0), name, numbersOf(seq ?? [])]);
+}
+
+/** Numbers of 32 bits, big endian. */
+export function numbersOf(list: readonly number[]): Buffer {
+  const out = Buffer.alloc(4 * list.length);
+  list.forEach((value, i) => {
+    out.writeUInt32BE(value >>> 0, 4 * i);
+  });
+  return out;
+}
+
 /** The bytes that are hashed (asm/hash.ts): the key, and with `value` also what both nodes must agree on. */
 function hashed(state: State, value: boolean): Buffer {
   const pair = state.family === 2 ? 8 : 32;
@@ -87,7 +119,7 @@ function hashed(state: State, value: boolean): Buffer {
   out.writeUInt32LE(state.mark, at + 4);
   out.writeUInt8(coarse(state), at + 8);
   out.writeUInt8(state.status & 6, at + 9);
-  return out;
+  return state.extra === undefined ? out : Buffer.concat([out, hashedExtra(state.extra)]);
 }
 
 export function keyOf(state: State): string {
@@ -148,6 +180,16 @@ export function randomState(random: () => number, hosts = 200): State {
   return randomContent(random, { family, proto, zone, orig: { src, dst, sport, dport } });
 }
 
+export function randomExtra(random: () => number): Extra {
+  const extra: Extra = {};
+  if (random() < 0.5) extra.labels = Uint8Array.from({ length: 16 }, (_, i) => (i === 3 ? 1 + below(random, 255) : 0));
+  if (random() < 0.5) extra.helper = pick(random, ['ftp', 'sip', 'pptp', 'netbios-ns']);
+  if (random() < 0.3 || Object.keys(extra).length === 0) {
+    extra.seq = Array.from({ length: 6 }, () => below(random, 0xffffffff));
+  }
+  return extra;
+}
+
 /** Another random content for the same key. */
 export function randomContent(random: () => number, key: Pick<State, 'family' | 'proto' | 'zone' | 'orig'>): State {
   const { family, proto, zone, orig } = key;
@@ -163,7 +205,9 @@ export function randomContent(random: () => number, key: Pick<State, 'family' | 
   }
   const tcp = proto === TCP;
   const assured = random() < 0.6;
+  const extra = random() < 0.15 ? randomExtra(random) : null;
   return {
+    ...(extra === null ? {} : { extra }),
     family,
     proto,
     zone,

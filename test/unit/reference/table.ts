@@ -15,6 +15,13 @@ export interface Entry {
   fingerprint: bigint;
 }
 
+/** An event names labels and sequence adjustment only when they changed. */
+function merged(now: State, known: State | undefined): State {
+  const { labels, seq } = known?.extra ?? {};
+  if (labels === undefined && seq === undefined) return now;
+  return { ...now, extra: { ...(labels ? { labels } : {}), ...(seq ? { seq } : {}), ...now.extra } };
+}
+
 export class ReferenceTable {
   readonly entries = new Map<string, Entry>();
   /** Keys of which the peer must hear: live ones as upsert, ended ones as delete. */
@@ -36,7 +43,7 @@ export class ReferenceTable {
   event(state: State, withoutInfo = false): void {
     const key = keyOf(state);
     const old = this.entries.get(key);
-    const now = clone(state);
+    const now = merged(clone(state), old?.state);
     if (withoutInfo) {
       const known = old?.state;
       now.l4 = known?.l4 ?? 0;

@@ -1,5 +1,5 @@
 /** The sync record in plain TypeScript (layout: asm/wire.ts), written apart from the module for comparison. */
-import { hasPorts, inverse, isIcmp, SCTP, type State, TCP, type Tuple } from './state.ts';
+import { type Extra, hasPorts, inverse, isIcmp, numbersOf, SCTP, type State, TCP, type Tuple } from './state.ts';
 
 const DELETE = 0x01;
 const IPV6 = 0x02;
@@ -9,6 +9,8 @@ const DNAT = 0x10;
 const MARK = 0x20;
 const ZONE = 0x40;
 const L4 = 0x80;
+/** In the status byte. */
+const EXTRA = 0x80;
 
 function u16(value: number): number[] {
   return [value >> 8, value & 0xff];
@@ -51,6 +53,26 @@ export function encodeDelete(state: State, yours = false): Buffer {
   return Buffer.from([headBits(state, yours) | DELETE, state.proto, ...keyPart(state)]);
 }
 
+function extraPart({ labels, helper, seq, zone }: Extra): number[] {
+  return [
+    (labels ? 1 : 0) | (helper ? 2 : 0) | (seq ? 4 : 0) | (zone ? 8 : 0),
+    ...(labels ?? []),
+    ...(helper ? [helper.length, ...Buffer.from(helper)] : []),
+    ...numbersOf(seq ?? []),
+    ...(zone ? [zone.direction, ...u16(zone.zone)] : []),
+  ];
+}
+
+function decodeExtra(take: (n: number) => Buffer): Extra {
+  const parts = take(1).readUInt8(0);
+  const extra: Extra = {};
+  if (parts & 1) extra.labels = Uint8Array.from(take(16));
+  if (parts & 2) extra.helper = take(take(1).readUInt8(0)).toString();
+  if (parts & 4) extra.seq = Array.from({ length: 6 }, () => take(4).readUInt32BE(0));
+  if (parts & 8) extra.zone = { direction: take(1).readUInt8(0) as 1 | 2, zone: take(2).readUInt16BE(0) };
+  return extra;
+}
+
 export function encodeUpsert(state: State, yours = false): Buffer {
   const plain = inverse(state);
   const { reply } = state;
@@ -65,11 +87,12 @@ export function encodeUpsert(state: State, yours = false): Buffer {
     head,
     state.proto,
     ...keyPart(state),
-    state.status & 6,
+    (state.status & 6) | (state.extra === undefined ? 0 : EXTRA),
     ...(snat ? [...reply.dst, ...number(icmp ? reply.sport : reply.dport)] : []),
     ...(dnat ? [...reply.src, ...number(reply.sport)] : []),
     ...(state.mark ? u32(state.mark) : []),
     ...(l4 ?? []),
+    ...(state.extra === undefined ? [] : extraPart(state.extra)),
   ]);
 }
 
@@ -117,7 +140,8 @@ function decodeOne(take: (n: number) => Buffer): Decoded {
 
 function decodeValue(state: State, head: number, size: number, counted: boolean, take: (n: number) => Buffer): void {
   const icmp = isIcmp(state);
-  state.status |= take(1).readUInt8(0);
+  const status = take(1).readUInt8(0);
+  state.status |= status & ~EXTRA;
   if (head & SNAT) {
     state.reply.dst = Uint8Array.from(take(size));
     if (counted) state.reply[icmp ? 'sport' : 'dport'] = take(2).readUInt16BE(0);
@@ -127,6 +151,11 @@ function decodeValue(state: State, head: number, size: number, counted: boolean,
     if (counted) state.reply.sport = take(2).readUInt16BE(0);
   }
   if (head & MARK) state.mark = take(4).readUInt32BE(0);
+  decodeL4(state, head, take);
+  if (status & EXTRA) state.extra = decodeExtra(take);
+}
+
+function decodeL4(state: State, head: number, take: (n: number) => Buffer): void {
   if ((head & L4) === 0) return;
   const first = take(1).readUInt8(0);
   state.l4 = first & 15;
