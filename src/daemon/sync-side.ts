@@ -32,6 +32,8 @@ export class SyncSide {
   readonly sealed: boolean;
   readonly peer: PeerFacts;
   private readonly ports: SyncSidePorts;
+  private lastText: string | null = null;
+  private last: ReceivedReport | null = null;
 
   constructor(config: Config, sync: SyncConfig, links: readonly LinkInfo[], assets: Assets, ports: SyncSidePorts) {
     const device = config.interfaces[sync.interface] ?? '';
@@ -75,7 +77,11 @@ export class SyncSide {
 
   private onPeer(name: string | null, text: string | null): void {
     if (name !== null) this.peer.name = name;
-    const received = text === null ? null : readReport(text);
+    if (text === null) return;
+    // It is repeated ten times a second, and nearly always says the same.
+    if (text !== this.lastText) this.last = readReport(text);
+    this.lastText = text;
+    const received = this.last;
     if (received === null) return;
     this.peer.role = received.role;
     this.ports.peer(received);

@@ -115,14 +115,24 @@ export function dumpState(piece: Buffer): 'more' | 'done' | number {
   return 'more';
 }
 
+let lastAddress: { buffer: ArrayBufferLike; offset: number; at: bigint } | null = null;
+
+// Asked for hundreds of times a second, and nearly always the same.
+function addressIn({ buffer }: WasmMemory, offset: number): bigint {
+  if (lastAddress === null || lastAddress.buffer !== buffer || lastAddress.offset !== offset) {
+    lastAddress = { buffer, offset, at: addressOf(new Uint8Array(buffer)) + BigInt(offset) };
+  }
+  return lastAddress.at;
+}
+
 /**
  * Gives `length` bytes of netlink messages at `offset` of `memory` to the kernel, which has worked on all of them when
  * this returns (nfnetlink runs in the caller's context); only refusals are answered.
  */
 export function sendMessages(fd: number, memory: WasmMemory, offset: number, length: number): void {
-  const base = addressOf(new Uint8Array(memory.buffer));
+  const at = addressIn(memory, offset);
   for (let attempt = 0; attempt < 8; attempt++) {
-    if (Number(libc().send(fd, base + BigInt(offset), length, 0)) === length) return;
+    if (Number(libc().send(fd, at, length, 0)) === length) return;
     const error = errno();
     if (error !== Errno.EINTR && error !== Errno.EAGAIN) throw new SysError('change the connection table', error);
   }

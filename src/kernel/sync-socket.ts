@@ -52,18 +52,30 @@ export function openSyncSocket(device: string, ifindex: number): SyncSocket {
     closeQuietly(fd);
     throw error;
   }
-  return { fd, send: (datagram, address) => sendTo(fd, datagram, address), close: () => closeQuietly(fd) };
+  const nameOf = namer();
+  return { fd, send: (datagram, address) => sendTo(fd, datagram, nameOf(address)), close: () => closeQuietly(fd) };
 }
 
-function sendTo(fd: number, datagram: Buffer, address: string): boolean {
-  const name = Buffer.alloc(16);
-  name.writeUInt16LE(Sock.AF_INET, 0);
-  ipv4(address).copy(name, 4);
+function sendTo(fd: number, datagram: Buffer, name: Buffer): boolean {
   for (let attempt = 0; attempt < 2; attempt++) {
     if (Number(libc().sendto(fd, datagram, datagram.length, 0, name, name.length)) >= 0) return true;
     if (errno() !== Errno.EINTR) return false;
   }
   return false;
+}
+
+/** The last address as struct sockaddr_in: a datagram's way leads nearly always to the same node. */
+function namer(): (address: string) => Buffer {
+  const name = Buffer.alloc(16);
+  name.writeUInt16LE(Sock.AF_INET, 0);
+  let last = '';
+  return (address) => {
+    if (address !== last) {
+      ipv4(address).copy(name, 4);
+      last = address;
+    }
+    return name;
+  };
 }
 
 function int32(value: number): Buffer {

@@ -5,6 +5,7 @@
  */
 import type { Engine } from './engine.ts';
 import type { WorkerConfig } from './messages.ts';
+import type { AeadMaker } from './seal.ts';
 
 export type Batch =
   /** `count` messages lie in their slots. */
@@ -54,4 +55,6 @@ export interface DataplaneHost {
   random(bytes: number): Buffer;
   /** @throws Error naming what the kernel or the machine lacks */
   open(config: WorkerConfig, engine: Engine): DataplaneIo;
+  /** What seals the sync link's datagrams; Node's own ciphers when left out. */
+  aead?: AeadMaker;
 }

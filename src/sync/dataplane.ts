@@ -76,7 +76,7 @@ export class Dataplane {
     const { name, mtu } = this.config;
     return new SyncDriver(
       this.engine,
-      { name, secret, mtu },
+      { name, secret, mtu, ...(this.host.aead === undefined ? {} : { aead: this.host.aead }) },
       {
         transmit: (datagram) => this.io.transmit(datagram, this.peerAddress),
         flushKernel: () => this.flushKernel(),
@@ -238,8 +238,7 @@ export class Dataplane {
       return;
     }
     const before = this.driver.state.peerNonce;
-    // Copied out of the module's memory: handling it may make that memory grow, which detaches every view of it.
-    this.driver.receive(Buffer.from(bytes.subarray(headerLength)), this.now());
+    this.driver.receive(bytes.subarray(headerLength), this.now());
     if (this.config.peer === null && this.driver.state.peerNonce !== before) this.peerAddress = from;
   }
 

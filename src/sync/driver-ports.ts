@@ -1,4 +1,5 @@
 /** What the driver is told and what it needs of the world around it. */
+import type { AeadMaker } from './seal.ts';
 
 export interface DriverConfig {
   /** Name of this node: the tie-break between equals, and what the peer shows. */
@@ -7,6 +8,8 @@ export interface DriverConfig {
   secret: Buffer | null;
   /** Largest IP packet on the sync link, bytes. */
   mtu: number;
+  /** What seals the datagrams of a session; Node's own ciphers when left out. */
+  aead?: AeadMaker;
 }
 
 export interface DriverPorts {

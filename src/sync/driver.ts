@@ -9,11 +9,12 @@ import { inStep } from './compare.ts';
 import type { DriverConfig, DriverPorts } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
 import { Inbox } from './inbox.ts';
+import { LiveContext } from './live-context.ts';
 import { nextSyncDeadline, stepSync } from './machine.ts';
 import { Outbox } from './outbox.ts';
 import { Repairer } from './repairer.ts';
 import { splitReport } from './report-parts.ts';
-import type { Context, Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
+import type { Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { createSync, LIMITS } from './state.ts';
 import { Tasks } from './tasks.ts';
 import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from './wire.ts';
@@ -25,8 +26,6 @@ export class SyncDriver {
   readonly state: SyncState;
   readonly refused: Record<string, number> = {};
   readonly outbox: Outbox;
-  /** Set while this node's own table is being read again. */
-  unsure = false;
   /** The control thread does not turn: its last report is no word of a living node, and is not repeated. */
   controlSilent = false;
   private bulkBytes = 0;
@@ -39,22 +38,26 @@ export class SyncDriver {
   private readonly tasks: Tasks;
   private report: Buffer = Buffer.alloc(0);
   private reportId = 0;
+  /** Repeated ten times a second, and nearly always the same. */
+  private lastReport: { content: Buffer; masterAny: boolean | null } = { content: Buffer.alloc(0), masterAny: null };
   private claimsSeen = 0;
-  private now = 0;
+  private readonly context: LiveContext;
 
   constructor(engine: Engine, config: DriverConfig, ports: DriverPorts) {
     this.engine = engine;
     this.ports = ports;
     this.tasks = new Tasks(() => ports.flushKernel());
+    this.context = new LiveContext(engine, () => ports.nonce());
     this.state = createSync(ports.nonce());
     this.outbox = new Outbox(engine, config, this.state, (datagram) => ports.transmit(datagram));
     this.repairer = new Repairer(engine, this.state, {
       step: (event) => this.step(event),
       push: (bytes) => this.outbox.push(bytes),
       event: (kind, fields) => ports.event(kind, fields),
-      now: () => this.now,
+      now: () => this.context.now,
     });
     this.inbox = new Inbox(engine, config, this.state, {
+      now: () => this.context.now,
       count: (name) => this.count(name),
       step: (event) => this.step(event),
       flushKernel: () => ports.flushKernel(),
@@ -65,7 +68,7 @@ export class SyncDriver {
       recon: (recon, length, adoptSeen) => this.repairer.onMessage(recon, length, adoptSeen),
       auditAsked: () => ports.auditAsked(),
       audited: (corrections, lines) => {
-        this.peerAudit = { at: this.now, corrections, lines };
+        this.peerAudit = { at: this.context.now, corrections, lines };
       },
     });
   }
@@ -85,7 +88,7 @@ export class SyncDriver {
 
   deadline(now: number): number {
     this.setNow(now);
-    return this.tasks.busy() || this.repairer.busy() ? now : nextSyncDeadline(this.state, this.context());
+    return this.tasks.busy() || this.repairer.busy() ? now : nextSyncDeadline(this.state, this.context);
   }
 
   /** The table has changed (kernel events, a dump): send what waits. */
@@ -135,12 +138,17 @@ export class SyncDriver {
     return this.bulkBytes + this.repairer.bytes;
   }
 
+  /** This node's own table is being read again. */
+  set unsure(unsure: boolean) {
+    this.context.counts.unsure = unsure;
+  }
+
   get received(): { datagrams: number; bytes: number } {
     return { datagrams: this.inbox.received, bytes: this.inbox.receivedBytes };
   }
 
   inStep(now: number): InStep {
-    return inStep(this.state, now, this.unsure);
+    return inStep(this.state, now, this.context.counts.unsure);
   }
 
   /** Walks the table once more: after adoption and giving, and after kernel refusals that may have been passing. */
@@ -149,16 +157,9 @@ export class SyncDriver {
     this.tasks.begin('sweep', () => this.engine.sweep(SLICE) !== 0);
   }
 
+  /** Always as they are when they are read. */
   counts(): Counts {
-    const { engine } = this;
-    return {
-      own: engine.countOf('me'),
-      mirrored: engine.countOf('peer'),
-      unclaimed: engine.countOf('none'),
-      dirty: engine.dirtyCount(),
-      missing: engine.kernelMissing(),
-      unsure: this.unsure,
-    };
+    return this.context.counts;
   }
 
   private background(): void {
@@ -172,24 +173,12 @@ export class SyncDriver {
   }
 
   private setNow(now: number): void {
-    this.now = now;
+    this.context.now = now;
     this.outbox.now = now;
   }
 
-  private context(): Context {
-    const { ports } = this;
-    return {
-      now: this.now,
-      counts: this.counts(),
-      // Hardly ever needed, and not for nothing.
-      get nonce() {
-        return ports.nonce();
-      },
-    };
-  }
-
   private step(event: SyncEvent): void {
-    for (const action of stepSync(this.state, event, this.context())) this.perform(action);
+    for (const action of stepSync(this.state, event, this.context)) this.perform(action);
   }
 
   private pump(): void {
@@ -226,11 +215,9 @@ export class SyncDriver {
   }
 
   private onReport(content: Buffer): void {
-    let masterAny = false;
-    try {
-      const report: unknown = JSON.parse(content.toString('utf8'));
-      masterAny = typeof report === 'object' && report !== null && 'master' in report && report.master === true;
-    } catch {
+    if (!content.equals(this.lastReport.content)) this.lastReport = { content, masterAny: masterIn(content) };
+    const { masterAny } = this.lastReport;
+    if (masterAny === null) {
       this.count('bad_report');
       return;
     }
@@ -367,5 +354,15 @@ export class SyncDriver {
     const { adoptId, rxSeq } = this.state;
     this.outbox.push(encodeDigest({ count, sum, adoptId, applied: rxSeq, unclaimed: this.engine.countOf('none') }));
     while (this.outbox.fill()) this.step({ type: 'sent' });
+  }
+}
+
+/** Whether the sender of this report is master of anything; `null`: it is no report. */
+function masterIn(content: Buffer): boolean | null {
+  try {
+    const report: unknown = JSON.parse(content.toString('utf8'));
+    return typeof report === 'object' && report !== null && 'master' in report && report.master === true;
+  } catch {
+    return null;
   }
 }

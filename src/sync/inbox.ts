@@ -1,14 +1,15 @@
 /** What arrives on the sync link: opening, order, and applying the messages of the peer's stream to the table. */
-import type { KeyObject } from 'node:crypto';
 import { timingSafeEqual } from 'node:crypto';
 import { unpackLines } from './audit-lines.ts';
 import type { DriverConfig } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
+import { HelloKeys } from './hello-keys.ts';
 import type { Recon } from './reconcile-wire.ts';
 import { decodeRecon } from './reconcile-wire.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { ReportAssembler } from './report-parts.ts';
-import { helloKey, open, sessionKeys } from './seal.ts';
+import type { Aead } from './seal.ts';
+import { sessionKeys } from './seal.ts';
 import type { SyncEvent, SyncState } from './state.ts';
 import { LIMITS, seqAdd } from './state.ts';
 import type { FastFixed, Message } from './wire.ts';
@@ -27,6 +28,8 @@ import {
 } from './wire.ts';
 
 export interface InboxPorts {
+  /** Monotonic ms. */
+  now(): number;
   count(name: string): void;
   step(event: SyncEvent): void;
   flushKernel(): void;
@@ -52,7 +55,8 @@ export class Inbox {
   private readonly config: DriverConfig;
   private readonly state: SyncState;
   private readonly ports: InboxPorts;
-  private key: KeyObject | null = null;
+  private key: Aead | null = null;
+  private readonly helloKeys: HelloKeys;
   private window = new ReplayWindow();
   private body: Buffer = Buffer.alloc(0);
   private fixed: FastFixed | null = null;
@@ -65,12 +69,13 @@ export class Inbox {
     this.config = config;
     this.state = state;
     this.ports = ports;
+    this.helloKeys = new HelloKeys(config.secret);
   }
 
   openSession(): void {
     const own = Buffer.from(this.state.ownNonce, 'hex');
     const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
-    this.key = sessionKeys(this.config.secret, own, peer).receive;
+    this.key = sessionKeys(this.config.secret, own, peer, this.config.aead).receive;
     this.window = new ReplayWindow();
     this.early.clear();
   }
@@ -80,7 +85,10 @@ export class Inbox {
     this.early.clear();
   }
 
-  /** One datagram without its IP header. Whatever it is, nothing is thrown: refused input is counted by cause. */
+  /**
+   * One datagram without its IP header. Whatever it is, nothing is thrown: refused input is counted by cause. It may lie in
+   * the module's memory, which a growing table detaches: nothing looks at it again once it is opened.
+   */
   receive(datagram: Buffer): void {
     this.received += 1;
     this.receivedBytes += datagram.length;
@@ -101,7 +109,7 @@ export class Inbox {
       this.ports.count('replayed');
       return;
     }
-    const body = open(this.key, datagram, HEADER_SIZE);
+    const body = this.key.open(datagram, HEADER_SIZE);
     if (body === null) {
       this.ports.count('bad_seal');
       return;
@@ -113,7 +121,7 @@ export class Inbox {
 
   /** The machine says that the datagram just received has overtaken others. */
   hold(): void {
-    if (this.fixed !== null && this.early.size < LIMITS.window) this.early.set(this.fixed.seq, this.body);
+    if (this.fixed !== null && this.early.size < LIMITS.window) this.early.set(this.fixed.seq, Buffer.from(this.body));
   }
 
   private takeEarly(): void {
@@ -143,12 +151,18 @@ export class Inbox {
       this.ports.count('bad_short');
       return;
     }
-    const body = open(helloKey(this.config.secret, nonce), datagram, clear);
+    const key = this.helloKeys.find(nonce, this.ports.now());
+    if (key === null) {
+      this.ports.count('hello_flood');
+      return;
+    }
+    const body = key.open(datagram, clear);
     const hello = body === null ? null : parseHello(body);
     if (hello === null) {
       this.ports.count(body === null ? 'bad_key' : 'bad_hello');
       return;
     }
+    this.helloKeys.proven(nonce, key);
     const fresh = this.state.peerNonce;
     const hex = nonce.toString('hex');
     this.ports.step({ type: 'hello', nonce: hex, echo: hello.echo, junior: this.config.name > hello.node });
@@ -173,7 +187,8 @@ export class Inbox {
 
   // Messages outside the stream: each stands for itself, and a lost one is made good by the next.
   private onLoose(message: Message): void {
-    const content = this.content(message);
+    if (message.type < MSG.REPORT) return;
+    const content = Buffer.from(this.content(message));
     if (message.type === MSG.REPORT) this.ports.peerReport(content);
     if (message.type === MSG.REPORT_PART) {
       const whole = this.reportParts.take(content);
@@ -231,7 +246,8 @@ export class Inbox {
       this.ports.count('unknown_message');
       return;
     }
-    const recon = decodeRecon(type, content);
+    // Ids and symbols are kept; the body is the next datagram's soon.
+    const recon = decodeRecon(type, Buffer.from(content));
     if (recon === null) this.ports.count('bad_message');
     else this.ports.recon(recon, content.length + MESSAGE_HEADER, fixed.adoptSeen);
   }

@@ -1,12 +1,13 @@
 /** The dataplane's outside on Linux: netlink and raw sockets read by recvmmsg, an eventfd for commands, poll(2). */
 import { randomBytes } from 'node:crypto';
+import { nativeAead } from '../kernel/aead.ts';
 import { BatchReceiver } from '../kernel/batch.ts';
 import { openConntrack, requestDump, sendMessages } from '../kernel/conntrack.ts';
 import type { Instruction } from '../kernel/event-filter.ts';
 import { statusFilter } from '../kernel/event-filter.ts';
 import { closeQuietly, libc, Sock } from '../kernel/libc.ts';
 import { addressOfName, openSyncSocket, SYNC_GROUP } from '../kernel/sync-socket.ts';
-import type { BatchSource, DataplaneHost, DataplaneIo } from './dataplane-io.ts';
+import type { Batch, BatchSource, DataplaneHost, DataplaneIo } from './dataplane-io.ts';
 import type { Area, Engine } from './engine.ts';
 import type { WorkerConfig } from './messages.ts';
 import { workerClock } from './messages.ts';
@@ -24,13 +25,36 @@ function wantedEvents(when: WorkerConfig['syncWhen']): Instruction[] | null {
   return statusFilter(when === 'answered' ? SEEN_REPLY : ASSURED);
 }
 
-function sourceOf(receiver: BatchReceiver, fd: number): BatchSource {
+const EMPTY: Batch = { kind: 'empty' };
+
+/** @param ready what poll(2) has said of this socket; no look at one that has nothing costs less than a look. */
+function sourceOf(receiver: BatchReceiver, fd: number, ready?: { is: boolean }): BatchSource {
   return {
     slots: receiver.slots,
-    receive: () => receiver.receive(fd),
+    receive: () => {
+      if (ready !== undefined && !ready.is) return EMPTY;
+      const result = receiver.receive(fd);
+      if (ready !== undefined && result.kind === 'empty') ready.is = false;
+      return result;
+    },
     slotOffset: (slot) => receiver.slotOffset(slot),
     length: (slot) => receiver.length(slot),
     truncated: (slot) => receiver.truncated(slot),
+  };
+}
+
+/** The sender's address as text; nearly always the same, so the last one is kept. */
+function senderOf(receiver: BatchReceiver): (slot: number) => string {
+  let last = -1;
+  let text = '';
+  return (slot) => {
+    const name = receiver.name(slot);
+    const address = name.readUInt32BE(4);
+    if (address !== last) {
+      last = address;
+      text = addressOfName(name);
+    }
+    return text;
   };
 }
 
@@ -52,15 +76,16 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
   const datagrams = receiver(areas.datagrams);
   const fds = [conntrack.events, conntrack.dump, link.fd, wakeFd];
   const pollSet = pollSetOf(fds);
-  const woken = (fds.length - 1) * POLLFD + 6;
+  const ready = fds.map(() => ({ is: true }));
+  const wakeBytes = Buffer.alloc(8);
   return {
     wakeFd,
     controlPort: conntrack.controlPort,
-    events: sourceOf(receiver(areas.netlink), conntrack.events),
+    events: sourceOf(receiver(areas.netlink), conntrack.events, ready[0]),
     refusals: sourceOf(replies, conntrack.control),
-    dump: sourceOf(replies, conntrack.dump),
-    datagrams: sourceOf(datagrams, link.fd),
-    sender: (slot) => addressOfName(datagrams.name(slot)),
+    dump: sourceOf(replies, conntrack.dump, ready[1]),
+    datagrams: sourceOf(datagrams, link.fd, ready[2]),
+    sender: senderOf(datagrams),
     requestDump: (sequence) => requestDump(conntrack.dump, sequence),
     change: (offset, length) => sendMessages(conntrack.control, memory, offset, length),
     transmit: (datagram, address) => {
@@ -69,7 +94,10 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     sleep: (busy, ms) => {
       if (busy) libc().usleep(PACE);
       libc().poll(pollSet, fds.length, Math.max(0, Math.ceil(busy ? ms - PACE / 1000 : ms)));
-      if (pollSet.readUInt16LE(woken) !== 0) libc().read(wakeFd, Buffer.alloc(8), 8);
+      ready.forEach((one, i) => {
+        one.is = pollSet.readUInt16LE(i * POLLFD + 6) !== 0;
+      });
+      if (ready[3]?.is === true) libc().read(wakeFd, wakeBytes, 8);
     },
     now: workerClock,
     close: () => {
@@ -80,4 +108,10 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
   };
 }
 
-export const KERNEL_HOST: DataplaneHost = { random: (bytes) => randomBytes(bytes), open: openKernelIo };
+const aead = nativeAead();
+
+export const KERNEL_HOST: DataplaneHost = {
+  random: (bytes) => randomBytes(bytes),
+  open: openKernelIo,
+  ...(aead === null ? {} : { aead }),
+};

@@ -1,8 +1,8 @@
 /** What leaves on the sync link: HELLOs, the ordered stream (kept until acknowledged), heartbeats. Sealing included. */
-import type { KeyObject } from 'node:crypto';
 import type { DriverConfig } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
-import { helloKey, seal, sessionKeys } from './seal.ts';
+import type { Aead } from './seal.ts';
+import { helloKey, sessionKeys } from './seal.ts';
 import type { SyncState } from './state.ts';
 import { seqAdd } from './state.ts';
 import { hasGap, windowOpen } from './stream.ts';
@@ -42,11 +42,11 @@ export class Outbox {
   /** Bodies by sequence number, until the peer has acknowledged them. */
   private readonly kept = new Map<number, { body: Buffer; at: number }>();
   private keptFrom = 1;
-  private key: KeyObject | null = null;
+  private key: Aead | null = null;
   private counter = 0n;
   private helloCounter = 0n;
   private helloNonce = '';
-  private helloSealKey: KeyObject | null = null;
+  private helloSealKey: Aead | null = null;
 
   constructor(engine: Engine, config: DriverConfig, state: SyncState, transmit: (datagram: Buffer) => void) {
     this.engine = engine;
@@ -60,7 +60,7 @@ export class Outbox {
   openSession(): Buffer {
     const own = Buffer.from(this.state.ownNonce, 'hex');
     const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
-    const keys = sessionKeys(this.config.secret, own, peer);
+    const keys = sessionKeys(this.config.secret, own, peer, this.config.aead);
     this.close();
     this.key = keys.send;
     return keys.fingerprint;
@@ -139,7 +139,7 @@ export class Outbox {
     writeHeader(clear, { kind: KIND_HELLO, mark: nonce.readUInt32BE(0), counter: this.helloCounter });
     nonce.copy(clear, HEADER_SIZE);
     const body = Buffer.from(JSON.stringify({ node: this.config.name, echo, versions: [WIRE_VERSION] }));
-    this.count(seal(this.helloSealKey, clear, body));
+    this.count(this.helloSealKey.seal(clear, body));
   }
 
   private forget(): void {
@@ -163,7 +163,7 @@ export class Outbox {
     const clear = Buffer.alloc(HEADER_SIZE);
     const mark = Number.parseInt(this.state.ownNonce.slice(0, 8), 16);
     writeHeader(clear, { kind: KIND_FAST, mark, counter: this.counter });
-    this.count(seal(this.key, clear, body));
+    this.count(this.key.seal(clear, body));
   }
 
   private count(datagram: Buffer): void {

@@ -4,7 +4,7 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { seal, sessionKeys } from '../../src/sync/seal.ts';
+import { sessionKeys } from '../../src/sync/seal.ts';
 import { HEADER_SIZE, KIND_FAST, MSG, message, writeHeader } from '../../src/sync/wire.ts';
 import { damage, flowOf, recordOf, settles, steadyPair } from '../sim/repair-world.ts';
 import { random, SyncWorld, tcpFlow } from '../sim/sync-world.ts';
@@ -86,7 +86,7 @@ fuzz('10,000 well-sealed datagrams with nonsense inside: no exception, bounded m
     counter += 1n;
     const mark = Number.parseInt((peerNonce ?? '').slice(0, 8), 16);
     writeHeader(clear, { kind: KIND_FAST, mark, counter });
-    b.driver.receive(seal(keys.send, clear, body), world.now);
+    b.driver.receive(keys.send.seal(clear, body), world.now);
     if (i % 100 === 0) b.driver.advance(world.now);
   }
   assert.is(b.engine.x.selfCheck(), 0, 'the table is whole');

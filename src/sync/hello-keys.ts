@@ -1,0 +1,46 @@
+/**
+ * Keys of the peer's HELLOs. Each nonce has a key of its own, which takes a key derivation (some 20 us): a stranger on
+ * the sync link could keep the node busy with nothing but made-up nonces. So the keys of nonces that have proven right are
+ * kept, and only so many others are tried: HELLOs of the peer one knows are always heard, and a flood costs a hundredth
+ * of a processor. A peer that begins anew in the middle of a flood is heard as soon as one of its HELLOs (five a second)
+ * is among those that are tried.
+ */
+import type { Aead } from './seal.ts';
+import { helloKey } from './seal.ts';
+
+/** Unknown nonces tried in a second, and at once. */
+export const HELLO_TRIES = { perSecond: 500, burst: 50 } as const;
+/** A peer has one nonce; another while it renews its session. */
+const KEPT = 4;
+
+export class HelloKeys {
+  private readonly secret: Buffer | null;
+  private readonly kept = new Map<string, Aead>();
+  private tokens: number = HELLO_TRIES.burst;
+  private filledAt = 0;
+
+  constructor(secret: Buffer | null) {
+    this.secret = secret;
+  }
+
+  /** `null`: too many unknown nonces just now, this one is not looked at. */
+  find(nonce: Buffer, now: number): Aead | null {
+    const kept = this.kept.get(nonce.toString('hex'));
+    if (kept !== undefined) return kept;
+    const refill = (Math.max(0, now - this.filledAt) * HELLO_TRIES.perSecond) / 1000;
+    this.tokens = Math.min(HELLO_TRIES.burst, this.tokens + refill);
+    this.filledAt = now;
+    if (this.tokens < 1) return null;
+    this.tokens -= 1;
+    return helloKey(this.secret, nonce);
+  }
+
+  /** A HELLO has been opened with this key: its sender knows the secret. */
+  proven(nonce: Buffer, key: Aead): void {
+    const name = nonce.toString('hex');
+    if (this.kept.has(name)) return;
+    this.kept.set(name, key);
+    const oldest = this.kept.keys().next().value;
+    if (this.kept.size > KEPT && oldest !== undefined) this.kept.delete(oldest);
+  }
+}

@@ -1,0 +1,48 @@
+/** What the session machine may know, read when it asks: most steps look at one or two of the counts, some at none. */
+import type { Engine } from './engine.ts';
+import type { Context, Counts } from './state.ts';
+
+class LiveCounts implements Counts {
+  unsure = false;
+  private readonly engine: Engine;
+
+  constructor(engine: Engine) {
+    this.engine = engine;
+  }
+
+  get own(): number {
+    return this.engine.countOf('me');
+  }
+
+  get mirrored(): number {
+    return this.engine.countOf('peer');
+  }
+
+  get unclaimed(): number {
+    return this.engine.countOf('none');
+  }
+
+  get dirty(): number {
+    return this.engine.dirtyCount();
+  }
+
+  get missing(): number {
+    return this.engine.kernelMissing();
+  }
+}
+
+export class LiveContext implements Context {
+  now = 0;
+  readonly counts: LiveCounts;
+  private readonly fresh: () => string;
+
+  /** @param nonce a new one at each call */
+  constructor(engine: Engine, nonce: () => string) {
+    this.counts = new LiveCounts(engine);
+    this.fresh = nonce;
+  }
+
+  get nonce(): string {
+    return this.fresh();
+  }
+}
