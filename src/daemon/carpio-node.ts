@@ -22,7 +22,7 @@ import { startControl } from './control.ts';
 import { ownAddresses } from './early-take-over.ts';
 import type { RoleAction } from './election.ts';
 import { Election } from './election.ts';
-import { Firewall } from './firewall.ts';
+import { Firewall, rulesOf } from './firewall.ts';
 import { fixedSections } from './fixed-sections.ts';
 import { groupConfig, linkStates } from './group-config.ts';
 import { HandOver } from './hand-over.ts';
@@ -31,6 +31,7 @@ import { Journal } from './journal.ts';
 import type { Log } from './log.ts';
 import { Neighbours } from './neighbours.ts';
 import { sysctl } from './oids.ts';
+import { PeerCheckSide } from './peer-check.ts';
 import { roleOf } from './peer-ear.ts';
 import type { ReceivedReport } from './peer-report.ts';
 import { masterKeys } from './peer-report.ts';
@@ -67,6 +68,7 @@ export class CarpioNode {
   private readonly service: Service;
   private sync: SyncSide | null = null;
   private readonly channel: PeerChannel | null;
+  private readonly peerCheck: PeerCheckSide;
   private readonly neighbours: Neighbours;
   private readonly standing: Standing;
   private control: ControlServer | null = null;
@@ -129,6 +131,13 @@ export class CarpioNode {
       vips: () => this.vips,
       look: () => this.election.look(),
       warn: (message) => log.warning(message),
+    });
+    this.peerCheck = new PeerCheckSide(this.channel, {
+      config: () => this.config,
+      vips: () => this.vips,
+      status: () => this.status(),
+      multicast: (role, ms) => this.neighbours.multicast(role, ms),
+      rules: () => rulesOf(this.config),
     });
     this.vipFaults = new VipFaults({
       tell: (key, reason) => this.election.feed({ type: 'vip', key, ok: reason === null, reason: reason ?? '' }),
@@ -265,6 +274,7 @@ export class CarpioNode {
       feed: (event: GroupEvent) => this.election.feed(event),
       sync: () => this.sync,
       maintenance: (on, signal) => this.maintenance(on, signal),
+      peerCheck: () => this.peerCheck.run(),
       sysctl: (name, value) => this.sysctl(name, value),
     });
     const waiting = Object.entries(handlers).map(([name, handler]): [string, ControlHandler] => [

@@ -37,6 +37,10 @@ export class EarlyTakeOver {
     this.prober = new Prober(secret, ports);
   }
 
+  multicast(role: string, ms: number): Promise<boolean | null> {
+    return this.prober.multicast(role, ms);
+  }
+
   get counters(): Record<string, number> {
     return this.prober.counters;
   }

@@ -11,6 +11,7 @@ import { REMOVE_OWN_TABLE } from '../kernel/nft-text.ts';
 import type { RulesetOptions } from '../kernel/ruleset.ts';
 import { Ruleset } from '../kernel/ruleset.ts';
 import { Sysctls } from '../kernel/sysctl.ts';
+import { PAIR_PORT } from '../pair/tls.ts';
 import type { Log } from './log.ts';
 import { hasPeerChannel } from './peer-side.ts';
 
@@ -83,9 +84,19 @@ function rulesetOptions(config: Config, vips: readonly ResolvedVip[]): RulesetOp
     roles,
     carpDevices: [...new Set(vips.flatMap((vip) => roles[vip.interface] ?? []))],
     syncDevice: syncRole === undefined ? null : (config.interfaces[syncRole] ?? null),
-    peerPorts: hasPeerChannel(config) && config.sync !== null ? [config.sync.port] : [],
+    peerPorts: hasPeerChannel(config) && config.sync !== null ? [config.sync.port, PAIR_PORT] : [PAIR_PORT],
     rules: path === null ? null : { path, text: readRules(path) },
   };
+}
+
+/** The text of the rules file, or null when there is none or it cannot be read. */
+export function rulesOf(config: Config): string | null {
+  const path = config.firewall?.rules ?? null;
+  try {
+    return path === null ? null : readRules(path);
+  } catch {
+    return null;
+  }
 }
 
 function readRules(path: string): string {

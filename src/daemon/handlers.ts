@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { GroupEvent } from '../carp/types.ts';
 import type { DemoteResult, MaintenanceResult, SysctlResult, VerifyResult } from '../cli/control-types.ts';
+import type { PeerCheck } from '../cli/peer-check-types.ts';
 import { parseFilter } from '../cli/state-filter.ts';
 import type { Json, NodeStatus } from '../status.ts';
 import type { ControlHandler } from './control.ts';
@@ -13,6 +14,8 @@ export interface HandlerPorts {
   sync(): SyncSide | null;
   /** Resolves when the hand-over is done, or with the reason why it is not. */
   maintenance(on: boolean, signal: AbortSignal): Promise<MaintenanceResult>;
+  /** What this node and its peer see of each other; takes a second or two. */
+  peerCheck(): Promise<PeerCheck>;
   /** @throws Error `unknown oid` as BSD's sysctl says, or why the value is refused */
   sysctl(name: string, value: number | null): SysctlResult;
 }
@@ -64,6 +67,7 @@ export function makeHandlers(ports: HandlerPorts): Record<string, ControlHandler
       ports.feed({ type: 'undemote', reason });
       return demotion();
     },
+    'peer-check': async () => (await ports.peerCheck()) as unknown as Json,
     maintenance: async (args, stream) =>
       plain(await ports.maintenance(checked(maintenanceArgs, args).on, stream.signal)),
     sysctl: async (args) => {

@@ -73,6 +73,11 @@ export class Neighbours {
     this.arp.configure(this.ports.vips(), links);
   }
 
+  /** Does the peer answer a probe to CARP's multicast group on that network? null: it cannot be asked. */
+  multicast(role: string, ms: number): Promise<boolean | null> {
+    return this.ear.multicast(role, ms);
+  }
+
   onRole(key: string, state: string): void {
     this.arp.onRole(key, state);
   }

@@ -66,6 +66,10 @@ export class PeerEar {
     this.early.onLinks(links);
   }
 
+  async multicast(role: string, ms: number): Promise<boolean | null> {
+    return (await this.early?.multicast(role, ms)) ?? null;
+  }
+
   configure(config: Config): void {
     this.early?.configure(config, this.ports.vips());
   }

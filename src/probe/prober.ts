@@ -8,6 +8,9 @@ import { openProbeSocket } from './socket.ts';
 
 /** Nonces of probes that may still be answered, per path. */
 const OUTSTANDING = 16;
+/** Where adverts go, RFC 5798's groups. */
+const CARP_GROUP = '224.0.0.18';
+const CARP_GROUP6 = 'ff02::12';
 /** Answers to probes: this many at once, and this many a second in the long run. */
 const ANSWER_BURST = 60;
 const ANSWER_RATE = 200;
@@ -50,6 +53,8 @@ export class Prober {
   private readonly sender = randomBytes(SENDER_BYTES);
   private readonly state = createProbe();
   private readonly paths = new Map<string, Path>();
+  /** Probes to the group that wait for an answer, by nonce. */
+  private readonly toGroup = new Map<string, () => void>();
   private timer: (() => void) | null = null;
   private allowance = { tokens: ANSWER_BURST, atUs: 0 };
 
@@ -72,6 +77,34 @@ export class Prober {
   feed(event: ProbeEvent): void {
     for (const action of stepProbe(this.state, event, this.ports.now())) this.perform(action);
     this.arm();
+  }
+
+  /**
+   * Asks whoever listens to CARP's multicast group on that network: does the peer answer? Not part of the election, but
+   * what it would stand on.
+   * @returns null: there is no socket on that network
+   */
+  multicast(role: string, ms: number): Promise<boolean | null> {
+    const socket = this.paths.get(role)?.sockets.find(({ family }) => family === 4) ?? this.paths.get(role)?.sockets[0];
+    if (socket === undefined) return Promise.resolve(null);
+    const nonce = randomBytes(NONCE_BYTES);
+    const name = nonce.toString('hex');
+    const bytes = encodeProbe(this.key, role, { kind: PROBE, sender: this.sender, nonce });
+    return new Promise((resolve) => {
+      const settle = (heard: boolean): void => {
+        for (const stop of timers) stop();
+        this.toGroup.delete(name);
+        resolve(heard);
+      };
+      const send = (): void => {
+        this.count('probes');
+        socket.send(bytes, socket.family === 4 ? CARP_GROUP : CARP_GROUP6);
+      };
+      const timers = [this.ports.later(ms / 3, send), this.ports.later((2 * ms) / 3, send)];
+      timers.push(this.ports.later(ms, () => settle(false)));
+      this.toGroup.set(name, () => settle(true));
+      send();
+    });
   }
 
   close(): void {
@@ -177,6 +210,12 @@ export class Prober {
   }
 
   private onAnswer(role: string, nonce: string): void {
+    const asked = this.toGroup.get(nonce);
+    if (asked !== undefined) {
+      this.count('answered');
+      asked();
+      return;
+    }
     const path = this.paths.get(role);
     const at = path?.nonces.indexOf(nonce) ?? -1;
     if (path === undefined || at < 0) {

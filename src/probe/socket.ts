@@ -15,6 +15,11 @@ const IPV6_UNICAST_HOPS = 16;
 const READS_PER_WAKE = 64;
 const BUFFER = 2048;
 const HOPS = int32(255);
+const IP_MULTICAST_TTL = 33;
+const IP_MULTICAST_LOOP = 34;
+const IPV6_MULTICAST_HOPS = 18;
+const IPV6_MULTICAST_LOOP = 19;
+const OFF = int32(0);
 
 export interface ProbeSocket {
   readonly device: string;
@@ -52,6 +57,7 @@ export function openProbeSocket(options: ProbeSocketOptions): ProbeSocket {
       ? libc().setsockopt(fd, SOL_IP, IP_TTL, HOPS, 4)
       : libc().setsockopt(fd, SOL_IPV6, IPV6_UNICAST_HOPS, HOPS, 4);
     check(hops, `set the TTL of a probe socket on ${device}`);
+    setMulticast(fd, v4);
     watch = watchFd(fd, () => readAll(fd, options), options.onError);
   } catch (error) {
     closeQuietly(fd);
@@ -64,6 +70,15 @@ export function openProbeSocket(options: ProbeSocketOptions): ProbeSocket {
     send: (bytes, to) => sendTo(fd, family, ifindex, bytes, to),
     close: () => watch.close(() => closeQuietly(fd)),
   };
+}
+
+/** For probes to CARP's group; without these they would be refused there (TTL) or heard here. */
+function setMulticast(fd: number, v4: boolean): void {
+  const [level, hops, loop] = v4
+    ? [SOL_IP, IP_MULTICAST_TTL, IP_MULTICAST_LOOP]
+    : [SOL_IPV6, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP];
+  check(libc().setsockopt(fd, level, hops, HOPS, 4), 'set the multicast TTL of a probe socket');
+  check(libc().setsockopt(fd, level, loop, OFF, 4), 'keep own multicast probes out');
 }
 
 function readAll(fd: number, options: ProbeSocketOptions): void {
