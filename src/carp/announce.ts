@@ -1,6 +1,6 @@
 /**
  * Telling the segment where a virtual address lives now: gratuitous ARP and unsolicited neighbour advertisement, as the
- * BSDs send them (carp.md section 7). Frame builders are pure; the announcer is a packet socket that sends them.
+ * BSDs send them (carp.md section 7). Frame builders are pure; the announcer keeps the packet socket that sends them.
  */
 
 import { SysError } from '../kernel/libc.ts';
@@ -100,34 +100,57 @@ export interface Announced {
   readonly failed: SysError[];
 }
 
+/** Where to announce: the macvlan, or in mode `physical` the NIC. `mac` is what is announced. */
+export interface AnnouncedDevice {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly mac: Uint8Array;
+}
+
 /**
- * Announces addresses on a device. Never throws: what could not be sent is in the answer.
- * @param device the macvlan, or in mode `physical` the NIC; `mac` is what is announced
- * @param router whether this host forwards IPv6
+ * Announces on one device. The packet socket stays open between announcements: closing one makes the kernel wait for all
+ * its readers (8 to 16 ms), and in the middle of a take-over nobody has that time. It outlives the device going down
+ * and up; a device that was made anew has another index and gets another socket.
  */
-export function announce(
-  device: { ifindex: number; name: string; mac: Uint8Array },
-  addresses: readonly Uint8Array[],
-  router: boolean,
-): Announced {
-  const failed: SysError[] = [];
-  if (addresses.length === 0) return { sent: 0, failed };
-  let socket: PacketSocket | null = null;
-  try {
-    socket = new PacketSocket(device);
-    for (const address of addresses) attempt(socket, device, address, router, failed);
-  } catch (error) {
-    failed.push(error as SysError);
-    return { sent: 0, failed };
-  } finally {
-    socket?.close();
+export class Announcer {
+  #socket: PacketSocket | null = null;
+  #ifindex = 0;
+
+  /**
+   * Announces addresses. Never throws: what could not be sent is in the answer.
+   * @param router whether this host forwards IPv6
+   */
+  announce(device: AnnouncedDevice, addresses: readonly Uint8Array[], router: boolean): Announced {
+    const failed: SysError[] = [];
+    if (addresses.length === 0) return { sent: 0, failed };
+    try {
+      const socket = this.#socketOn(device);
+      for (const address of addresses) attempt(socket, device, address, router, failed);
+    } catch (error) {
+      failed.push(error as SysError);
+      return { sent: 0, failed };
+    }
+    // Whatever was wrong with it, the next announcement begins with another one.
+    if (failed.length > 0) this.close();
+    return { sent: addresses.length - failed.length, failed };
   }
-  return { sent: addresses.length - failed.length, failed };
+
+  close(): void {
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  #socketOn(device: AnnouncedDevice): PacketSocket {
+    if (this.#socket !== null && this.#ifindex !== device.ifindex) this.close();
+    this.#socket ??= new PacketSocket(device);
+    this.#ifindex = device.ifindex;
+    return this.#socket;
+  }
 }
 
 function attempt(
   socket: PacketSocket,
-  device: { name: string; mac: Uint8Array },
+  device: AnnouncedDevice,
   address: Uint8Array,
   router: boolean,
   failed: SysError[],

@@ -1,5 +1,5 @@
 /**
- * One vhid: INIT, BACKUP, MASTER, its its state changes and its timers (what an advertisement does stands in hear.ts).
+ * One vhid: INIT, BACKUP, MASTER, its state changes and its timers (what an advertisement does stands in hear.ts).
  * Pure: the functions change the state they are given and append to `ctx.actions`; no clock, no randomness, no I/O.
  *
  * Different from the BSDs on purpose: a vhid with both families becomes MASTER when *both* master-down timers have
@@ -11,8 +11,11 @@ import { advertIntervalUs, demoteByte, effectiveSkew, masterDownUs } from './tim
 import type { Action, CarpState, Context, Family, Heard, TakeOverKind, VhidConfig, VhidState } from './types.ts';
 
 const SECOND = 1_000_000;
-/** Neighbours that missed the first announcement hear one of these. */
-const ANNOUNCE_AGAIN_US = [SECOND, 5 * SECOND];
+/**
+ * Neighbours that missed the first announcement hear one of these. The two early ones are for switches: the last frame of
+ * a former master that only just lets go may move the virtual MAC back to its port.
+ */
+const ANNOUNCE_AGAIN_US = [SECOND / 10, SECOND / 4, SECOND, 5 * SECOND];
 /** A timer this late may have overtaken packets that wait in the socket: they get this long to be read, once. */
 const LATE_US = 10_000;
 

@@ -10,7 +10,7 @@ import { type Address, IFA_F_NOPREFIXROUTE, type Link, type Rtnetlink } from '..
 import { Sysctls } from '../kernel/sysctl.ts';
 import { formatIp, type Prefix, parsePrefix, samePrefix } from '../net/ip.ts';
 import { parseMac, virtualMac } from '../net/mac.ts';
-import { type Announced, announce } from './announce.ts';
+import { type Announced, Announcer } from './announce.ts';
 
 const NAME_LIMIT = 15; // IFNAMSIZ - 1
 const HASH_CHARS = 4;
@@ -95,6 +95,7 @@ export function removeLeftovers(rtnl: Rtnetlink, leftovers: Leftovers): void {
 export class VipDevice {
   readonly #rtnl: Rtnetlink;
   readonly #sysctls: Sysctls;
+  readonly #announcer = new Announcer();
   #spec: VipSpec;
   #prefixes: readonly Prefix[] = [];
   #ifindex = 0;
@@ -180,6 +181,7 @@ export class VipDevice {
   /** Lets go and leaves nothing behind. Returns null, or what failed; never throws. */
   remove(): Error | null {
     const failed = this.down();
+    this.#announcer.close();
     if (this.#spec.mode !== 'virtual' || this.#ifindex === 0) return failed;
     this.#sysctls.forgetDevice(this.device);
     const index = this.#ifindex;
@@ -189,7 +191,7 @@ export class VipDevice {
 
   /** Gratuitous ARP and unsolicited neighbour advertisements for all addresses. Never throws. */
   announce(router: boolean): Announced {
-    return announce(
+    return this.#announcer.announce(
       { ifindex: this.#ifindex, name: this.device, mac: this.#mac },
       this.#prefixes.map((prefix) => prefix.bytes),
       router,

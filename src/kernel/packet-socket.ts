@@ -4,7 +4,8 @@
  * sockaddr_ll: u16 family, u16 protocol (network order), i32 device index, u16 hardware type, u8 packet type,
  * u8 address length, u8 address[8]; 20 bytes.
  */
-import { addressOf, check, closeQuietly, Errno, errno, libc, Sock, SysError } from './libc.ts';
+import { close } from 'node:fs';
+import { addressOf, check, Errno, errno, libc, Sock, SysError } from './libc.ts';
 import { type FdWatch, watchFd } from './uv-poll.ts';
 
 export const ETH_P_ALL = 0x0003;
@@ -93,11 +94,14 @@ export class PacketSocket {
     );
   }
 
+  /** The kernel waits for all its readers (8 to 16 ms) when a packet socket goes, so that is done beside the loop. */
   close(): void {
     const fd = this.#fd;
     this.#fd = -1;
-    if (this.#watch === null) closeQuietly(fd);
-    else this.#watch.close(() => closeQuietly(fd));
+    if (fd < 0) return;
+    const release = (): void => close(fd, () => {});
+    if (this.#watch === null) release();
+    else this.#watch.close(release);
     this.#watch = null;
   }
 }

@@ -1,8 +1,8 @@
 /** What leaves the node and what reaches it, as frames on a cable: advertisements, gratuitous ARP, neighbour advertisements. */
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { announce } from '../../src/carp/announce.ts';
+import { Announcer } from '../../src/carp/announce.ts';
 import { internetChecksum } from '../../src/carp/ip.ts';
 import { openCarpReceiver, openCarpSender } from '../../src/kernel/carp-socket.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
@@ -218,20 +218,29 @@ frames('a receiver on a device that is missing says so and does not throw', () =
 frames('gratuitous ARP and neighbour advertisement are on the cable with the virtual MAC', async () => {
   const device = { ifindex: macvlan, name: 'carp7-wan', mac: VMAC };
   const addresses = [parseIp('10.9.0.1')!, parseIp('2001:db8::1')!];
-  const down = announce(device, addresses, true);
+  const announcer = new Announcer();
+  const down = announcer.announce(device, addresses, true);
   assert.is(down.sent, 0);
   assert.is(down.failed.length, 2);
   assert.is(down.failed[0]?.code, 'ENETDOWN');
   assert.match(down.failed[0]?.message ?? '', /^announce 10\.9\.0\.1 on carp7-wan: /);
 
   rtnl.setUp(macvlan, true, 'carp7-wan');
-  const up = announce(device, addresses, true);
-  assert.equal(up, { sent: 2, failed: [] });
+  assert.equal(announcer.announce(device, addresses, true), { sent: 2, failed: [] });
   const arp = await segment.find((frame) => frame.readUInt16BE(12) === 0x0806);
   assert.is(arp?.subarray(0, 42).toString('hex').slice(0, 24), `ffffffffffff${text(VMAC)}`);
   const na = await segment.find((frame) => frame.readUInt16BE(12) === 0x86dd && frame[54] === 136);
   assert.is(text(na!.subarray(0, 12)), `333300000001${text(VMAC)}`);
   assert.is(text(na!.subarray(80, 86)), text(VMAC));
+
+  const fds = (): number => readdirSync('/proc/self/fd').length;
+  const open = fds();
+  for (let i = 0; i < 5; i++) announcer.announce(device, addresses, true);
+  assert.is(fds(), open, 'one socket for all announcements');
+  rtnl.setUp(macvlan, false, 'carp7-wan');
+  rtnl.setUp(macvlan, true, 'carp7-wan');
+  assert.is(announcer.announce(device, addresses, true).sent, 2, 'which outlives the device going down and up');
+  announcer.close();
 });
 
 if (insideNamespace()) frames.run();
