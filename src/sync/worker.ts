@@ -4,13 +4,19 @@
  * timer of CARP, and the control thread never waits for it.
  */
 import { isMainThread, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { runSooner } from '../kernel/scheduling.ts';
 import { Dataplane } from './dataplane.ts';
 import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
+
+/** Heartbeats and states of the peer come before whatever else the machine does. */
+const NICE = -10;
 
 function main(): void {
   const port = parentPort;
   if (isMainThread || port === null) return;
   const post = (message: FromWorker): void => port.postMessage(message);
+  // Not real time: this loop may have work for a whole core.
+  runSooner(NICE);
   let dataplane: Dataplane;
   try {
     dataplane = new Dataplane(workerData as WorkerData, post);
