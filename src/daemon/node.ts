@@ -7,7 +7,7 @@ import { formatError } from '../config/problem.ts';
 import { missingDevices, resolveVips } from '../config/resolve.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
-import { makeRealTime } from '../kernel/scheduling.ts';
+import { hurryHelpers, makeRealTime } from '../kernel/scheduling.ts';
 import { loadAssets } from './assets.ts';
 import type { Prepared } from './carpio-node.ts';
 import { CarpioNode } from './carpio-node.ts';
@@ -53,6 +53,7 @@ export async function runNode(options: { configPath: string; logFormat: LogForma
 // Before any thread or process is started: none of them inherits it.
 function preferElection(priority: number, log: Log): void {
   if (priority === 0) return;
+  hurryHelpers();
   try {
     makeRealTime(priority);
   } catch (error) {

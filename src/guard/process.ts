@@ -6,10 +6,10 @@
  * It never returns to Node's loop: one blocking poll(2) after the other, nothing between the news and the system call.
  */
 import { writeFileSync } from 'node:fs';
-import { constants, setPriority } from 'node:os';
+import { constants } from 'node:os';
 import { closeQuietly, Errno, errno, libc, Sock } from '../kernel/libc.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
-import { GUARD_PRIORITY, makeRealTime } from '../kernel/scheduling.ts';
+import { GUARD_PRIORITY, makeRealTime, runSooner } from '../kernel/scheduling.ts';
 import { Speaker } from './last-words.ts';
 import type { FromGuard, GuardedVhid, ToGuard } from './messages.ts';
 import { decode, encode, MESSAGE_BYTES } from './messages.ts';
@@ -47,11 +47,7 @@ function preferOurselves(): void {
   } catch {
     // not allowed
   }
-  try {
-    setPriority(0, constants.priority.PRIORITY_HIGHEST);
-  } catch {
-    // not allowed
-  }
+  runSooner(constants.priority.PRIORITY_HIGHEST);
   try {
     makeRealTime(GUARD_PRIORITY);
   } catch {

@@ -42,8 +42,6 @@ export interface Libc {
   getpid(): number;
   /** Microseconds. Blocks the thread. */
   usleep(microseconds: number): number;
-  /** `pid` 0: the calling thread. `parameter`: one i32, the priority. */
-  sched_setscheduler(pid: number, policy: number, parameter: Pointer): number;
   prctl(option: number, a: bigint | number, b: bigint | number, c: bigint | number, d: bigint | number): number;
   /** `pid` 0: the calling thread; `param`: struct sched_param, one i32. */
   sched_setscheduler(pid: number, policy: number, param: Pointer): number;
@@ -74,7 +72,6 @@ const PROTOTYPES: Record<keyof Libc, string> = {
   if_nametoindex: 'unsigned int if_nametoindex(const char *)',
   getpid: 'int getpid()',
   usleep: 'int usleep(unsigned int)',
-  sched_setscheduler: 'int sched_setscheduler(int, int, void *)',
   prctl: 'int prctl(int, uint64_t, uint64_t, uint64_t, uint64_t)',
   sched_setscheduler: 'int sched_setscheduler(int, int, void *)',
 };
