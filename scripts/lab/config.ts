@@ -13,6 +13,8 @@ export interface NodePaths {
   control: string;
   feed: string;
   log: string;
+  /** What enters the state machines, when it is recorded. */
+  record: string;
 }
 
 export interface ConfigOptions {
@@ -26,6 +28,8 @@ export interface ConfigOptions {
   syncWhen?: 'all' | 'answered' | 'assured';
   /** Bytes; small, so that events overflow. */
   eventBuffer?: number;
+  /** The daemons record what enters their state machines. */
+  record?: boolean;
   /** TOML put at the end of the file. */
   extra?: string;
   /** Anything else: gets the whole text and gives another. */
@@ -46,6 +50,7 @@ export function pathsOf(node: FirewallName): NodePaths {
     control: `${run}/control.sock`,
     feed: `${run}/feed.sock`,
     log: `${disk}/carpio.log`,
+    record: `${disk}/record.jsonl`,
   };
 }
 

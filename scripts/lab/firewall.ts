@@ -20,8 +20,10 @@ export class Firewall {
   readonly #lab: Lab;
   #child: ChildProcess | null = null;
   #ending = false;
+  readonly #record: boolean;
 
   constructor(lab: Lab, name: FirewallName, options: ConfigOptions = {}) {
+    this.#record = options.record === true;
     this.#lab = lab;
     this.name = name;
     this.paths = writeConfig(name, options);
@@ -42,6 +44,7 @@ export class Firewall {
     this.#ending = false;
     const log = openSync(this.paths.log, 'a');
     const argv = [BINARY, 'run', '--config', this.paths.config, '--log-format', 'json'];
+    if (this.#record) argv.push('--record', this.paths.record);
     const child = this.#lab.spawn(this.name, argv, { stdio: ['ignore', log, log] });
     closeSync(log);
     this.#child = child;

@@ -18,6 +18,8 @@ export const EXIT = {
 export interface RunOptions {
   configPath: string;
   logFormat: 'text' | 'json';
+  /** `--record`; null: nothing is recorded. */
+  recordPath: string | null;
 }
 
 /** The parts that need native code, loaded only by the commands that use them. */

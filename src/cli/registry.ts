@@ -25,6 +25,7 @@ export const COMMANDS = {
   init: { summary: 'write a first configuration and rules for a gateway', load: () => import('./init.ts') },
   import: { summary: "another product's configuration as Carpio's", load: () => import('./import.ts') },
   pair: { summary: "make the pair's key and bring it to the other box", load: () => import('./pair.ts') },
+  replay: { summary: 'run a recording through the same state machines', load: () => import('./replay.ts') },
   version: { summary: 'version, build, runtime', load: () => import('./version.ts') },
 } as const satisfies Record<string, { summary: string; load: Loader }>;
 

@@ -12,11 +12,12 @@ import { GuardKeeper } from '../guard/keeper.ts';
 import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
 import { watchLinks } from '../kernel/links.ts';
 import type { PeerChannel } from '../peer/channel.ts';
+import type { Recorder } from '../record/recorder.ts';
 import type { NodeEvent, NodeStatus } from '../status.ts';
 import { VERSION } from '../version.ts';
 import { Adverts, vipKey } from './adverts.ts';
 import type { Assets } from './assets.ts';
-import { nowUs } from './clock.ts';
+import { nowUs, REAL_CLOCK } from './clock.ts';
 import type { ControlHandler, ControlServer } from './control.ts';
 import { startControl } from './control.ts';
 import { ownAddresses } from './early-take-over.ts';
@@ -55,6 +56,7 @@ export class CarpioNode {
   private vips: ResolvedVip[];
   private links: LinkInfo[];
   private readonly log: Log;
+  private readonly recorder: Recorder | null;
   private readonly assets: Assets;
   private readonly startedUs = nowUs();
   private readonly election: Election;
@@ -85,7 +87,9 @@ export class CarpioNode {
     this.settled = resolve;
   });
 
-  constructor(prepared: Prepared, assets: Assets, log: Log) {
+  /** @param recorder takes what enters the machines; null: nothing is recorded */
+  constructor(prepared: Prepared, assets: Assets, log: Log, recorder: Recorder | null = null) {
+    this.recorder = recorder;
     this.config = prepared.config;
     this.vips = prepared.vips;
     this.links = prepared.links;
@@ -131,6 +135,7 @@ export class CarpioNode {
       vips: () => this.vips,
       look: () => this.election.look(),
       warn: (message) => log.warning(message),
+      taps: recorder,
     });
     this.peerCheck = new PeerCheckSide(this.channel, {
       config: () => this.config,
@@ -158,19 +163,24 @@ export class CarpioNode {
         lastWords: this.adverts.lastCounter.toString(16).padStart(16, '0'),
       }),
     });
-    this.election = new Election(groupConfig(this.config, this.vips, this.links), {
-      role: (action) => this.onRole(action),
-      sendAdvert: (action) => this.adverts.send(action),
-      announce: (key, reason) => this.vipSet.announce(key, reason),
-      event: (event) => this.onElectionEvent(event),
-      stopped: (clean, reason) => void this.finish(clean, reason),
-      roles: () => this.report(),
-      alive: (now) => {
-        this.sync?.handle.alive();
-        this.guard.beat(now, masterKeys(this.election.state));
+    this.election = new Election(
+      groupConfig(this.config, this.vips, this.links),
+      {
+        role: (action) => this.onRole(action),
+        sendAdvert: (action) => this.adverts.send(action),
+        announce: (key, reason) => this.vipSet.announce(key, reason),
+        event: (event) => this.onElectionEvent(event),
+        stopped: (clean, reason) => void this.finish(clean, reason),
+        roles: () => this.report(),
+        alive: (now) => {
+          this.sync?.handle.alive();
+          this.guard.beat(now, masterKeys(this.election.state));
+        },
+        changed: () => this.onChanged(),
       },
-      changed: () => this.onChanged(),
-    });
+      REAL_CLOCK,
+      recorder,
+    );
   }
 
   /**
@@ -254,6 +264,11 @@ export class CarpioNode {
     this.publish({ kind: 'node.reload' });
   }
 
+  /** A recording needs the whole state of the worker's machine. */
+  recordState(): void {
+    this.sync?.handle.snapshot();
+  }
+
   status(): NodeStatus {
     return makeStatus({
       name: this.config.node.name,
@@ -317,6 +332,7 @@ export class CarpioNode {
       peer: (received) => this.onPeer(received),
       step: () => this.onStep(),
       failed: (reason) => this.fail(reason),
+      recorder: this.recorder,
     });
     await this.sync.handle.ready();
   }

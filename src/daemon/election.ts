@@ -4,6 +4,8 @@
  */
 import { createGroup, nextDeadline, step } from '../carp/group.ts';
 import type { Action, GroupConfig, GroupEvent, GroupState } from '../carp/types.ts';
+import { PLAIN } from '../record/machines.ts';
+import type { Tap, TapMaker } from '../record/tap.ts';
 import type { Clock } from './clock.ts';
 import { REAL_CLOCK } from './clock.ts';
 
@@ -34,6 +36,7 @@ export class Election {
   readonly state: GroupState;
   private readonly ports: ElectionPorts;
   private readonly clock: Clock;
+  private readonly tap: Tap | null;
   private timer: (() => void) | null = null;
   /** When the loop went on after the last time it had stood still, monotonic us; 0: it never did. */
   wokeUs = 0;
@@ -41,8 +44,10 @@ export class Election {
   private running = false;
   private readonly queue: GroupEvent[] = [];
 
-  constructor(config: GroupConfig, ports: ElectionPorts, clock: Clock = REAL_CLOCK) {
+  /** @param taps records what enters the machine; null: nothing is recorded */
+  constructor(config: GroupConfig, ports: ElectionPorts, clock: Clock = REAL_CLOCK, taps: TapMaker | null = null) {
     this.state = createGroup(config);
+    this.tap = taps?.tap('group', () => this.state) ?? null;
     this.ports = ports;
     this.clock = clock;
     this.lastLook = clock.nowUs();
@@ -83,7 +88,10 @@ export class Election {
   }
 
   private run(event: GroupEvent): void {
-    const { actions } = step(this.state, event, this.clock.nowUs());
+    const now = this.clock.nowUs();
+    const input = this.tap?.before({ event: PLAIN.groupEvent(event), now });
+    const { actions } = step(this.state, event, now);
+    if (input !== undefined) this.tap?.after(input, actions);
     if (actions.some((action) => action.type === 'role')) this.ports.roles();
     for (const action of actions) this.perform(action);
   }

@@ -8,6 +8,7 @@ import type { MaskedAdvert } from '../carp/unmask.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import type { LinkInfo } from '../kernel/links.ts';
+import type { TapMaker } from '../record/tap.ts';
 import type { NodeEvent } from '../status.ts';
 import { ArpSide } from './arp-side.ts';
 import { nowUs, REAL_CLOCK } from './clock.ts';
@@ -29,6 +30,8 @@ export interface NeighboursPorts {
   vips(): readonly ResolvedVip[];
   look(): void;
   warn(message: string): void;
+  /** Records what enters the machines. */
+  taps?: TapMaker | null;
 }
 
 export class Neighbours {

@@ -8,6 +8,7 @@ import { missingDevices, resolveVips } from '../config/resolve.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
 import { hurryHelpers, makeRealTime } from '../kernel/scheduling.ts';
+import { Recorder } from '../record/recorder.ts';
 import { loadAssets } from './assets.ts';
 import type { Prepared } from './carpio-node.ts';
 import { CarpioNode } from './carpio-node.ts';
@@ -15,12 +16,19 @@ import type { LogFormat } from './log.ts';
 import { Log } from './log.ts';
 import { Syslog } from './syslog.ts';
 
+export interface NodeOptions {
+  configPath: string;
+  logFormat: LogFormat;
+  /** Where to record; null: nowhere. */
+  recordPath: string | null;
+}
+
 /**
  * Runs until SIGTERM or SIGINT (hand over, then stop). SIGHUP reads the configuration again; one that does not pass its
  * checks changes nothing.
  * @returns the exit code: 0 stopped as told, 1 could not start or failed
  */
-export async function runNode(options: { configPath: string; logFormat: LogFormat }): Promise<number> {
+export async function runNode(options: NodeOptions): Promise<number> {
   const unnamed = new Log('carpio', options.logFormat);
   const prepared = prepare(options.configPath, unnamed);
   if (prepared === null) return 1;
@@ -29,25 +37,47 @@ export async function runNode(options: { configPath: string; logFormat: LogForma
   const syslog = new Syslog(prepared.config.node.name, service.syslog.map(syslogTarget));
   log.copyTo((level, time, text) => syslog.say(level, time, text));
   preferElection(service.realtime, log);
-  let node: CarpioNode;
+  let node: CarpioNode | null = null;
+  let recorder: Recorder | null = null;
   try {
-    node = new CarpioNode(prepared, loadAssets(), log);
+    recorder = await startRecorder(options.recordPath, log, prepared.config.node.name, () => node?.recordState());
+    node = new CarpioNode(prepared, loadAssets(), log, recorder);
     await node.start();
   } catch (error) {
     log.error(`cannot start: ${messageOf(error)}`);
     return 1;
   }
-  const stop = (): void => node.stop();
+  const running = node;
+  const stop = (): void => running.stop();
   const reload = (): void => {
     const next = prepare(options.configPath, log);
-    if (next !== null) void node.reload(next);
+    if (next !== null) void running.reload(next);
     else log.error('reload refused, nothing was changed');
   };
   process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload);
-  const code = await node.done;
+  const code = await running.done;
   process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', reload);
+  await recorder?.close();
   syslog.close();
   return code;
+}
+
+/** @throws Error when the file cannot be written */
+async function startRecorder(
+  path: string | null,
+  log: Log,
+  name: string,
+  snapshots: () => void,
+): Promise<Recorder | null> {
+  if (path === null) return null;
+  const recorder = new Recorder(path, name, { warn: (message) => log.warning(message), snapshots });
+  try {
+    await recorder.start();
+  } catch (error) {
+    throw new Error(`cannot record: ${messageOf(error)}`);
+  }
+  log.info(`recording what enters the state machines to ${path}`);
+  return recorder;
 }
 
 // Before any thread or process is started: none of them inherits it.

@@ -9,6 +9,7 @@ import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import type { ProberPorts } from '../probe/prober.ts';
+import type { TapMaker } from '../record/tap.ts';
 import type { NodeEvent } from '../status.ts';
 import type { Clock } from './clock.ts';
 import { EarlyTakeOver } from './early-take-over.ts';
@@ -25,6 +26,8 @@ export interface PeerEarPorts {
   vips(): readonly ResolvedVip[];
   look(): void;
   warn(message: string): void;
+  /** Records what enters the machines. */
+  taps?: TapMaker | null;
 }
 
 export class PeerEar {
@@ -55,6 +58,7 @@ export class PeerEar {
       look: () => ports.look(),
       now: () => clock.nowUs(),
       later: (ms, call) => clock.later(ms, call),
+      taps: ports.taps ?? null,
     };
     if (this.openSocket !== undefined) prober.open = this.openSocket;
     this.early = new EarlyTakeOver(secret, config, ports.vips(), prober);
@@ -62,7 +66,7 @@ export class PeerEar {
       counts: (masked: MaskedAdvert) => this.takeAdvert(masked),
       refused: (masked: MaskedAdvert, reason: string) => ports.unmasked(masked, reason),
     };
-    this.unmasker = new Unmasker(judged, clock);
+    this.unmasker = new Unmasker(judged, clock, ports.taps);
     this.early.onLinks(links);
   }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { Config, SyncConfig } from '../config/types.ts';
 import type { LinkInfo } from '../kernel/links.ts';
+import type { Recorder } from '../record/recorder.ts';
 import type { Json } from '../status.ts';
 import { DataplaneHandle } from '../sync/handle.ts';
 import { TIMEOUT_SYSCTLS } from '../sync/timeouts.ts';
@@ -17,6 +18,8 @@ export interface SyncSidePorts {
   /** In step or not has changed. */
   step(): void;
   failed(reason: string): void;
+  /** Takes what enters the session machine. */
+  recorder?: Pick<Recorder, 'foreign'> | null;
 }
 
 /** This node's own addresses that are not shared: connections that end here are of no use to the peer. */
@@ -57,11 +60,13 @@ export class SyncSide {
         local: localAddresses(links),
         maxStates: sync.max_states,
         timeouts: TIMEOUT_SYSCTLS.map(readTimeout),
+        record: ports.recorder !== null && ports.recorder !== undefined,
       },
       {
         event: (kind, fields) => this.onEvent(kind, fields),
         peer: (name, report) => this.onPeer(name, report),
         step: () => ports.step(),
+        recorded: (lines) => ports.recorder?.foreign(lines),
         failed: (reason) => ports.failed(reason),
       },
     );

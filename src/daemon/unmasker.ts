@@ -2,6 +2,9 @@
 import type { PeerReport } from '../carp/types.ts';
 import type { Judged, MaskedAdvert, MaskState } from '../carp/unmask.ts';
 import { createMask, expireMask, maskDeadline, maskedAdvert, maskReport } from '../carp/unmask.ts';
+import type { Inputs } from '../record/machines.ts';
+import { PLAIN } from '../record/machines.ts';
+import type { Tap, TapMaker } from '../record/tap.ts';
 import type { Clock } from './clock.ts';
 import { REAL_CLOCK } from './clock.ts';
 
@@ -14,19 +17,25 @@ export class Unmasker {
   private readonly ports: UnmaskerPorts;
   private readonly state: MaskState = createMask();
   private readonly clock: Clock;
+  private readonly tap: Tap | null;
   private timer: (() => void) | null = null;
 
-  constructor(ports: UnmaskerPorts, clock: Clock = REAL_CLOCK) {
+  constructor(ports: UnmaskerPorts, clock: Clock = REAL_CLOCK, taps: TapMaker | null = null) {
+    this.tap = taps?.tap('mask', () => PLAIN.mask(this.state)) ?? null;
     this.ports = ports;
     this.clock = clock;
   }
 
   advert(masked: MaskedAdvert): void {
-    this.settle(maskedAdvert(this.state, masked, this.clock.nowUs()));
+    const now = this.clock.nowUs();
+    const input = this.before({ call: 'advert', masked: PLAIN.masked(masked), now });
+    this.settle(maskedAdvert(this.state, masked, now), input);
   }
 
   report(report: PeerReport | null, lastWords: bigint | null): void {
-    this.settle(maskReport(this.state, report, lastWords, this.clock.nowUs()));
+    const now = this.clock.nowUs();
+    const input = this.before({ call: 'report', report, lastWords, now });
+    this.settle(maskReport(this.state, report, lastWords, now), input);
   }
 
   close(): void {
@@ -34,7 +43,18 @@ export class Unmasker {
     this.timer = null;
   }
 
-  private settle(judged: Judged[]): void {
+  private expire(): void {
+    const now = this.clock.nowUs();
+    const input = this.before({ call: 'expire', now });
+    this.settle(expireMask(this.state, now), input);
+  }
+
+  private before(input: Inputs['mask']): string | null {
+    return this.tap?.before(input) ?? null;
+  }
+
+  private settle(judged: Judged[], input: string | null): void {
+    if (input !== null) this.tap?.after(input, PLAIN.judged(judged));
     for (const { masked, refused } of judged) {
       if (refused === null) this.ports.counts(masked);
       else this.ports.refused(masked, refused);
@@ -43,6 +63,6 @@ export class Unmasker {
     const deadline = maskDeadline(this.state);
     if (deadline === null) return;
     const wait = Math.max(1, Math.ceil((deadline - this.clock.nowUs()) / 1000));
-    this.timer = this.clock.later(wait, () => this.settle(expireMask(this.state, this.clock.nowUs())));
+    this.timer = this.clock.later(wait, () => this.expire());
   }
 }

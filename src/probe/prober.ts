@@ -1,5 +1,6 @@
 /** Runs the probe machine on the real clock and the real networks, and answers the peer's probes. */
 import { randomBytes } from 'node:crypto';
+import type { Tap, TapMaker } from '../record/tap.ts';
 import type { ProbeAction, ProbeEvent } from './machine.ts';
 import { createProbe, probeDeadline, stepProbe } from './machine.ts';
 import { ANSWER, decodeProbe, encodeProbe, NONCE_BYTES, PROBE, probeKey, SENDER_BYTES } from './packet.ts';
@@ -39,6 +40,8 @@ export interface ProberPorts {
   later(ms: number, call: () => void): () => void;
   /** How a socket is opened; the simulator has its own. */
   open?(options: ProbeSocketOptions): ProbeSocket;
+  /** Records what enters the machine. */
+  taps?: TapMaker | null;
 }
 
 interface Path extends ProbePath {
@@ -52,6 +55,7 @@ export class Prober {
   private readonly ports: ProberPorts;
   private readonly sender = randomBytes(SENDER_BYTES);
   private readonly state = createProbe();
+  private readonly tap: Tap | null;
   private readonly paths = new Map<string, Path>();
   /** Probes to the group that wait for an answer, by nonce. */
   private readonly toGroup = new Map<string, () => void>();
@@ -61,6 +65,7 @@ export class Prober {
   constructor(secret: Uint8Array, ports: ProberPorts) {
     this.key = probeKey(secret);
     this.ports = ports;
+    this.tap = ports.taps?.tap('probe', () => this.state) ?? null;
   }
 
   /** The networks as they are now. */
@@ -75,7 +80,11 @@ export class Prober {
   }
 
   feed(event: ProbeEvent): void {
-    for (const action of stepProbe(this.state, event, this.ports.now())) this.perform(action);
+    const now = this.ports.now();
+    const input = this.tap?.before({ event, now });
+    const actions = stepProbe(this.state, event, now);
+    if (input !== undefined) this.tap?.after(input, actions);
+    for (const action of actions) this.perform(action);
     this.arm();
   }
 

@@ -1,4 +1,6 @@
 /** One pass of the dataplane loop after the other: kernel events in, datagrams in, changes out. See worker.ts. */
+
+import { WorkerTaps } from '../record/worker-taps.ts';
 import { Audit } from './audit.ts';
 import type { DataplaneHost, DataplaneIo } from './dataplane-io.ts';
 import { SyncDriver } from './driver.ts';
@@ -33,6 +35,7 @@ export class Dataplane {
   private readonly lister: StatesLister;
   private readonly stats: Float64Array;
   private peerAddress: string | null;
+  private readonly taps: WorkerTaps | null;
   private readonly figures: LoopFigures = { overruns: 0, events: 0, created: 0 };
   private readonly teller: Teller;
   private busy = false;
@@ -59,6 +62,7 @@ export class Dataplane {
     this.engine.setOwnPort(this.io.controlPort);
     this.wakeFd = this.io.wakeFd;
     const secret = config.secret === null ? null : Buffer.from(config.secret);
+    this.taps = config.record === true ? this.makeTaps() : null;
     this.driver = this.makeDriver(secret);
     this.audit = new Audit(this.engine, {
       requestDump: (sequence) => this.io.requestDump(sequence),
@@ -70,6 +74,13 @@ export class Dataplane {
     this.teller = new Teller(this.driver, this.engine, this.stats, post);
     this.lister = new StatesLister(this.engine);
     this.audit.begin('start', this.now());
+  }
+
+  private makeTaps(): WorkerTaps {
+    return new WorkerTaps({
+      post: (lines, bytes) => this.post({ type: 'record', lines, bytes }),
+      taken: () => this.stats[STAT.recorded] ?? 0,
+    });
   }
 
   private makeDriver(secret: Buffer | null): SyncDriver {
@@ -85,6 +96,7 @@ export class Dataplane {
         peerReport: (content) => this.post({ type: 'peer', name: null, report: content.toString('utf8') }),
         peerName: (peer) => this.post({ type: 'peer', name: peer, report: null }),
         auditAsked: () => this.onAuditAsked(),
+        taps: this.taps,
       },
     );
   }
@@ -126,6 +138,9 @@ export class Dataplane {
       case 'states':
         this.post({ type: 'states', id: message.id, ...this.lister.list(message.cursor, message.most) });
         break;
+      case 'snapshot':
+        this.taps?.snapshot();
+        break;
       case 'stop':
         break;
     }
@@ -147,6 +162,7 @@ export class Dataplane {
     // Datagrams of the peer are batches already; only single events are worth waiting for.
     this.busy = events > 0;
     this.teller.tell(later, this.figures);
+    this.taps?.flush();
   }
 
   close(): void {

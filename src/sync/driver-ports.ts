@@ -1,4 +1,6 @@
 /** What the driver is told and what it needs of the world around it. */
+
+import type { TapMaker } from '../record/tap.ts';
 import type { AeadMaker } from './seal.ts';
 
 export interface DriverConfig {
@@ -24,4 +26,6 @@ export interface DriverPorts {
   peerName(name: string): void;
   /** The peer wants this node to read its kernel's table again and to say how much had to be mended (`auditDone`). */
   auditAsked(): void;
+  /** Records what enters the session machine. */
+  taps?: TapMaker | null;
 }

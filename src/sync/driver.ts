@@ -3,6 +3,8 @@
  * WebAssembly table, keeps what must be sent again. Deterministic and without I/O of its own: links, kernel, clock and
  * entropy come through `DriverPorts`, so that the simulator runs this very file.
  */
+
+import type { Tap } from '../record/tap.ts';
 import { auditLines, packLines } from './audit-lines.ts';
 import type { InStep } from './compare.ts';
 import { inStep } from './compare.ts';
@@ -42,6 +44,7 @@ export class SyncDriver {
   private lastReport: { content: Buffer; masterAny: boolean | null } = { content: Buffer.alloc(0), masterAny: null };
   private claimsSeen = 0;
   private readonly context: LiveContext;
+  private readonly tap: Tap | null;
 
   constructor(engine: Engine, config: DriverConfig, ports: DriverPorts) {
     this.engine = engine;
@@ -49,6 +52,7 @@ export class SyncDriver {
     this.tasks = new Tasks(() => ports.flushKernel());
     this.context = new LiveContext(engine, () => ports.nonce());
     this.state = createSync(ports.nonce());
+    this.tap = ports.taps?.tap('sync', () => this.state) ?? null;
     this.outbox = new Outbox(engine, config, this.state, (datagram) => ports.transmit(datagram));
     this.repairer = new Repairer(engine, this.state, {
       step: (event) => this.step(event),
@@ -178,7 +182,9 @@ export class SyncDriver {
   }
 
   private step(event: SyncEvent): void {
-    for (const action of stepSync(this.state, event, this.context)) this.perform(action);
+    const actions = stepSync(this.state, event, this.context);
+    if (this.tap !== null) this.tap.after(this.tap.before({ event, context: this.context.taken() }), actions);
+    for (const action of actions) this.perform(action);
   }
 
   private pump(): void {
@@ -347,7 +353,7 @@ export class SyncDriver {
   // Only asked for when nothing waits to be sent (compare.ts), so it leaves at once and describes this very point of the stream.
   private sendDigest(): void {
     if (this.engine.dirtyCount() > 0) {
-      this.state.digestNow = true;
+      this.step({ type: 'verify' });
       return;
     }
     const { count, sum } = this.engine.digest('me');

@@ -17,6 +17,8 @@ export interface DataplaneListener {
   /** The peer's own report as it came, or its name when a session begins. */
   peer(name: string | null, report: string | null): void;
   step(inStep: boolean | null, reason: string | null): void;
+  /** Lines of a recording. */
+  recorded?(lines: readonly string[]): void;
   /** The worker ended by itself; the node cannot sync any more. */
   failed(reason: string): void;
 }
@@ -85,6 +87,11 @@ export class DataplaneHandle {
 
   setLocal(addresses: string[]): void {
     this.tell({ type: 'local', addresses });
+  }
+
+  /** A recording needs the whole state of the session. */
+  snapshot(): void {
+    this.tell({ type: 'snapshot' });
   }
 
   resync(): void {
@@ -189,6 +196,10 @@ export class DataplaneHandle {
       case 'states':
         this.waiting.get(message.id)?.(message);
         this.waiting.delete(message.id);
+        break;
+      case 'record':
+        this.listener.recorded?.(message.lines);
+        this.stats[STAT.recorded] = this.stat('recorded') + message.bytes;
         break;
       case 'stopped':
         this.stopped = true;

@@ -35,6 +35,7 @@ export class LiveContext implements Context {
   now = 0;
   readonly counts: LiveCounts;
   private readonly fresh: () => string;
+  private made: string | null = null;
 
   /** @param nonce a new one at each call */
   constructor(engine: Engine, nonce: () => string) {
@@ -43,6 +44,16 @@ export class LiveContext implements Context {
   }
 
   get nonce(): string {
-    return this.fresh();
+    this.made = this.fresh();
+    return this.made;
+  }
+
+  /** What the last step could know, as plain data; the nonce only if it was taken. For a recording. */
+  taken(): Omit<Context, 'nonce'> & { nonce?: string } {
+    const { own, mirrored, unclaimed, dirty, missing, unsure } = this.counts;
+    const plain = { now: this.now, counts: { own, mirrored, unclaimed, dirty, missing, unsure } };
+    const { made } = this;
+    this.made = null;
+    return made === null ? plain : { ...plain, nonce: made };
   }
 }

@@ -20,6 +20,8 @@ export interface WorkerConfig {
   maxStates: number;
   /** The kernel's timeouts by protocol state, seconds (engine.ts says which place means what). */
   timeouts: number[];
+  /** What enters the session machine is recorded. */
+  record?: boolean;
 }
 
 export interface WorkerData {
@@ -34,6 +36,8 @@ export type ToWorker =
   | { type: 'verify'; id: number; deep: boolean }
   | { type: 'resync' }
   | { type: 'states'; id: number; cursor: number; most: number }
+  /** A recording needs the whole state of the machine now. */
+  | { type: 'snapshot' }
   | { type: 'stop' };
 
 /** What `verify` found. `inStep: null`: could not tell. Corrections: what reading the kernel again had to mend, deep only. */
@@ -56,10 +60,12 @@ export type FromWorker =
   | { type: 'refused'; counters: Record<string, number> }
   | { type: 'verified'; id: number; result: VerifyResult }
   | { type: 'states'; id: number; states: StateView[]; cursor: number }
+  /** Lines of a recording. */
+  | { type: 'record'; lines: string[]; bytes: number }
   | { type: 'stopped' };
 
 /** Places in the shared Float64Array. The worker writes, the control thread reads (but for
- * `controlAt`); each is one 8-byte store. */
+ * `controlAt` and `recorded`); each is one 8-byte store. */
 export const STAT = {
   own: 0,
   mirrored: 1,
@@ -87,6 +93,8 @@ export const STAT = {
   dirty: 22,
   /** Written by the control thread: when it last turned. */
   controlAt: 23,
+  /** Written by the control thread: bytes of recording it has taken over. */
+  recorded: 24,
 } as const;
 
 export const STAT_COUNT = 32;

@@ -434,9 +434,9 @@ commands('version', async () => {
 
 commands('run hands over to the node', async () => {
   assert.is((await cli('run')).code, 0);
-  assert.equal(ran, { configPath: '/etc/carpio/carpio.toml', logFormat: 'text' });
-  await cli('run', '--config', '/x', '--log-format', 'json');
-  assert.equal(ran, { configPath: '/x', logFormat: 'json' });
+  assert.equal(ran, { configPath: '/etc/carpio/carpio.toml', logFormat: 'text', recordPath: null });
+  await cli('run', '--config', '/x', '--log-format', 'json', '--record', '/r');
+  assert.equal(ran, { configPath: '/x', logFormat: 'json', recordPath: '/r' });
 });
 
 commands('a node of another kind is no crash', async () => {
