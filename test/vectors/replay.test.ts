@@ -1,7 +1,7 @@
 /**
  * Golden recordings: a fail-over and the way back, recorded on both nodes of the lab, must be decided today as it was
- * then. A machine that was changed on purpose needs new ones:
- * CARPIO_KEEP_RECORDINGS=FOLDER node test/run.ts lab/record, then gzip -9n into test/vectors/data.
+ * then. After a machine was changed on purpose: node scripts/renew-recordings.ts (or new ones from the lab:
+ * CARPIO_KEEP_RECORDINGS=FOLDER node test/run.ts lab/record, then gzip -9n into test/vectors/data).
  */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -28,7 +28,8 @@ for (const node of ['fw-a', 'fw-b']) {
 
   golden(`${node}: the same actions, step by step, and the same states`, () => {
     const report = replay(lines);
-    assert.is(report.difference, null, JSON.stringify(report.difference));
+    const hint = 'changed on purpose? node scripts/renew-recordings.ts';
+    assert.is(report.difference, null, `${JSON.stringify(report.difference)}\n${hint}`);
     assert.ok(isSame(report));
     assert.is(report.node, node);
     assert.ok(report.states > 0, 'whole states were compared');
