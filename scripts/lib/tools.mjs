@@ -18,6 +18,23 @@ const SETS = {
     },
   },
   deb: { need: true, tools: { 'dpkg-deb': 'dpkg', xz: 'xz-utils' } },
+  firmware: {
+    need: true,
+    tools: {
+      mmdebstrap: 'mmdebstrap',
+      mksquashfs: 'squashfs-tools',
+      rauc: 'rauc',
+      sfdisk: 'fdisk',
+      'mkfs.vfat': 'dosfstools',
+      mcopy: 'mtools',
+      mke2fs: 'e2fsprogs',
+      cpio: 'cpio',
+      depmod: 'kmod',
+      zstd: 'zstd',
+      xz: 'xz-utils',
+      openssl: 'openssl',
+    },
+  },
   cross: { need: false, tools: { 'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu' } },
 };
 

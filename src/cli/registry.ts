@@ -26,6 +26,11 @@ export const COMMANDS = {
   import: { summary: "another product's configuration as Carpio's", load: () => import('./import.ts') },
   pair: { summary: "make the pair's key and bring it to the other box", load: () => import('./pair.ts') },
   replay: { summary: 'run a recording through the same state machines', load: () => import('./replay.ts') },
+  upgrade: {
+    summary: "write a new system into the other slot of Carpio's own image",
+    load: () => import('./upgrade.ts'),
+  },
+  box: { summary: "for the start of Carpio's own images", load: () => import('./box.ts') },
   version: { summary: 'version, build, runtime', load: () => import('./version.ts') },
 } as const satisfies Record<string, { summary: string; load: Loader }>;
 
