@@ -3,6 +3,7 @@
  * sync link, a clock and entropy. The worker has Linux behind it (kernel-io.ts), the simulator a model of it, so that
  * both run the very same loop.
  */
+import type { Expectations } from '../kernel/expect.ts';
 import type { Engine } from './engine.ts';
 import type { WorkerConfig } from './messages.ts';
 import type { AeadMaker } from './seal.ts';
@@ -36,6 +37,8 @@ export interface DataplaneIo {
   readonly dump: BatchSource;
   /** Datagrams of the sync link, IP header included. */
   readonly datagrams: BatchSource;
+  /** Expectations of the kernel's helpers; absent where there are none. */
+  readonly expectations?: Expectations;
   /** The IPv4 address that the datagram in this slot came from. */
   sender(slot: number): string;
   /** Asks for the whole table. @throws Error when the kernel does not take the request now */

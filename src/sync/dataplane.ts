@@ -6,6 +6,7 @@ import type { DataplaneHost, DataplaneIo } from './dataplane-io.ts';
 import { SyncDriver } from './driver.ts';
 import type { Engine } from './engine.ts';
 import { loadEngine } from './engine.ts';
+import { ExpectationSync } from './expectations.ts';
 import { KERNEL_HOST } from './kernel-io.ts';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerData } from './messages.ts';
 import { STAT } from './messages.ts';
@@ -33,6 +34,7 @@ export class Dataplane {
   private readonly audit: Audit;
   private readonly verifier: Verifier;
   private readonly lister: StatesLister;
+  private readonly expectations: ExpectationSync | null;
   private readonly stats: Float64Array;
   private peerAddress: string | null;
   private readonly taps: WorkerTaps | null;
@@ -64,6 +66,7 @@ export class Dataplane {
     const secret = config.secret === null ? null : Buffer.from(config.secret);
     this.taps = config.record === true ? this.makeTaps() : null;
     this.driver = this.makeDriver(secret);
+    this.expectations = this.makeExpectations();
     this.audit = new Audit(this.engine, {
       requestDump: (sequence) => this.io.requestDump(sequence),
       unsure: (unsure) => {
@@ -97,8 +100,28 @@ export class Dataplane {
         peerName: (peer) => this.post({ type: 'peer', name: peer, report: null }),
         auditAsked: () => this.onAuditAsked(),
         taps: this.taps,
+        expectation: (content) => this.expectations?.take(content),
       },
     );
+  }
+
+  private makeExpectations(): ExpectationSync | null {
+    const { expectations, events } = this.io;
+    if (expectations === undefined) return null;
+    return new ExpectationSync(expectations, {
+      connection: (message) => {
+        this.engine.view().set(message, events.slotOffset(0));
+        this.engine.takeEvents(events.slotOffset(0), message.length);
+      },
+      tell: (content) => this.driver.tellExpectation(content),
+      count: (name) => this.driver.count(name),
+    });
+  }
+
+  private stepExpectations(now: number): void {
+    const { state } = this.driver;
+    const inStep = this.driver.inStep(now).inStep === true;
+    this.expectations?.step(now, state.masterAny, inStep ? state.peerNonce : null);
   }
 
   /** Sleeps until there is something to do. */
@@ -109,7 +132,8 @@ export class Dataplane {
   /** When the next pass must begin at the latest, ms. */
   due(): number {
     const now = this.now();
-    return Math.min(this.driver.deadline(now), this.verifier.deadline(), now + IDLE);
+    const looks = this.expectations?.deadline() ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.driver.deadline(now), this.verifier.deadline(), looks, now + IDLE);
   }
 
   /** Events have just come in batches: the next pass waits for more of them. */
@@ -157,6 +181,7 @@ export class Dataplane {
     this.driver.controlSilent = later - (this.stats[STAT.controlAt] ?? later) > CONTROL_SILENT;
     this.audit.step(later);
     this.answerAudit(later);
+    this.stepExpectations(later);
     this.driver.advance(later);
     this.verifier.step(later);
     // Datagrams of the peer are batches already; only single events are worth waiting for.

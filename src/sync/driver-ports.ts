@@ -28,4 +28,6 @@ export interface DriverPorts {
   auditAsked(): void;
   /** Records what enters the session machine. */
   taps?: TapMaker | null;
+  /** The peer tells of an expectation (expectation-wire.ts). */
+  expectation?(content: Buffer): void;
 }

@@ -23,6 +23,8 @@ import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from './wire.t
 
 /** Records that one slice of background work touches. */
 const SLICE = 2000;
+/** Messages that may wait for the states before them. */
+const MOST_BEHIND = 1024;
 
 export class SyncDriver {
   readonly state: SyncState;
@@ -43,6 +45,8 @@ export class SyncDriver {
   /** Repeated ten times a second, and nearly always the same. */
   private lastReport: { content: Buffer; masterAny: boolean | null } = { content: Buffer.alloc(0), masterAny: null };
   private claimsSeen = 0;
+  /** Messages that follow everything that waits to be told now. */
+  private behind: Buffer[] = [];
   private readonly context: LiveContext;
   private readonly tap: Tap | null;
 
@@ -71,6 +75,7 @@ export class SyncDriver {
       received: (bytes) => this.onRecords(bytes),
       recon: (recon, length, adoptSeen) => this.repairer.onMessage(recon, length, adoptSeen),
       auditAsked: () => ports.auditAsked(),
+      expectation: (content) => ports.expectation?.(content),
       audited: (corrections, lines) => {
         this.peerAudit = { at: this.context.now, corrections, lines };
       },
@@ -114,6 +119,13 @@ export class SyncDriver {
     this.step({ type: 'verify' });
     this.outbox.beat(message(MSG.VERIFY, Buffer.alloc(0)));
     this.pump();
+  }
+
+  /** Tells the peer of an expectation, behind all states that wait to be told. False: there are too many already. */
+  tellExpectation(content: Buffer): boolean {
+    if (!this.state.open || this.behind.length >= MOST_BEHIND) return false;
+    this.behind.push(message(MSG.EXPECT, content));
+    return true;
   }
 
   /** Asks the peer to read its kernel again; a lost question is asked again by the caller. */
@@ -190,6 +202,7 @@ export class SyncDriver {
   private pump(): void {
     this.noteClaims();
     while (this.outbox.fill()) this.step({ type: 'sent' });
+    this.sendBehind();
     this.sendRepairs();
     if (this.engine.dirtyCount() === 0 && this.outbox.empty()) {
       if (this.state.bulkOut === 'running' && this.engine.bulkActive() === 0) {
@@ -200,6 +213,13 @@ export class SyncDriver {
       if (this.state.late) this.step({ type: 'drained' });
     }
     this.step({ type: 'tick' });
+  }
+
+  private sendBehind(): void {
+    while (this.behind.length > 0 && this.engine.dirtyCount() === 0 && this.outbox.empty()) {
+      for (const bytes of this.behind.splice(0, 64)) this.outbox.push(bytes);
+      while (this.outbox.fill()) this.step({ type: 'sent' });
+    }
   }
 
   // Symbols and ids leave half of the window to the states.
@@ -253,6 +273,7 @@ export class SyncDriver {
       case 'closeSession':
         this.outbox.close();
         this.inbox.close();
+        this.behind = [];
         this.repairer.reset(Buffer.alloc(16));
         this.tasks.end('bulkEnd');
         break;

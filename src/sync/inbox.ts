@@ -39,6 +39,7 @@ export interface InboxPorts {
   /** Bytes of records that were applied. */
   received(bytes: number): void;
   auditAsked(): void;
+  expectation(content: Buffer): void;
   audited(corrections: number, lines: string[]): void;
   /** A message of a repair, and its length. */
   recon(message: Recon, length: number, adoptSeen: number): void;
@@ -235,6 +236,11 @@ export class Inbox {
         break;
       case MSG.RESYNC:
         this.ports.step({ type: 'resync' });
+        break;
+      case MSG.EXPECT:
+        // The connection it belongs to came before it in the stream, and must be in the kernel.
+        this.ports.flushKernel();
+        this.ports.expectation(content);
         break;
       default:
         this.onRecon(fixed, message.type, content);

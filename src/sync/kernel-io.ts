@@ -5,6 +5,7 @@ import { BatchReceiver } from '../kernel/batch.ts';
 import { openConntrack, requestDump, sendMessages } from '../kernel/conntrack.ts';
 import type { Instruction } from '../kernel/event-filter.ts';
 import { statusFilter } from '../kernel/event-filter.ts';
+import { openExpectations } from '../kernel/expect.ts';
 import { closeQuietly, libc, Sock } from '../kernel/libc.ts';
 import { addressOfName, openSyncSocket, SYNC_GROUP } from '../kernel/sync-socket.ts';
 import type { Batch, BatchSource, DataplaneHost, DataplaneIo } from './dataplane-io.ts';
@@ -74,7 +75,8 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
   const receiver = ({ offset, slots, size }: Area): BatchReceiver => new BatchReceiver(memory, offset, slots, size);
   const replies = receiver(areas.netlink);
   const datagrams = receiver(areas.datagrams);
-  const fds = [conntrack.events, conntrack.dump, link.fd, wakeFd];
+  const expectations = openExpectations();
+  const fds = [conntrack.events, conntrack.dump, link.fd, wakeFd, expectations.fd];
   const pollSet = pollSetOf(fds);
   const ready = fds.map(() => ({ is: true }));
   const wakeBytes = Buffer.alloc(8);
@@ -85,6 +87,11 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     refusals: sourceOf(replies, conntrack.control),
     dump: sourceOf(replies, conntrack.dump, ready[1]),
     datagrams: sourceOf(datagrams, link.fd, ready[2]),
+    expectations: {
+      ...expectations,
+      // Nothing came for it: not worth a call in every pass.
+      receive: () => (ready[4]?.is === true ? expectations.receive() : { events: [], overrun: false }),
+    },
     sender: senderOf(datagrams),
     requestDump: (sequence) => requestDump(conntrack.dump, sequence),
     change: (offset, length) => sendMessages(conntrack.control, memory, offset, length),
@@ -102,6 +109,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     now: workerClock,
     close: () => {
       conntrack.close();
+      expectations.close();
       link.close();
       closeQuietly(wakeFd);
     },

@@ -51,6 +51,8 @@ export const MSG = {
   RECON_WANT: 12,
   RECON_REFUSE: 13,
   RECON_END: 14,
+  /** An expectation of a helper's (expectation-wire.ts). */
+  EXPECT: 15,
   REPORT: 16,
   VERIFY: 17,
   VERIFIED: 18,
