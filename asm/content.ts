@@ -7,7 +7,7 @@ import { stampAge, stampDump } from './clock';
 import { digestAdd, digestSub, T_MISSING, T_OWNER, T_TOMBS, tagAt } from './digest';
 import { clearScratchExtra, copyExtra } from './extra';
 import { fingerprint } from './hash';
-import { C_DELETES, C_INSERTS, count, SCRATCH } from './memory';
+import { C_DELETES, C_INSERTS, copyWords, count, SCRATCH } from './memory';
 import { cancelDirty, cancelKernel } from './queue';
 import {
   F_INK,
@@ -132,7 +132,7 @@ export function forgetTomb(r: u32): void {
 }
 
 function copyContent(r: u32, s: u32): void {
-  memory.copy(r + <u32>R_RSRC, s + <u32>R_RSRC, 32);
+  copyWords(r + <u32>R_RSRC, s + <u32>R_RSRC, 32);
   store<u64>(r, load<u64>(s, R_RPORTS), R_RPORTS);
   // status, protocol state, wscale, TCP flags; the byte after them is the tag
   store<u32>(r, load<u32>(s, R_STATUS), R_STATUS);
@@ -199,6 +199,9 @@ export function sameReply(a: u32, b: u32): bool {
 
 /** An image ready to be filled: all zero. */
 export function clearImage(s: u32): void {
-  memory.fill(s, 0, RECORD_SIZE);
+  for (let i: u32 = 0; i < RECORD_SIZE; i += 16) {
+    store<u64>(s + i, 0);
+    store<u64>(s + i, 0, 8);
+  }
   if (s == SCRATCH) clearScratchExtra();
 }

@@ -18,7 +18,7 @@ import {
   XB_LABELS,
   XB_ZONE,
 } from './extra';
-import { C_EXTRA_LOST, count, SCRATCH, XSCRATCH } from './memory';
+import { C_EXTRA_LOST, copyAddress, count, SCRATCH, XSCRATCH } from './memory';
 import {
   AF_INET,
   AF_INET6,
@@ -101,7 +101,7 @@ function parseAddresses(start: u32, end: u32, family: u32, src: u32, dst: u32): 
     const which = attrType(p) - first;
     if (which < 2) {
       if (len != size + 4) return false;
-      memory.copy(SCRATCH + (which ? dst : src), p + 4, size);
+      copyAddress(SCRATCH + (which ? dst : src), p + 4, size);
       got |= 1 << which;
     }
     p = nextAttr(p, len, end);

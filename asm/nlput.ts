@@ -1,5 +1,7 @@
 /** Writes netlink messages and attributes one after the other. Headers in host order, integers in attributes big endian. */
 
+import { copyAddress } from './memory';
+
 const NESTED: u32 = 0x8000;
 
 /** Write position; every put moves it. */
@@ -56,7 +58,7 @@ export function attr32(type: u32, v: u32): void {
 
 export function attrAddress(type: u32, from: u32, size: u32): void {
   attr(type, 4 + size);
-  memory.copy(p, from, size);
+  copyAddress(p, from, size);
   p += size;
 }
 

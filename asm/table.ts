@@ -6,7 +6,7 @@
 
 import { dropExtra } from './extra';
 import { indexHash } from './hash';
-import { allocPage, PAGEDIR, SEGDIR } from './memory';
+import { allocPage, copyWords, PAGEDIR, SEGDIR } from './memory';
 import { F_USED, R_FLAGS, R_HNEXT, R_IHASH, R_KEYWORD, R_ODST, R_OSRC, RECORD_SIZE } from './record';
 
 const PER_PAGE: u32 = 455;
@@ -146,7 +146,7 @@ function allocRecord(): u32 {
 export function addRecord(s: u32): u32 {
   const r = allocRecord();
   if (!r) return 0;
-  memory.copy(r, s, RECORD_SIZE);
+  copyWords(r, s, RECORD_SIZE);
   store<u16>(r, F_USED, R_FLAGS);
   allocated++;
   split();

@@ -43,7 +43,7 @@ import {
   XB_LABELS,
   XB_ZONE,
 } from './extra';
-import { SCRATCH, XSCRATCH } from './memory';
+import { copyAddress, SCRATCH, XSCRATCH } from './memory';
 import {
   AF_INET,
   AF_INET6,
@@ -153,8 +153,8 @@ function putKey(r: u32, at: u32, head: u32, kind: u32): u32 {
     p += 2;
   }
   const size: u32 = head & W_IPV6 ? 16 : 4;
-  memory.copy(p, r + <u32>R_OSRC, size);
-  memory.copy(p + size, r + <u32>R_ODST, size);
+  copyAddress(p, r + <u32>R_OSRC, size);
+  copyAddress(p + size, r + <u32>R_ODST, size);
   p += size << 1;
   if (kind == KIND_NONE) return p;
   put16(p, load<u16>(r, R_OSPORT));
@@ -163,7 +163,7 @@ function putKey(r: u32, at: u32, head: u32, kind: u32): u32 {
 }
 
 function putNat(at: u32, address: u32, size: u32, kind: u32, port: u32): u32 {
-  memory.copy(at, address, size);
+  copyAddress(at, address, size);
   if (kind == KIND_NONE) return at + size;
   put16(at + size, port);
   return at + size + 2;
@@ -260,8 +260,8 @@ function getKey(at: u32, end: u32): u32 {
     store<u16>(SCRATCH, get16(p), R_ZONE);
     p += 2;
   }
-  memory.copy(SCRATCH + <u32>R_OSRC, p, size);
-  memory.copy(SCRATCH + <u32>R_ODST, p + size, size);
+  copyAddress(SCRATCH + <u32>R_OSRC, p, size);
+  copyAddress(SCRATCH + <u32>R_ODST, p + size, size);
   p += size << 1;
   if (kind == KIND_NONE) return p;
   store<u16>(SCRATCH, get16(p), R_OSPORT);
@@ -272,8 +272,8 @@ function getKey(at: u32, end: u32): u32 {
 
 /** Makes the reply tuple of SCRATCH the inverse of the original one. */
 function invert(kind: u32): void {
-  memory.copy(SCRATCH + <u32>R_RSRC, SCRATCH + <u32>R_ODST, 16);
-  memory.copy(SCRATCH + <u32>R_RDST, SCRATCH + <u32>R_OSRC, 16);
+  copyAddress(SCRATCH + <u32>R_RSRC, SCRATCH + <u32>R_ODST, 16);
+  copyAddress(SCRATCH + <u32>R_RDST, SCRATCH + <u32>R_OSRC, 16);
   const sport: u32 = load<u16>(SCRATCH, R_OSPORT);
   const dport: u32 = load<u16>(SCRATCH, R_ODPORT);
   if (kind == KIND_ICMP) {
@@ -372,13 +372,13 @@ export function decode(at: u32, end: u32): u32 {
   store<u16>(SCRATCH, (status & IPS_SYNCED) | IPS_CONFIRMED, R_STATUS);
   invert(kind);
   if (head & W_SNAT) {
-    memory.copy(SCRATCH + <u32>R_RDST, p, size);
+    copyAddress(SCRATCH + <u32>R_RDST, p, size);
     if (kind == KIND_ICMP) store<u16>(SCRATCH, get16(p + size), R_RSPORT);
     else if (kind == KIND_PORTS) store<u16>(SCRATCH, get16(p + size), R_RDPORT);
     p += nat;
   }
   if (head & W_DNAT) {
-    memory.copy(SCRATCH + <u32>R_RSRC, p, size);
+    copyAddress(SCRATCH + <u32>R_RSRC, p, size);
     if (kind != KIND_NONE) store<u16>(SCRATCH, get16(p + size), R_RSPORT);
     p += nat;
   }

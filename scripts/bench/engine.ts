@@ -102,9 +102,10 @@ function timed(bench: Bench, states: number, step: number, mark: number, run: (n
     chunk.fill(0);
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     for (let i = 0; i < n; i++) image(view, i, spread(from + i, states, step), mark);
-    const begin = process.hrtime.bigint();
+    const begin = process.threadCpuUsage();
     done += run(n);
-    total += Number(process.hrtime.bigint() - begin);
+    const used = process.threadCpuUsage(begin);
+    total += (used.user + used.system) * 1000;
   }
   if (done !== states && mark === 0) throw new Error(`${done} of ${states}: the table lost states`);
   return total / states;
