@@ -1,9 +1,10 @@
 /** Comparison of the digests: the proof that the pair is in step, and what happens when it is not. */
 
 import { judgeRepair, startRepair } from './repair-mirror.ts';
-import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
+import type { Context, Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { seqAfter, TIMING } from './state.ts';
-import { windowOpen } from './stream.ts';
+import { sentAt, windowOpen } from './stream.ts';
+import type { DigestMessage } from './wire.ts';
 
 /** May this node's digest be appended to the stream now? Only when it describes exactly what the stream has carried. */
 export function digestReady(state: SyncState, context: Context): boolean {
@@ -31,7 +32,8 @@ export function onDigest(
   if (event.adoptSeen !== state.adoptId || state.late || seqAfter(state.lateSeq, event.digest.applied)) return;
   const before = state.theirs;
   const { unclaimed } = event.digest;
-  state.theirs = { equal: event.equal, missing: context.counts.missing, at: context.now, unclaimed };
+  if (state.inherited) takeInherited(state, event.digest, context, actions);
+  state.theirs = { equal: event.equal, missing: context.counts.missing, at: madeAt(state, event.digest), unclaimed };
   actions.push({
     type: 'sendVerdict',
     verdict: { seq: event.seq, equal: event.equal, missing: context.counts.missing },
@@ -54,8 +56,31 @@ export function onDigest(
   startRepair(state, Number(event.digest.count), context, actions);
 }
 
-export function onVerdict(state: SyncState, event: Extract<SyncEvent, { type: 'verdict' }>, context: Context): void {
-  state.mine = { equal: event.verdict.equal, missing: event.verdict.missing, at: context.now, unclaimed: 0 };
+/**
+ * The first digest of a peer that has started anew. One that has kept its kernel's table will make these states its own,
+ * and what it does not name has ended. One that comes with nothing at all knows nothing of them: they are only here, so
+ * this node owns them, and the newcomer must learn them before it is in step, whoever of the two becomes master.
+ */
+function takeInherited(state: SyncState, digest: DigestMessage, context: Context, actions: SyncAction[]): void {
+  state.inherited = false;
+  const states = context.counts.unclaimed;
+  if (states === 0 || digest.count > 0n || digest.unclaimed > 0) return;
+  const reason = 'the peer has started anew, and knows none of them';
+  actions.push({ type: 'adoptUnclaimed' }, { type: 'event', kind: 'sync.adopt', fields: { states, reason } });
+}
+
+/**
+ * When the peer made this digest at the earliest: after it had applied what it says it had. A digest that was lost and
+ * sent again is not of the moment at which it arrives.
+ */
+function madeAt(state: SyncState, digest: DigestMessage): number {
+  return sentAt(state, digest.applied);
+}
+
+/** The verdict on a digest is as old as that digest. */
+export function onVerdict(state: SyncState, event: Extract<SyncEvent, { type: 'verdict' }>): void {
+  const { equal, missing, seq } = event.verdict;
+  state.mine = { equal, missing, at: sentAt(state, seq), unclaimed: 0 };
 }
 
 export function compareTimers(state: SyncState, context: Context, actions: SyncAction[]): void {
@@ -81,9 +106,10 @@ export interface InStep {
 
 /**
  * The fact with its age: both nodes' states were equal on both sides, kernel included, that long ago.
- * @param unsure this node has lost events: whatever was compared before, it does not know its own table
+ * @param counts of this node's table. `unsure`: it has lost events, so whatever was compared before, it does not know its
+ *   own table; `unclaimed`: states that no digest speaks of, and that the peer may not have
  */
-export function inStep(state: SyncState, now: number, unsure: boolean): InStep {
+export function inStep(state: SyncState, now: number, counts: Pick<Counts, 'unsure' | 'unclaimed'>): InStep {
   if (!state.open || !state.alive) {
     const silence =
       state.heardAt === null
@@ -91,7 +117,7 @@ export function inStep(state: SyncState, now: number, unsure: boolean): InStep {
         : `the peer has been silent for ${((now - state.heardAt) / 1000).toFixed(1)} s`;
     return { inStep: null, reason: silence, checkedMsAgo: null };
   }
-  if (unsure) return { inStep: null, reason: "reading the kernel's table again", checkedMsAgo: null };
+  if (counts.unsure) return { inStep: null, reason: "reading the kernel's table again", checkedMsAgo: null };
   const { mine, theirs } = state;
   if (state.bulkIn) return { inStep: false, reason: "learning the peer's states", checkedMsAgo: null };
   if (state.bulkOut !== 'no') return { inStep: false, reason: "sending this node's states", checkedMsAgo: null };
@@ -103,6 +129,11 @@ export function inStep(state: SyncState, now: number, unsure: boolean): InStep {
   if (mine.missing > 0 || theirs.missing > 0) {
     const where = mine.missing > 0 ? `the peer's kernel lacks ${mine.missing}` : `this kernel lacks ${theirs.missing}`;
     return { inStep: false, reason: `${where} mirrored states`, checkedMsAgo };
+  }
+  const nobodys = counts.unclaimed > 0 ? counts.unclaimed : theirs.unclaimed;
+  if (nobodys > 0) {
+    const where = counts.unclaimed > 0 ? 'here' : 'on the peer';
+    return { inStep: false, reason: `${nobodys} states ${where} belong to nobody yet`, checkedMsAgo };
   }
   if (checkedMsAgo > TIMING.stale) {
     return { inStep: null, reason: `last compared ${(checkedMsAgo / 1000).toFixed(1)} s ago`, checkedMsAgo };

@@ -21,6 +21,9 @@ import { createSync, LIMITS } from './state.ts';
 import { Tasks } from './tasks.ts';
 import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from './wire.ts';
 
+/** Ms until what the kernel refused is tried again (its table may have room by then), first and at most. */
+const RETRY_FIRST = 1000;
+const RETRY_MOST = 30_000;
 /** Records that one slice of background work touches. */
 const SLICE = 2000;
 /** Messages that may wait for the states before them. */
@@ -49,6 +52,7 @@ export class SyncDriver {
   private behind: Buffer[] = [];
   private readonly context: LiveContext;
   private readonly tap: Tap | null;
+  private retry = { at: Number.POSITIVE_INFINITY, wait: RETRY_FIRST };
 
   constructor(engine: Engine, config: DriverConfig, ports: DriverPorts) {
     this.engine = engine;
@@ -97,7 +101,8 @@ export class SyncDriver {
 
   deadline(now: number): number {
     this.setNow(now);
-    return this.tasks.busy() || this.repairer.busy() ? now : nextSyncDeadline(this.state, this.context);
+    if (this.tasks.busy() || this.repairer.busy()) return now;
+    return Math.min(this.retry.at, nextSyncDeadline(this.state, this.context));
   }
 
   /** The table has changed (kernel events, a dump): send what waits. */
@@ -164,7 +169,7 @@ export class SyncDriver {
   }
 
   inStep(now: number): InStep {
-    return inStep(this.state, now, this.context.counts.unsure);
+    return inStep(this.state, now, this.context.counts);
   }
 
   /** Walks the table once more: after adoption and giving, and after kernel refusals that may have been passing. */
@@ -178,7 +183,22 @@ export class SyncDriver {
     return this.context.counts;
   }
 
+  // A mirrored state that this kernel lacks is told to both nodes as "not in step"; nobody else would try again.
+  private retryRefused(): void {
+    const { retry } = this;
+    if (this.engine.kernelMissing() === 0) {
+      this.retry = { at: Number.POSITIVE_INFINITY, wait: RETRY_FIRST };
+    } else if (retry.at === Number.POSITIVE_INFINITY) {
+      retry.at = this.context.now + retry.wait;
+    } else if (this.context.now >= retry.at) {
+      retry.wait = Math.min(RETRY_MOST, retry.wait * 2);
+      retry.at = this.context.now + retry.wait;
+      this.sweep();
+    }
+  }
+
   private background(): void {
+    this.retryRefused();
     this.tasks.work();
     this.repairer.work();
     this.ports.flushKernel();

@@ -33,8 +33,8 @@ function openSession(
   context: Context,
   actions: SyncAction[],
 ): void {
-  inherit(state, context, actions);
-  Object.assign(state, freshStream());
+  const inherited = inherit(state, context, actions);
+  Object.assign(state, freshStream(), { inherited });
   state.usedNonces = [...state.usedNonces, event.nonce].slice(-LIMITS.nonces);
   state.peerNonce = event.nonce;
   state.peerMasterAny = null;
@@ -51,15 +51,18 @@ function openSession(
 /**
  * A new nonce is a new peer: the one whose states are mirrored here has died, or has lost all it knew. Its connections
  * live on, and the newcomer's empty table says nothing about them: a master owns them from now on, a backup keeps them
- * for whoever becomes master. Were they left to the newcomer, its first digest would remove them on both nodes.
+ * for whoever becomes master (compare.ts: for itself, when the newcomer has kept nothing). Were they left to the
+ * newcomer, its first digest would remove them on both nodes.
+ * @returns true when a backup keeps some
  */
-function inherit(state: SyncState, context: Context, actions: SyncAction[]): void {
+function inherit(state: SyncState, context: Context, actions: SyncAction[]): boolean {
   const { mirrored } = context.counts;
-  if (mirrored === 0) return;
+  if (mirrored === 0) return false;
   actions.push({ type: state.masterAny ? 'adoptPeer' : 'disownPeer' });
-  if (!state.masterAny) return;
+  if (!state.masterAny) return true;
   const reason = 'master, and the peer has started anew';
   actions.push({ type: 'event', kind: 'sync.adopt', fields: { states: mirrored, reason } });
+  return false;
 }
 
 /** Ends the session on this side: the next one gets a nonce of its own, so nothing of the old one is valid in it. */

@@ -51,7 +51,7 @@ function onEvent(state: SyncState, event: SyncEvent, context: Context, actions: 
       onDigest(state, event, context, actions);
       break;
     case 'verdict':
-      onVerdict(state, event, context);
+      onVerdict(state, event);
       break;
     default:
       onBulkAndFlow(state, event, context, actions);

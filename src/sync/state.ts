@@ -33,6 +33,9 @@ export const LIMITS = {
   gapBurst: 4,
   /** Peer nonces remembered, so that a replayed HELLO of an ended session cannot end the running one. */
   nonces: 64,
+  /** Entries of the log of what was sent when, and ms between two of them: longer than a comparison is fresh. */
+  sentLog: 256,
+  sentEvery: 10,
   /** In-order datagrams after which an acknowledgement goes out without delay. */
   ackEvery: 16,
 } as const;
@@ -105,6 +108,10 @@ export interface StreamState {
   /** The peer's verdict on this node's states, and this node's verdict on the peer's. */
   mine: Comparison | null;
   theirs: Comparison | null;
+  /** When numbers of the own stream left, oldest first: how old a digest is that speaks of them. */
+  sentLog: { seq: number; at: number }[];
+  /** This node, no master, holds states that the peer owned in its last life; the peer's first digest decides about them. */
+  inherited: boolean;
 }
 
 export interface SyncState extends StreamState {
@@ -225,6 +232,8 @@ export function freshStream(): StreamState {
     resyncWait: TIMING.resyncMin,
     mine: null,
     theirs: null,
+    sentLog: [],
+    inherited: false,
   };
 }
 

@@ -70,6 +70,7 @@ function resend(state: SyncState, now: number, most: number, actions: SyncAction
 export function onSent(state: SyncState, now: number): void {
   state.txSeq = seqAdd(state.txSeq, 1);
   state.rtoAt ??= now + state.rto;
+  noteSent(state, now);
   ackSent(state, now);
 }
 
@@ -93,4 +94,24 @@ export function streamTimers(state: SyncState, now: number, actions: SyncAction[
     ackSent(state, now);
     actions.push({ type: 'sendBeat', report: beat });
   }
+}
+
+function noteSent(state: SyncState, now: number): void {
+  const { sentLog } = state;
+  const last = sentLog[sentLog.length - 1];
+  if (last !== undefined && now - last.at < LIMITS.sentEvery) return;
+  sentLog.push({ seq: state.txSeq, at: now });
+  if (sentLog.length > LIMITS.sentLog) sentLog.shift();
+}
+
+/**
+ * When this number of the own stream left this node, or a little earlier; longer ago than the log goes back: `-Infinity`.
+ * What was kept and sent again is as old as it was when it was sent first.
+ */
+export function sentAt(state: SyncState, seq: number): number {
+  for (let i = state.sentLog.length - 1; i >= 0; i--) {
+    const entry = state.sentLog[i];
+    if (entry !== undefined && !seqAfter(entry.seq, seq)) return entry.at;
+  }
+  return Number.NEGATIVE_INFINITY;
 }

@@ -1,0 +1,11 @@
+/** npm run sim: whole clusters in virtual time (docs/reliability.md); arguments as scripts/sim/main.ts says. */
+import { onRuntime } from './lib/runtime.mjs';
+import { runMain } from './lib/say.mjs';
+import { ensureDeps } from './lib/setup.mjs';
+
+await runMain(async () => {
+  await ensureDeps('build');
+  const { buildAsm } = await import('./lib/asm.mjs');
+  buildAsm();
+  return onRuntime('scripts/sim/main.ts', process.argv.slice(2));
+});

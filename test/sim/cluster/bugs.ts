@@ -1,0 +1,138 @@
+/**
+ * Bugs put in on purpose, each through a wrapper in the simulation and never through the product's code: the simulator
+ * must find every one of them, or its silence would be worth nothing.
+ */
+import type { GroupEvent } from '../../../src/carp/types.ts';
+import type { Daemon } from './daemon.ts';
+import { inside } from './inside.ts';
+import type { Bug } from './world.ts';
+
+const bug = (name: string, what: string, how: Partial<Bug>): [string, Bug] => [name, { name, what, ...how }];
+
+/** An event that does nothing. */
+const nothing: GroupEvent = { type: 'tick' };
+
+export const BUGS: Record<string, Bug> = Object.fromEntries([
+  bug('no-gate', 'a node that is not in step takes the lead all the same', {
+    event: (_daemon, event) => (event.type === 'demote' && event.reason === 'sync' ? nothing : event),
+  }),
+  bug('blind-digest', 'digests compare the number of states, not their sum', {
+    patch: ({ io }) => {
+      if (io === null) return;
+      const { engine } = io;
+      const read = engine.digest.bind(engine);
+      engine.digest = (owner) => ({ count: read(owner).count, sum: Buffer.alloc(16) });
+    },
+  }),
+  bug('uncounted-digest', 'digests always agree', {
+    patch: ({ io }) => {
+      if (io !== null) io.engine.digest = () => ({ count: 0n, sum: Buffer.alloc(16) });
+    },
+  }),
+  bug('no-hold-down', 'a link that came back is believed at once', {
+    event: (daemon, event) => {
+      for (const link of Object.values(daemon.election.state.links)) if (link.holdUntil !== null) link.holdUntil = 0;
+      return event;
+    },
+  }),
+  bug('no-listening', 'a vhid that comes up does not listen before it leads', {
+    event: (daemon, event) => {
+      for (const v of Object.values(daemon.election.state.vhids)) {
+        v.listenUntil = 0;
+        if (v.state === 'BACKUP' && v.heard4 === null && v.down4At !== null) v.down4At = Math.min(v.down4At, 1);
+      }
+      return event;
+    },
+  }),
+  bug('early-ack', 'states are acknowledged before the kernel has them, and reach it two seconds later', {
+    patch: (daemon) => lateKernel(daemon),
+  }),
+  bug('no-stall', 'a node that slept does not notice', {
+    event: (daemon, event) => {
+      daemon.election.state.lastUs = daemon.clock.nowUs();
+      return event.type === 'stall' ? nothing : event;
+    },
+  }),
+  bug('no-adoption', 'a new master does not own what it mirrored', {
+    patch: ({ io }) => {
+      if (io !== null) io.engine.adoptPeer = () => {};
+    },
+  }),
+  bug('endless-repair', 'a repair never sends what is missing', {
+    patch: ({ io }) => {
+      if (io === null) return;
+      io.engine.walks.sendPicked = () => null;
+    },
+  }),
+  bug('deaf-overrun', 'lost kernel events are not noticed', {
+    patch: ({ io }) => {
+      if (io === null) return;
+      const receive = io.events.receive.bind(io.events);
+      io.events.receive = () => {
+        const batch = receive();
+        return batch.kind === 'overrun' ? { kind: 'empty' } : batch;
+      };
+    },
+  }),
+  bug('no-address', 'a master announces itself without having the address', { noAddress: true }),
+  bug('no-guardian', 'nobody takes the addresses of a dead daemon away', { noGuard: true }),
+  bug('strict-window', 'mirrored connections are strict about a window that nobody knows', {
+    patch: ({ box }) => {
+      const change = box.kernel.change.bind(box.kernel);
+      box.kernel.change = (...all) => {
+        const answers = change(...all);
+        for (const entry of box.kernel.entries.values()) if (entry.injected) entry.state.flags = [0, 0];
+        return answers;
+      };
+    },
+  }),
+  bug('forgotten-deletes', 'a state that ended at its owner stays at the peer', {
+    patch: ({ box }) => {
+      const change = box.kernel.change.bind(box.kernel);
+      box.kernel.change = (bytes, port, now) => change(withoutDeletes(bytes), port, now);
+    },
+  }),
+  bug('old-comparison', 'a verdict counts as of the moment it arrives, whatever the age of its digest', {
+    patch: (daemon) => {
+      const { driver } = daemon;
+      if (driver === null) return;
+      const receive = driver.receive.bind(driver);
+      driver.receive = (datagram, now) => {
+        receive(datagram, now);
+        const log = driver.state.sentLog;
+        log.splice(0, log.length, { seq: (driver.state.txSeq - 1000) >>> 0, at: now });
+      };
+    },
+  }),
+  bug('no-retry', 'what the kernel refused once is never tried again', {
+    patch: ({ driver }) => {
+      if (driver !== null) Reflect.set(driver, 'retryRefused', () => {});
+    },
+  }),
+  bug('swallowed-goodbye', 'a node that stops waits for nobody', {
+    event: (daemon, event) => {
+      if (event.type === 'stop') inside<Map<string, string>>(daemon, 'roles').clear();
+      return event;
+    },
+  }),
+]);
+
+function lateKernel(daemon: Daemon): void {
+  const { io, box } = daemon;
+  if (io === null) return;
+  const { calendar } = box.world;
+  io.change = (offset, length) => {
+    const bytes = Buffer.from(new Uint8Array(io.engine.memory.buffer, offset, length));
+    calendar.after(2_000_000, () => box.powered && box.kernel.change(bytes, 4711, calendar.now));
+  };
+}
+
+function withoutDeletes(bytes: Buffer): Buffer {
+  const kept: Buffer[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const length = bytes.readUInt32LE(at);
+    if ((bytes.readUInt16LE(at + 4) & 0xff) !== 2) kept.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  return Buffer.concat(kept);
+}

@@ -1,0 +1,351 @@
+/**
+ * One life of the daemon on a simulated box: the production control thread (election, standing, what it believes of its
+ * peer) and the production dataplane loop, connected as src/daemon/carpio-node.ts connects them.
+ */
+import { readFileSync } from 'node:fs';
+import type { GroupEvent } from '../../../src/carp/types.ts';
+import type { MaskedAdvert } from '../../../src/carp/unmask.ts';
+import type { ResolvedVip } from '../../../src/config/resolve.ts';
+import type { Config } from '../../../src/config/types.ts';
+import type { Clock } from '../../../src/daemon/clock.ts';
+import { ownAddresses } from '../../../src/daemon/early-take-over.ts';
+import type { RoleAction, SendAdvertAction } from '../../../src/daemon/election.ts';
+import { Election } from '../../../src/daemon/election.ts';
+import { groupConfig, linkStates } from '../../../src/daemon/group-config.ts';
+import { PeerEar } from '../../../src/daemon/peer-ear.ts';
+import { masterKeys, readReport } from '../../../src/daemon/peer-report.ts';
+import { Standing } from '../../../src/daemon/standing.ts';
+import type { LinkInfo } from '../../../src/kernel/links.ts';
+import { Dataplane } from '../../../src/sync/dataplane.ts';
+import type { SyncDriver } from '../../../src/sync/driver.ts';
+import type { FromWorker, ToWorker, WorkerConfig } from '../../../src/sync/messages.ts';
+import { STAT, STAT_COUNT } from '../../../src/sync/messages.ts';
+import { TIMEOUT_SYSCTLS } from '../../../src/sync/timeouts.ts';
+import type { Box } from './box.ts';
+import type { Job } from './calendar.ts';
+import { cancel } from './calendar.ts';
+import { SimIo } from './dataplane-host.ts';
+import { inside } from './inside.ts';
+import { configOf, linksOf, ownAddress, ROLES, SYNC, vipsOf } from './plan.ts';
+
+const MODULE = new WebAssembly.Module(readFileSync(new URL('../../../build/engine.wasm', import.meta.url)));
+const TIMEOUTS = TIMEOUT_SYSCTLS.map(({ fallback }) => fallback);
+/** A loaded loop begins a pass at most this often, us (kernel-io.ts). */
+const PACE = 1400;
+/** From one thread to the other, us. */
+const HOP = 60;
+
+export class Daemon {
+  readonly box: Box;
+  readonly election: Election;
+  readonly standing: Standing;
+  readonly ear: PeerEar;
+  readonly clock: Clock;
+  config: Config;
+  vips: ResolvedVip[];
+  inStep: boolean | null = null;
+  reason: string | null = null;
+  /** Roles as the actions told them. */
+  readonly roles = new Map<string, string>();
+  io: SimIo | null = null;
+  private plane: Dataplane | null = null;
+  private readonly stats = new Float64Array(STAT_COUNT);
+  private readonly commands: ToWorker[] = [];
+  private passJob: Job | null = null;
+  private lastPassUs = 0;
+  private reportText = '';
+  private reportRead: ReturnType<typeof readReport> = null;
+  lastCounter: bigint;
+
+  constructor(box: Box) {
+    this.box = box;
+    const { world } = box;
+    this.clock = box.makeClock();
+    this.lastCounter = BigInt(Math.floor(world.random() * 2 ** 48));
+    this.vips = vipsOf(world.plan, box.index);
+    this.config = configOf(world.plan, box.index, this.vips);
+    this.ear = new PeerEar(
+      {
+        publish: (event) => box.say(event.kind, event),
+        feed: (event) => this.feed(event),
+        unmasked: ({ key, from }, why) => box.say('unmasked', { key, from, why }),
+        vips: () => this.vips,
+        look: () => this.election.look(),
+        warn: (text) => box.say('warning', { text }),
+      },
+      this.clock,
+      (options) => box.probeSocket(options),
+    );
+    this.standing = new Standing({
+      sync: () => (this.plane === null ? null : { inStep: this.inStep, checkedMs: this.stats[STAT.checkedAt] ?? NaN }),
+      group: () => this.election.state,
+      wokeUs: () => this.election.wokeUs,
+      feed: (event) => this.feed(event),
+      tell: (master, report) => this.command({ type: 'role', masterAny: master, report: this.inItsWords(report) }),
+      extras: () => ({
+        version: '0.1.0',
+        own: ownAddresses(this.vips, this.links()),
+        lists: Object.fromEntries(this.vips.map((vip) => [`${vip.interface}/${vip.vhid}`, vip.addresses])),
+        lastWords: this.lastCounter.toString(16).padStart(16, '0'),
+      }),
+    });
+    this.election = new Election(
+      groupConfig(this.config, this.vips, this.links()),
+      {
+        role: (action) => this.onRole(action),
+        sendAdvert: (action) => this.send(action),
+        announce: (key) => box.world.announced(box, key),
+        event: (event) => box.say(event.kind, event),
+        stopped: (clean, why) => box.stopped(clean, why),
+        roles: () => this.report(),
+        alive: (now) => {
+          this.stats[STAT.controlAt] = now / 1000;
+          box.beat(now, masterKeys(this.election.state));
+        },
+        changed: () => this.onChanged(),
+      },
+      this.clock,
+    );
+  }
+
+  get driver(): SyncDriver | null {
+    // The simulator looks into the loop; the daemon never does.
+    return this.plane === null ? null : inside<SyncDriver>(this.plane, 'driver');
+  }
+
+  /** Age of the older of the two last comparisons, us; NaN: none. */
+  checkedAgoUs(): number {
+    return this.clock.nowUs() - (this.stats[STAT.checkedAt] ?? Number.NaN) * 1000;
+  }
+
+  stat(name: keyof typeof STAT): number {
+    return this.stats[STAT[name]] ?? Number.NaN;
+  }
+
+  /** Node's time at which the vhid last came out of INIT, us. */
+  upSince(key: string): number {
+    return this.up.get(key) ?? Number.NEGATIVE_INFINITY;
+  }
+
+  private readonly up = new Map<string, number>();
+
+  /** As CarpioNode.start(). */
+  start(maintenance: boolean): void {
+    this.box.guardVips(this.vips);
+    if (this.config.sync !== null) this.startSync();
+    this.feedLinks();
+    this.ear.onLinks(this.links());
+    this.weigh();
+    if (maintenance) this.feed({ type: 'maintenance', on: true });
+    this.feed({ type: 'start' });
+  }
+
+  feed(event: GroupEvent): void {
+    this.election.feed(this.box.world.bug?.event?.(this, event) ?? event);
+  }
+
+  onAdvert(masked: MaskedAdvert): void {
+    this.election.look();
+    this.ear.onAdvert(masked);
+  }
+
+  onLinks(): void {
+    this.election.look();
+    this.feedLinks();
+    for (const key of this.box.lostAddresses(this.roles)) this.onVipFault(key);
+    this.ear.onLinks(this.links());
+    if (this.plane !== null) this.command({ type: 'local', addresses: this.locals() });
+  }
+
+  /** As CarpioNode.reload(). */
+  reload(): void {
+    this.vips = vipsOf(this.box.world.plan, this.box.index);
+    this.config = configOf(this.box.world.plan, this.box.index, this.vips);
+    this.feed({ type: 'config', config: groupConfig(this.config, this.vips, this.links()) });
+    this.box.guardVips(this.vips);
+    this.ear.configure(this.config);
+    this.feedLinks();
+  }
+
+  command(message: ToWorker): void {
+    this.commands.push(message);
+    this.kick(HOP);
+  }
+
+  close(): void {
+    this.election.close();
+    this.ear.close();
+    if (this.passJob !== null) cancel(this.passJob);
+    this.passJob = null;
+    this.plane?.close();
+  }
+
+  /** The dataplane loop shall turn, as soon as its pace allows. */
+  kick(us: number): void {
+    if (this.plane === null) return;
+    const { calendar } = this.box.world;
+    const free = this.plane.loaded ? this.lastPassUs + PACE : 0;
+    const at = Math.max(calendar.now + us + this.box.lag(), free);
+    if (this.passJob?.run != null && this.passJob.at <= at) return;
+    if (this.passJob !== null) cancel(this.passJob);
+    this.passJob = calendar.at(
+      at,
+      this.box.bound(() => this.pass(), 'thread'),
+    );
+  }
+
+  private startSync(): void {
+    const { sync } = this.config;
+    const { box } = this;
+    if (sync === null) return;
+    if (sync.key !== null) this.ear.trustPeer(new Uint8Array(sync.key.reveal()), this.config, this.links());
+    const config: WorkerConfig = {
+      name: this.config.node.name,
+      secret: sync.key === null ? null : new Uint8Array(sync.key.reveal()),
+      ...{ device: 'sync0', ifindex: 4, peer: sync.peer, mtu: sync.mtu, eventBuffer: sync.event_buffer },
+      ...{ syncWhen: sync.sync_when, ignore: [], local: this.locals(), maxStates: sync.max_states, timeouts: TIMEOUTS },
+    };
+    const data = { wasm: MODULE, config, counters: this.stats.buffer as unknown as SharedArrayBuffer };
+    const stats = this.stats;
+    this.plane = new Dataplane({ ...data }, (message) => this.fromWorker(message), {
+      random: (bytes) => box.world.entropy(bytes),
+      open: (_config, engine) => {
+        this.io = new SimIo(engine, {
+          kernel: box.kernel,
+          nowMs: () => this.clock.nowUs() / 1000,
+          nowUs: () => box.world.calendar.now,
+          peer: ownAddress(SYNC, 1 - box.index),
+          transmit: (datagram) => box.transmit(datagram),
+          wake: () => this.kick(20),
+          later: (us, call) => void box.world.calendar.after(us, box.bound(call, 'thread')),
+        });
+        return this.io;
+      },
+    });
+    // The loop made its own view of the counters.
+    this.shareStats(stats);
+    box.world.bug?.patch?.(this);
+    this.kick(20);
+  }
+
+  private shareStats(stats: Float64Array): void {
+    if (this.plane === null) return;
+    Object.assign(this.plane, { stats });
+    Object.assign(inside<object>(this.plane, 'teller'), { stats });
+    stats[STAT.controlAt] = this.clock.nowUs() / 1000;
+  }
+
+  private pass(): void {
+    const { plane } = this;
+    if (plane === null) return;
+    this.passJob = null;
+    this.lastPassUs = this.box.world.calendar.now;
+    for (const message of this.commands.splice(0)) plane.command(message);
+    plane.pass();
+    const wait = Math.max(0, plane.due() - this.clock.nowUs() / 1000) * 1000;
+    if (this.io?.ready === true || this.commands.length > 0) this.kick(20);
+    else this.kick(Math.max(20, Math.ceil(wait)));
+    this.box.world.afterPass(this);
+  }
+
+  /** As SyncSide and DataplaneHandle: messages of the worker reach the control thread a moment later. */
+  private fromWorker(message: FromWorker): void {
+    const { world } = this.box;
+    world.calendar.after(
+      HOP + this.box.lag(),
+      this.box.bound(() => this.onWorker(message), 'socket'),
+    );
+  }
+
+  private onWorker(message: FromWorker): void {
+    if (message.type === 'event') {
+      if (message.kind === 'sync.peer' && message.fields.alive === false) this.ear.onPeer(null);
+      this.box.say(message.kind, message.fields);
+    }
+    if (message.type === 'peer' && message.report !== null) {
+      // The same text says the same: reading it is the dearest part of a quiet minute.
+      if (message.report !== this.reportText) this.reportRead = readReport(message.report);
+      this.reportText = message.report;
+      if (this.reportRead !== null) this.ear.onPeer(this.reportRead);
+      else this.box.world.problem(`${this.box.name} cannot read the report of its peer`);
+    }
+    if (message.type === 'step') {
+      this.inStep = message.inStep;
+      this.reason = message.reason;
+      this.box.say('sync.in_step', { in_step: message.inStep, reason: message.reason });
+      this.onChanged();
+    }
+  }
+
+  private onChanged(): void {
+    this.weigh();
+    this.report();
+    this.box.world.afterElection(this);
+  }
+
+  private weigh(): void {
+    this.standing.weigh(this.config.sync !== null);
+  }
+
+  private report(): void {
+    this.box.beat(this.clock.nowUs(), masterKeys(this.election.state));
+    this.standing.report();
+  }
+
+  private onRole(action: RoleAction): void {
+    const { key, from, to, reason } = action;
+    this.box.say('carp.state', { key, from, to, reason });
+    if (from === 'INIT') this.up.set(key, this.clock.nowUs());
+    this.roles.set(key, to);
+    this.box.setAddress(key, to === 'MASTER');
+    this.box.world.roleChanged(this, action);
+  }
+
+  private send(action: SendAdvertAction): void {
+    this.box.sendAdvert(this, action);
+    const { key } = action;
+    this.box.world.calendar.after(
+      HOP,
+      this.box.bound(() => {
+        const ok = this.box.carrier(key.slice(0, key.indexOf('/')));
+        this.feed({ type: 'sendResult', key, ok });
+      }, 'socket'),
+    );
+  }
+
+  private feedLinks(): void {
+    for (const link of linkStates(this.config, this.links())) {
+      this.feed({ type: 'link', interface: link.role, up: link.up, present: link.present });
+    }
+  }
+
+  // As vip-faults.ts: told at once, repaired after a second.
+  private onVipFault(key: string): void {
+    this.feed({ type: 'vip', key, ok: false, reason: 'device was set down' });
+    this.clock.later(1000, () => this.feed({ type: 'vip', key, ok: true, reason: '' }));
+  }
+
+  private links(): LinkInfo[] {
+    const down = [...ROLES, SYNC].map((role) => this.box.carrier(role)).join();
+    if (down !== this.linksFor)
+      this.known = linksOf(this.box.world.plan, this.box.index, (role) => !this.box.carrier(role));
+    this.linksFor = down;
+    return this.known;
+  }
+
+  private known: LinkInfo[] = [];
+  private linksFor = '';
+
+  private locals(): string[] {
+    return this.links().flatMap((link) => link.addresses.map((one) => one.address));
+  }
+
+  /** Invariant 8: what another version's report looks like. */
+  private inItsWords(report: string): string {
+    const version = this.box.world.plan.version[this.box.index];
+    if (version === 'this') return report;
+    const { own, lists, lastWords, ...rest } = JSON.parse(report);
+    if (version === 'older') return JSON.stringify({ ...rest, own });
+    return JSON.stringify({ ...rest, own, lists, lastWords, mood: 'fine', vhidDetails: { 'lan/1': { x: 1 } } });
+  }
+}
