@@ -128,7 +128,7 @@ const RULES = `table inet filter {
     ct state established,related accept
     iifname $sync accept
     meta l4proto 112 accept
-    meta l4proto { icmp, ipv6-icmp } accept
+    meta l4proto { 1, 58 } accept # ICMP by number: the names need /etc/protocols, which a bare Debian lacks
   }
   chain forward {
     type filter hook forward priority filter; policy drop;

@@ -65,9 +65,15 @@ export function firstError(said: string, file: string, before: number): string {
   const line = said.split('\n').find((one) => /\bError: /.test(one)) ?? said.split('\n')[0] ?? '';
   const found = /^(\S+?):(\d+):(\d+)-\d+: Error: (.*)$/.exec(line);
   if (found === null) return `${file}: ${line}`;
-  const [, source = '', row = '', column = '', text = ''] = found;
+  const [, source = '', row = '', column = '', words = ''] = found;
+  const text = words + mendOf(words);
   if (source !== '/dev/stdin' && source !== '-') return `${source}:${row}:${column}: ${text}`;
   return `${file}:${Number(row) - before}:${column}: ${text}`;
+}
+
+// nft looks names of protocols up in /etc/protocols, which a bare Debian does not have.
+function mendOf(words: string): string {
+  return /resolve protocol name/i.test(words) ? ' (names of protocols need /etc/protocols: Debian package netbase)' : '';
 }
 
 const load = (directory?: string): string[] => (directory === undefined ? ['-f', '-'] : ['-I', directory, '-f', '-']);

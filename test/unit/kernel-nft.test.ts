@@ -117,4 +117,9 @@ nft('an error of nft names the user’s file and line', () => {
   );
 });
 
+nft('a protocol name that cannot be looked up: the mend is said', () => {
+  const said = '/etc/carpio/rules.nft:8:26-29: Error: Could not resolve protocol name\n';
+  assert.match(firstError(said, 'x', 0), /rules\.nft:8:26: Could not resolve protocol name \(.*netbase\)$/);
+});
+
 nft.run();

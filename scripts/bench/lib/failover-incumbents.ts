@@ -20,7 +20,7 @@ const RULES = `table inet filter {
     ct state established,related accept
     iifname ${DEVICES.sync} accept
     meta l4proto 112 accept
-    meta l4proto { icmp, ipv6-icmp } accept
+    meta l4proto { 1, 58 } accept
   }
   chain forward {
     type filter hook forward priority filter; policy drop;
