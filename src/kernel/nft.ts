@@ -73,7 +73,9 @@ export function firstError(said: string, file: string, before: number): string {
 
 // nft looks names of protocols up in /etc/protocols, which a bare Debian does not have.
 function mendOf(words: string): string {
-  return /resolve protocol name/i.test(words) ? ' (names of protocols need /etc/protocols: Debian package netbase)' : '';
+  return /resolve protocol name/i.test(words)
+    ? ' (names of protocols need /etc/protocols: Debian package netbase)'
+    : '';
 }
 
 const load = (directory?: string): string[] => (directory === undefined ? ['-f', '-'] : ['-I', directory, '-f', '-']);
