@@ -96,6 +96,12 @@ export function checkSync(config: RawConfig, report: Report): void {
       `found ${sync.peer}, a virtual address, allowed the peer's own address on the sync link`,
     );
   }
+  if (sync.key_file === null && sync.key_file_old !== null) {
+    report.error(
+      ['sync', 'key_file_old'],
+      'found without key_file: name the new key there, or the old one if it stays',
+    );
+  }
   if (sync.dialect === 'carpio' && sync.key_file === null) {
     report.warn(['sync'], 'sync is open: whoever is on that link can read and change the states; set key_file');
   }

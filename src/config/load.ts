@@ -172,10 +172,12 @@ function checkFiles(raw: RawConfig, report: Report): void {
 function assemble(raw: RawConfig, tracks: TrackConfig[], report: Report): Config | null {
   const vips = raw.vip.map((vip, index) => loadVip(vip, index, report)).filter((vip) => vip !== null);
   const key = raw.sync?.key_file ? take(readKey(raw.sync.key_file), ['sync', 'key_file'], report) : null;
+  const old = raw.sync?.key_file_old;
+  const keyOld = old ? take(readKey(old), ['sync', 'key_file_old'], report) : null;
   const token = raw.feed?.token_file ? take(readToken(raw.feed.token_file), ['feed', 'token_file'], report) : null;
   checkFiles(raw, report);
   if (report.errors.length > 0) return null;
-  const sync: SyncConfig | null = raw.sync && { ...raw.sync, key };
+  const sync: SyncConfig | null = raw.sync && { ...raw.sync, key, keyOld };
   const feed: FeedConfig | null = raw.feed && { ...raw.feed, token };
   return { ...raw, vip: vips, track: tracks, sync, feed };
 }

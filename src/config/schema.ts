@@ -160,6 +160,7 @@ const sync = section('sync', {
   peer: optional(unicast),
   dialect: oneOf(['carpio', 'openbsd', 'freebsd-1301', 'freebsd-1400']).default('carpio'),
   key_file: optional(file),
+  key_file_old: optional(file),
   port: integer(1, 65_535).default(DEFAULT_PEER_PORT),
   sync_when: oneOf(['all', 'answered', 'assured']).default('answered'),
   ignore: list(network, 256, 'networks').default([]),

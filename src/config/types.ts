@@ -23,8 +23,8 @@ export type TrackConfig =
   | { kind: 'script'; name: string; weight: number; path: string; interval: number; timeout: number }
   | { kind: 'file'; name: string; weight: number; path: string; interval: number };
 
-/** `key`: the pair's shared secret, at least 16 bytes; `null`: sync is open. */
-export type SyncConfig = NonNullable<RawConfig['sync']> & { key: Secret | null };
+/** `key`: the pair's shared secret, at least 16 bytes; `null`: sync is open. `keyOld`: one that is taken too. */
+export type SyncConfig = NonNullable<RawConfig['sync']> & { key: Secret | null; keyOld: Secret | null };
 
 export type FeedConfig = NonNullable<RawConfig['feed']> & { token: Secret | null };
 

@@ -7,7 +7,8 @@ export function fixedSections(before: Config, after: Config): string[] {
   const differs = (a: unknown, b: unknown): boolean => JSON.stringify(a) !== JSON.stringify(b);
   if (differs(before.node, after.node)) changed.push('[node]');
   if (differs(before.interfaces, after.interfaces)) changed.push('[interfaces]');
-  if (differs(before.sync, after.sync) || !sameSecret(before.sync?.key, after.sync?.key)) changed.push('[sync]');
+  const keys = sameSecret(before.sync?.key, after.sync?.key) && sameSecret(before.sync?.keyOld, after.sync?.keyOld);
+  if (differs(before.sync, after.sync) || !keys) changed.push('[sync]');
   if (differs(before.feed, after.feed) || !sameSecret(before.feed?.token, after.feed?.token)) changed.push('[feed]');
   if (differs(before.hooks, after.hooks)) changed.push('[hooks]');
   if (differs(before.service, after.service)) changed.push('[service]');

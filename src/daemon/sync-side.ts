@@ -50,6 +50,7 @@ export class SyncSide {
       {
         name: config.node.name,
         secret: sync.key === null ? null : new Uint8Array(sync.key.reveal()),
+        secretOld: sync.keyOld === null ? null : new Uint8Array(sync.keyOld.reveal()),
         device,
         ifindex: links.find((link) => link.name === device)?.index ?? 0,
         peer: sync.peer,

@@ -10,6 +10,7 @@ import { ExpectationSync } from './expectations.ts';
 import { KERNEL_HOST } from './kernel-io.ts';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerData } from './messages.ts';
 import { STAT } from './messages.ts';
+import { PairKeys } from './pair-keys.ts';
 import { StatesLister } from './states-lister.ts';
 import type { LoopFigures } from './teller.ts';
 import { Teller } from './teller.ts';
@@ -63,9 +64,12 @@ export class Dataplane {
     this.io = host.open(config, this.engine);
     this.engine.setOwnPort(this.io.controlPort);
     this.wakeFd = this.io.wakeFd;
-    const secret = config.secret === null ? null : Buffer.from(config.secret);
+    const keys = new PairKeys([
+      config.secret === null ? null : Buffer.from(config.secret),
+      ...(config.secretOld === null ? [] : [Buffer.from(config.secretOld)]),
+    ]);
     this.taps = config.record === true ? this.makeTaps() : null;
-    this.driver = this.makeDriver(secret);
+    this.driver = this.makeDriver(keys);
     this.expectations = this.makeExpectations();
     this.audit = new Audit(this.engine, {
       requestDump: (sequence) => this.io.requestDump(sequence),
@@ -86,11 +90,11 @@ export class Dataplane {
     });
   }
 
-  private makeDriver(secret: Buffer | null): SyncDriver {
+  private makeDriver(keys: PairKeys): SyncDriver {
     const { name, mtu } = this.config;
     return new SyncDriver(
       this.engine,
-      { name, secret, mtu, ...(this.host.aead === undefined ? {} : { aead: this.host.aead }) },
+      { name, keys, mtu, ...(this.host.aead === undefined ? {} : { aead: this.host.aead }) },
       {
         transmit: (datagram) => this.io.transmit(datagram, this.peerAddress),
         flushKernel: () => this.flushKernel(),

@@ -1,13 +1,17 @@
 /** What the driver is told and what it needs of the world around it. */
 
 import type { TapMaker } from '../record/tap.ts';
+import type { KeyLife } from './key-chain.ts';
+import type { PairKeys } from './pair-keys.ts';
 import type { AeadMaker } from './seal.ts';
 
 export interface DriverConfig {
   /** Name of this node: the tie-break between equals, and what the peer shows. */
   name: string;
-  /** The pair's secret; `null`: the link is open. */
-  secret: Buffer | null;
+  /** The pair's secret, or the secrets while it is being changed. */
+  keys: PairKeys;
+  /** How long a key of a session is used; KEY_LIFE when left out. */
+  keyLife?: KeyLife;
   /** Largest IP packet on the sync link, bytes. */
   mtu: number;
   /** What seals the datagrams of a session; Node's own ciphers when left out. */

@@ -385,8 +385,9 @@ export class SyncDriver {
   // The fingerprints' key is the session's: sums of two sessions, or of two pairs, never mean anything to each other.
   private onSession(): void {
     this.tasks.end('bulkEnd');
-    this.inbox.openSession();
-    const key = this.outbox.openSession();
+    const secret = this.inbox.sessionSecret();
+    this.inbox.openSession(secret);
+    const key = this.outbox.openSession(secret);
     this.engine.setFingerprintKey(key);
     this.repairer.reset(key);
   }

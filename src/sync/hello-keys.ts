@@ -5,6 +5,8 @@
  * of a processor. A peer that begins anew in the middle of a flood is heard as soon as one of its HELLOs (five a second)
  * is among those that are tried.
  */
+
+import type { PairSecret } from './pair-keys.ts';
 import type { Aead } from './seal.ts';
 import { helloKey } from './seal.ts';
 
@@ -14,17 +16,18 @@ export const HELLO_TRIES = { perSecond: 500, burst: 50 } as const;
 const KEPT = 4;
 
 export class HelloKeys {
-  private readonly secret: Buffer | null;
-  private readonly kept = new Map<string, Aead>();
+  private readonly secrets: readonly PairSecret[];
+  private readonly kept = new Map<string, Aead[]>();
   private tokens: number = HELLO_TRIES.burst;
   private filledAt = 0;
 
-  constructor(secret: Buffer | null) {
-    this.secret = secret;
+  /** @param secrets each that the peer may seal with */
+  constructor(secrets: readonly PairSecret[]) {
+    this.secrets = secrets;
   }
 
-  /** `null`: too many unknown nonces just now, this one is not looked at. */
-  find(nonce: Buffer, now: number): Aead | null {
+  /** One for each secret. `null`: too many unknown nonces just now, this one is not looked at. */
+  find(nonce: Buffer, now: number): Aead[] | null {
     const kept = this.kept.get(nonce.toString('hex'));
     if (kept !== undefined) return kept;
     const refill = (Math.max(0, now - this.filledAt) * HELLO_TRIES.perSecond) / 1000;
@@ -32,14 +35,19 @@ export class HelloKeys {
     this.filledAt = now;
     if (this.tokens < 1) return null;
     this.tokens -= 1;
-    return helloKey(this.secret, nonce);
+    return this.secrets.map((secret) => helloKey(secret, nonce));
   }
 
-  /** A HELLO has been opened with this key: its sender knows the secret. */
-  proven(nonce: Buffer, key: Aead): void {
+  /** Is this nonce one that a holder of a secret has used? */
+  knows(nonce: Buffer): boolean {
+    return this.kept.has(nonce.toString('hex'));
+  }
+
+  /** A HELLO has been opened with one of these: its sender knows a secret. */
+  proven(nonce: Buffer, keys: Aead[]): void {
     const name = nonce.toString('hex');
     if (this.kept.has(name)) return;
-    this.kept.set(name, key);
+    this.kept.set(name, keys);
     const oldest = this.kept.keys().next().value;
     if (this.kept.size > KEPT && oldest !== undefined) this.kept.delete(oldest);
   }

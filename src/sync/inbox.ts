@@ -4,12 +4,13 @@ import { unpackLines } from './audit-lines.ts';
 import type { DriverConfig } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
 import { HelloKeys } from './hello-keys.ts';
+import { countOf, ReceiveChain } from './key-chain.ts';
+import type { PairSecret } from './pair-keys.ts';
 import type { Recon } from './reconcile-wire.ts';
 import { decodeRecon } from './reconcile-wire.ts';
 import { ReplayWindow } from './replay-window.ts';
 import { ReportAssembler } from './report-parts.ts';
-import type { Aead } from './seal.ts';
-import { sessionKeys } from './seal.ts';
+import { nodeAead, sessionSecrets } from './seal.ts';
 import type { SyncEvent, SyncState } from './state.ts';
 import { LIMITS, seqAdd } from './state.ts';
 import type { FastFixed, Message } from './wire.ts';
@@ -47,6 +48,7 @@ export interface InboxPorts {
 
 const HEX_NONCE = /^[0-9a-f]{32}$/;
 const MAX_NAME = 64;
+const MOST_KEYS = 8;
 
 export class Inbox {
   received = 0;
@@ -56,7 +58,9 @@ export class Inbox {
   private readonly config: DriverConfig;
   private readonly state: SyncState;
   private readonly ports: InboxPorts;
-  private key: Aead | null = null;
+  private key: ReceiveChain | null = null;
+  /** What names the secrets of the peer whose HELLO came last. */
+  private peerKeys: readonly string[] = [];
   private readonly helloKeys: HelloKeys;
   private window = new ReplayWindow();
   private body: Buffer = Buffer.alloc(0);
@@ -70,13 +74,18 @@ export class Inbox {
     this.config = config;
     this.state = state;
     this.ports = ports;
-    this.helloKeys = new HelloKeys(config.secret);
+    this.helloKeys = new HelloKeys(config.keys.secrets);
   }
 
-  openSession(): void {
+  /** The secret that both nodes come to for the session that begins. */
+  sessionSecret(): PairSecret {
+    return this.config.keys.choose(this.peerKeys, this.state.junior);
+  }
+
+  openSession(secret: PairSecret): void {
     const own = Buffer.from(this.state.ownNonce, 'hex');
     const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
-    this.key = sessionKeys(this.config.secret, own, peer, this.config.aead).receive;
+    this.key = new ReceiveChain(sessionSecrets(secret, own, peer).receive, this.config.aead ?? nodeAead);
     this.window = new ReplayWindow();
     this.early.clear();
   }
@@ -106,16 +115,17 @@ export class Inbox {
       this.ports.count('no_session');
       return;
     }
-    if (!this.window.fresh(header.counter)) {
+    const count = countOf(header.counter);
+    if (!this.window.fresh(count)) {
       this.ports.count('replayed');
       return;
     }
-    const body = this.key.open(datagram, HEADER_SIZE);
+    const body = this.key.open(datagram, header.counter, this.ports.now());
     if (body === null) {
       this.ports.count('bad_seal');
       return;
     }
-    this.window.take(header.counter);
+    this.window.take(count);
     this.onFast(body);
     this.takeEarly();
   }
@@ -152,18 +162,24 @@ export class Inbox {
       this.ports.count('bad_short');
       return;
     }
-    const key = this.helloKeys.find(nonce, this.ports.now());
-    if (key === null) {
+    const keys = this.helloKeys.find(nonce, this.ports.now());
+    if (keys === null) {
       this.ports.count('hello_flood');
       return;
     }
-    const body = key.open(datagram, clear);
+    const body = keys.map((key) => key.open(datagram, clear)).find((opened) => opened !== null) ?? null;
+    // Sealed with a key that only the peer has: it sends one for each, and another has been opened.
+    if (body === null && this.helloKeys.knows(nonce)) {
+      this.ports.count('other_key');
+      return;
+    }
     const hello = body === null ? null : parseHello(body);
     if (hello === null) {
       this.ports.count(body === null ? 'bad_key' : 'bad_hello');
       return;
     }
-    this.helloKeys.proven(nonce, key);
+    this.helloKeys.proven(nonce, keys);
+    this.peerKeys = hello.keys;
     const fresh = this.state.peerNonce;
     const hex = nonce.toString('hex');
     this.ports.step({ type: 'hello', nonce: hex, echo: hello.echo, junior: this.config.name > hello.node });
@@ -279,7 +295,19 @@ export class Inbox {
   }
 }
 
-function parseHello(body: Buffer): { node: string; echo: string | null } | null {
+interface Hello {
+  node: string;
+  echo: string | null;
+  keys: string[];
+}
+
+/** A HELLO of a node that knows only one key names none. */
+function keysOf(value: object): string[] {
+  const keys: unknown = 'keys' in value ? value.keys : null;
+  return Array.isArray(keys) ? keys.filter((key): key is string => typeof key === 'string').slice(0, MOST_KEYS) : [];
+}
+
+function parseHello(body: Buffer): Hello | null {
   let value: unknown;
   try {
     value = JSON.parse(body.toString('utf8'));
@@ -290,5 +318,5 @@ function parseHello(body: Buffer): { node: string; echo: string | null } | null 
   const { node, echo } = value;
   if (typeof node !== 'string' || node.length === 0 || node.length > MAX_NAME) return null;
   if (echo !== null && (typeof echo !== 'string' || !HEX_NONCE.test(echo))) return null;
-  return { node, echo };
+  return { node, echo, keys: keysOf(value) };
 }

@@ -1,8 +1,10 @@
 /** What leaves on the sync link: HELLOs, the ordered stream (kept until acknowledged), heartbeats. Sealing included. */
 import type { DriverConfig } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
+import { SendChain } from './key-chain.ts';
+import type { PairSecret } from './pair-keys.ts';
 import type { Aead } from './seal.ts';
-import { helloKey, sessionKeys } from './seal.ts';
+import { helloKey, nodeAead, sessionSecrets } from './seal.ts';
 import type { SyncState } from './state.ts';
 import { seqAdd } from './state.ts';
 import { hasGap, windowOpen } from './stream.ts';
@@ -42,11 +44,10 @@ export class Outbox {
   /** Bodies by sequence number, until the peer has acknowledged them. */
   private readonly kept = new Map<number, { body: Buffer; at: number }>();
   private keptFrom = 1;
-  private key: Aead | null = null;
-  private counter = 0n;
+  private key: SendChain | null = null;
   private helloCounter = 0n;
   private helloNonce = '';
-  private helloSealKey: Aead | null = null;
+  private helloSealKeys: Aead[] = [];
 
   constructor(engine: Engine, config: DriverConfig, state: SyncState, transmit: (datagram: Buffer) => void) {
     this.engine = engine;
@@ -57,18 +58,17 @@ export class Outbox {
   }
 
   /** Begins a session for the nonces in the state; returns the key of the fingerprints. */
-  openSession(): Buffer {
+  openSession(secret: PairSecret): Buffer {
     const own = Buffer.from(this.state.ownNonce, 'hex');
     const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
-    const keys = sessionKeys(this.config.secret, own, peer, this.config.aead);
+    const { send, fingerprint } = sessionSecrets(secret, own, peer);
     this.close();
-    this.key = keys.send;
-    return keys.fingerprint;
+    this.key = new SendChain(send, this.config.aead ?? nodeAead, this.now, this.config.keyLife);
+    return fingerprint;
   }
 
   close(): void {
     this.key = null;
-    this.counter = 0n;
     this.waiting = [];
     this.kept.clear();
     this.keptFrom = 1;
@@ -128,18 +128,21 @@ export class Outbox {
 
   hello(): void {
     const { ownNonce, echo } = this.state;
-    if (this.helloNonce !== ownNonce || this.helloSealKey === null) {
+    const nonce = Buffer.from(ownNonce, 'hex');
+    const { keys, name } = this.config;
+    if (this.helloNonce !== ownNonce) {
       this.helloNonce = ownNonce;
       this.helloCounter = 0n;
-      this.helloSealKey = helloKey(this.config.secret, Buffer.from(ownNonce, 'hex'));
+      this.helloSealKeys = keys.secrets.map((secret) => helloKey(secret, nonce));
     }
-    const nonce = Buffer.from(ownNonce, 'hex');
-    this.helloCounter += 1n;
-    const clear = Buffer.alloc(HEADER_SIZE + nonce.length);
-    writeHeader(clear, { kind: KIND_HELLO, mark: nonce.readUInt32BE(0), counter: this.helloCounter });
-    nonce.copy(clear, HEADER_SIZE);
-    const body = Buffer.from(JSON.stringify({ node: this.config.name, echo, versions: [WIRE_VERSION] }));
-    this.count(this.helloSealKey.seal(clear, body));
+    const body = Buffer.from(JSON.stringify({ node: name, echo, versions: [WIRE_VERSION], keys: keys.ids }));
+    for (const key of this.helloSealKeys) {
+      this.helloCounter += 1n;
+      const clear = Buffer.alloc(HEADER_SIZE + nonce.length);
+      writeHeader(clear, { kind: KIND_HELLO, mark: nonce.readUInt32BE(0), counter: this.helloCounter });
+      nonce.copy(clear, HEADER_SIZE);
+      this.count(key.seal(clear, body));
+    }
   }
 
   private forget(): void {
@@ -159,10 +162,9 @@ export class Outbox {
 
   private fast(body: Buffer): void {
     if (this.key === null) return;
-    this.counter += 1n;
     const clear = Buffer.alloc(HEADER_SIZE);
     const mark = Number.parseInt(this.state.ownNonce.slice(0, 8), 16);
-    writeHeader(clear, { kind: KIND_FAST, mark, counter: this.counter });
+    writeHeader(clear, { kind: KIND_FAST, mark, counter: this.key.take(this.now) });
     this.count(this.key.seal(clear, body));
   }
 

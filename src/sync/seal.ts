@@ -37,14 +37,24 @@ export function helloKey(secret: Buffer | null, nonce: Buffer): Aead {
   return nodeAead(derive(secret, nonce, 'hello', 32));
 }
 
-/** The keys of a session, seen from the node that owns `own`. */
-export function sessionKeys(secret: Buffer | null, own: Buffer, peer: Buffer, make: AeadMaker = nodeAead): SessionKeys {
+/** The bytes of a session's first keys, seen from the node that owns `own`. */
+export function sessionSecrets(
+  secret: Buffer | null,
+  own: Buffer,
+  peer: Buffer,
+): { send: Buffer; receive: Buffer; fingerprint: Buffer } {
   const sorted = Buffer.compare(own, peer) < 0 ? [own, peer] : [peer, own];
   return {
-    send: make(derive(secret, Buffer.concat([own, peer]), 'fast', 32)),
-    receive: make(derive(secret, Buffer.concat([peer, own]), 'fast', 32)),
+    send: derive(secret, Buffer.concat([own, peer]), 'fast', 32),
+    receive: derive(secret, Buffer.concat([peer, own]), 'fast', 32),
     fingerprint: derive(secret, Buffer.concat(sorted), 'fingerprint', 16),
   };
+}
+
+/** The same as ciphers: what a session begins with (key-chain.ts goes on from there). */
+export function sessionKeys(secret: Buffer | null, own: Buffer, peer: Buffer, make: AeadMaker = nodeAead): SessionKeys {
+  const { send, receive, fingerprint } = sessionSecrets(secret, own, peer);
+  return { send: make(send), receive: make(receive), fingerprint };
 }
 
 /** With Node's own cipher objects; kernel/aead.ts does the same for less. */

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { SyncDriver } from '../../src/sync/driver.ts';
 import type { Engine } from '../../src/sync/engine.ts';
 import { loadEngine } from '../../src/sync/engine.ts';
+import type { KeyLife } from '../../src/sync/key-chain.ts';
+import { PairKeys, type PairSecret } from '../../src/sync/pair-keys.ts';
 import type { Flow } from './ct-messages.ts';
 import { ctMessage, STATUS, ToyKernel } from './ct-messages.ts';
 
@@ -44,11 +46,14 @@ export class SyncWorld {
   /** Bytes that left either node. */
   bytes = 0;
   private readonly wire: { at: number; to: 0 | 1; datagram: Buffer }[] = [];
-  private readonly secret: Buffer | null;
+  /** The secrets that each node begins its next life with. */
+  readonly secrets: [PairSecret[], PairSecret[]];
+  private readonly keyLife: KeyLife | undefined;
 
-  constructor(seed: number, secret: Buffer | null = Buffer.alloc(32, 7)) {
+  constructor(seed: number, secret: Buffer | null = Buffer.alloc(32, 7), keyLife?: KeyLife) {
     this.chance = random(seed);
-    this.secret = secret;
+    this.secrets = [[secret], [secret]];
+    this.keyLife = keyLife;
     this.nodes = [this.boot(0, 'fw-a'), this.boot(1, 'fw-b')];
   }
 
@@ -59,7 +64,10 @@ export class SyncWorld {
     const events: string[] = [];
     const driver = new SyncDriver(
       engine,
-      { name, secret: this.secret, mtu: 1500 },
+      {
+        ...{ name, mtu: 1500, keys: new PairKeys(this.secrets[index]) },
+        ...(this.keyLife === undefined ? {} : { keyLife: this.keyLife }),
+      },
       {
         transmit: (datagram) => this.transmit(index === 0 ? 1 : 0, datagram),
         flushKernel: () => {

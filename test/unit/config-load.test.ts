@@ -129,13 +129,14 @@ load('what is left out gets its default, and a section left out is off', () => {
     [config.sync, config.firewall, config.feed, config.hooks, config.replicate],
     [null, null, null, null, null],
   );
-  const { key, ...sync } = good(`${HEAD}${VIP}[sync]\n`).sync!;
-  assert.is(key, null);
+  const { key, keyOld, ...sync } = good(`${HEAD}${VIP}[sync]\n`).sync!;
+  assert.equal([key, keyOld], [null, null]);
   assert.equal(sync, {
     interface: 'sync',
     peer: null,
     dialect: 'carpio',
     key_file: null,
+    key_file_old: null,
     port: 8240,
     sync_when: 'answered',
     ignore: [],

@@ -15,7 +15,7 @@ const nonceOf = (n: number): Buffer => {
 };
 
 hello('so many unknown nonces are tried in a second, and no more', () => {
-  const keys = new HelloKeys(SECRET);
+  const keys = new HelloKeys([SECRET]);
   let tried = 0;
   for (let ms = 0; ms < 1000; ms++) {
     for (let i = 0; i < 50; i++) if (keys.find(nonceOf(1 + ms * 50 + i), 1000 + ms) !== null) tried += 1;
@@ -25,7 +25,7 @@ hello('so many unknown nonces are tried in a second, and no more', () => {
 });
 
 hello('a nonce that has proven right is always heard, others wait for their turn', () => {
-  const keys = new HelloKeys(SECRET);
+  const keys = new HelloKeys([SECRET]);
   const peer = nonceOf(0xffff);
   const first = keys.find(peer, 0);
   assert.ok(first);
@@ -35,12 +35,12 @@ hello('a nonce that has proven right is always heard, others wait for their turn
   const again = keys.find(peer, 0);
   const clear = Buffer.alloc(HEADER_SIZE);
   const sealed = Buffer.from(helloKey(SECRET, peer).seal(clear, Buffer.from('hello')));
-  assert.is(again?.open(sealed, HEADER_SIZE)?.toString(), 'hello');
+  assert.is(again?.[0]?.open(sealed, HEADER_SIZE)?.toString(), 'hello');
   assert.ok(keys.find(nonceOf(2000), 1000), 'and a second later somebody new is heard');
 });
 
 hello('negative control: what is tried and not proven is not kept', () => {
-  const keys = new HelloKeys(SECRET);
+  const keys = new HelloKeys([SECRET]);
   const stranger = nonceOf(3);
   assert.ok(keys.find(stranger, 0));
   for (let i = 0; i < 1000; i++) keys.find(nonceOf(10 + i), 0);
