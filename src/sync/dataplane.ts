@@ -66,7 +66,7 @@ export class Dataplane {
     this.wakeFd = this.io.wakeFd;
     const keys = new PairKeys([
       config.secret === null ? null : Buffer.from(config.secret),
-      ...(config.secretOld === null ? [] : [Buffer.from(config.secretOld)]),
+      ...(config.secretOld ? [Buffer.from(config.secretOld)] : []),
     ]);
     this.taps = config.record === true ? this.makeTaps() : null;
     this.driver = this.makeDriver(keys);

@@ -7,7 +7,7 @@ export interface WorkerConfig {
   name: string;
   secret: Uint8Array | null;
   /** The secret before it, while it is being changed on both nodes. */
-  secretOld: Uint8Array | null;
+  secretOld?: Uint8Array | null;
   /** The sync link's device, and the peer's address; `null`: multicast until the peer is heard. */
   device: string;
   ifindex: number;
