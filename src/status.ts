@@ -61,6 +61,8 @@ export interface SyncStatus {
   overruns: number;
   /** Refused input by cause. */
   refused: Record<string, number>;
+  /** Slices of background work by how long they kept the loop: counts up to each bound in ms and beyond, and their sum. */
+  slices?: { bounds_ms: readonly number[]; counts: number[]; sum_ms: number };
 }
 
 /** The channel to the peer over which configuration and questions travel. */

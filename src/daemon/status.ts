@@ -120,5 +120,6 @@ function syncStatus({ dialect, sealed, handle, peer }: NonNullable<StatusSources
     repair_bytes: number('repairBytes'),
     overruns: number('overruns'),
     refused: { ...handle.refused },
+    slices: handle.slices(),
   };
 }

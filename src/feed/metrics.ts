@@ -130,6 +130,11 @@ function syncMetrics(out: Page, sync: SyncStatus): void {
   ]);
   out.family('carpio_sync_repairs', 'counter', 'Repairs of a difference between the tables.', [[sync.repairs]]);
   out.family('carpio_sync_repair_bytes', 'counter', 'Bytes sent for repairs.', [[sync.repair_bytes]]);
+  if (sync.slices !== undefined) {
+    const { bounds_ms, counts, sum_ms } = sync.slices;
+    const help = 'Time that a slice of background work (repair, sweep, audit) kept the dataplane loop.';
+    out.histogram('carpio_sync_slice_seconds', help, bounds_ms.map(seconds), counts, seconds(sum_ms));
+  }
   out.family('carpio_sync_overruns', 'counter', 'Times the kernel had to drop connection events.', [[sync.overruns]]);
   out.family('carpio_sync_refused', 'counter', 'Sync input refused, by cause.', byCause(sync.refused));
 }
@@ -162,12 +167,27 @@ function feedMetrics(out: Page, feed: FeedCounters): void {
   out.family('carpio_feed_refused', 'counter', 'Requests refused, by cause.', byCause(feed.refused));
 }
 
+function seconds(ms: number): number {
+  return ms / 1000;
+}
+
 function byCause(counts: Record<string, number>): Sample[] {
   return Object.entries(counts).map(([cause, count]) => [count, { cause }]);
 }
 
 class Page {
   readonly #lines: string[] = [];
+
+  /** @param counts how many were up to each bound (and above the one before), then how many beyond the last */
+  histogram(name: string, help: string, bounds: readonly number[], counts: readonly number[], sum: number): void {
+    this.#lines.push(`# TYPE ${name} histogram`, `# UNIT ${name} seconds`, `# HELP ${name} ${help}`);
+    let total = 0;
+    counts.forEach((count, i) => {
+      total += count;
+      this.#lines.push(`${name}_bucket{le="${bounds[i] ?? '+Inf'}"} ${total}`);
+    });
+    this.#lines.push(`${name}_count ${total}`, `${name}_sum ${sum}`);
+  }
 
   /** One metric family; its samples share name and type. A family none of whose values is known is left out. */
   family(name: string, kind: Kind, help: string, samples: Sample[]): void {

@@ -43,6 +43,11 @@ export class Audit {
     return this.phase === 'dumping';
   }
 
+  /** The dump is read, and the table is walked for what it did not show. */
+  closing(): boolean {
+    return this.phase === 'closing';
+  }
+
   busy(): boolean {
     return this.phase !== 'idle';
   }

@@ -49,6 +49,8 @@ export interface DataplaneIo {
   transmit(datagram: Buffer, address: string | null): void;
   /** Sleeps until there is something to read or `ms` are over; at least the pace of a loaded loop when `busy`. */
   sleep(busy: boolean, ms: number): void;
+  /** Whether the last sleep was ended by `wakeFd`; left out where that is not known. */
+  woken?(): boolean;
   /** Monotonic milliseconds. */
   now(): number;
   close(): void;

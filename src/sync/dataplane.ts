@@ -11,6 +11,7 @@ import { KERNEL_HOST } from './kernel-io.ts';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerData } from './messages.ts';
 import { STAT } from './messages.ts';
 import { PairKeys } from './pair-keys.ts';
+import { Slices } from './slices.ts';
 import { StatesLister } from './states-lister.ts';
 import type { LoopFigures } from './teller.ts';
 import { Teller } from './teller.ts';
@@ -41,6 +42,7 @@ export class Dataplane {
   private readonly taps: WorkerTaps | null;
   private readonly figures: LoopFigures = { overruns: 0, events: 0, created: 0 };
   private readonly teller: Teller;
+  private readonly slices: Slices;
   private busy = false;
   /** The peer waits for the end of an audit that was begun after this. */
   private auditFor: { finished: number; corrections: number } | null = null;
@@ -78,6 +80,7 @@ export class Dataplane {
       },
     });
     this.verifier = new Verifier(this.driver, this.engine, this.audit, post);
+    this.slices = new Slices(this.stats, STAT.slices);
     this.teller = new Teller(this.driver, this.engine, this.stats, post);
     this.lister = new StatesLister(this.engine);
     this.audit.begin('start', this.now());
@@ -133,6 +136,11 @@ export class Dataplane {
     this.io.sleep(this.busy, this.due() - this.now());
   }
 
+  /** There may be a command. */
+  get called(): boolean {
+    return this.io.woken?.() ?? true;
+  }
+
   /** When the next pass must begin at the latest, ms. */
   due(): number {
     const now = this.now();
@@ -183,10 +191,12 @@ export class Dataplane {
     this.flushKernel();
     const later = this.now();
     this.driver.controlSilent = later - (this.stats[STAT.controlAt] ?? later) > CONTROL_SILENT;
+    const working = this.driver.working() || this.audit.closing();
     this.audit.step(later);
     this.answerAudit(later);
     this.stepExpectations(later);
     this.driver.advance(later);
+    if (working) this.slices.add(this.now() - later);
     this.verifier.step(later);
     // Datagrams of the peer are batches already; only single events are worth waiting for.
     this.busy = events > 0;

@@ -99,9 +99,14 @@ export class SyncDriver {
     this.pump();
   }
 
+  /** Background work waits for its next slice. */
+  working(): boolean {
+    return this.tasks.busy() || this.repairer.busy();
+  }
+
   deadline(now: number): number {
     this.setNow(now);
-    if (this.tasks.busy() || this.repairer.busy()) return now;
+    if (this.working()) return now;
     return Math.min(this.retry.at, nextSyncDeadline(this.state, this.context));
   }
 

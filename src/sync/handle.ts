@@ -8,6 +8,7 @@ import { libc } from '../kernel/libc.ts';
 import type { Json } from '../status.ts';
 import type { FromWorker, ToWorker, VerifyResult, WorkerConfig } from './messages.ts';
 import { STAT, STAT_COUNT, workerClock } from './messages.ts';
+import { SLICE_BOUNDS, SLICE_PLACES } from './slices.ts';
 
 /** The worker's program: a file in development, text in the single executable. */
 export type WorkerEntry = { file: string } | { code: string };
@@ -119,6 +120,12 @@ export class DataplaneHandle {
   /** One of the shared counters; NaN where the worker has no value. */
   stat(name: keyof typeof STAT): number {
     return this.stats[STAT[name]] ?? Number.NaN;
+  }
+
+  /** How long slices of background work have taken. */
+  slices(): { bounds_ms: readonly number[]; counts: number[]; sum_ms: number } {
+    const places = [...this.stats.subarray(STAT.slices, STAT.slices + SLICE_PLACES)];
+    return { bounds_ms: SLICE_BOUNDS, counts: places.slice(0, -1), sum_ms: places.at(-1) ?? 0 };
   }
 
   /** The worker's clock, in which the counters' times are. */

@@ -106,6 +106,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
       });
       if (ready[3]?.is === true) libc().read(wakeFd, wakeBytes, 8);
     },
+    woken: () => ready[3]?.is === true,
     now: workerClock,
     close: () => {
       conntrack.close();

@@ -97,9 +97,11 @@ export const STAT = {
   controlAt: 23,
   /** Written by the control thread: bytes of recording it has taken over. */
   recorded: 24,
+  /** The first of SLICE_PLACES (slices.ts). */
+  slices: 32,
 } as const;
 
-export const STAT_COUNT = 32;
+export const STAT_COUNT = 48;
 
 /** Monotonic milliseconds that mean the same on every thread of the process. */
 export function workerClock(): number {

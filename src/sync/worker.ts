@@ -25,10 +25,12 @@ function main(): void {
     return;
   }
   post({ type: 'ready', wakeFd: dataplane.wakeFd });
+  const peek = () => (dataplane.called ? receiveMessageOnPort(port) : undefined);
   // This loop is the thread's whole life: it never goes back to the event loop, so a message port is read by hand.
   for (let running = true; running; ) {
     dataplane.wait();
-    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+    // To look costs as much as a small pass does; who sends a command wakes the loop too.
+    for (let next = peek(); next !== undefined; next = receiveMessageOnPort(port)) {
       const message = next.message as ToWorker;
       if (message.type === 'stop') running = false;
       else dataplane.command(message);

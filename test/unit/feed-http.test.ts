@@ -87,10 +87,10 @@ function checkOpenMetrics(text: string): Map<string, number> {
   let family = '';
   let suffix = '';
   for (const line of lines) {
-    const type = /^# TYPE (\w+) (gauge|counter|info)$/.exec(line);
+    const type = /^# TYPE (\w+) (gauge|counter|info|histogram)$/.exec(line);
     if (type) {
       [, family = ''] = type;
-      suffix = { gauge: '', counter: '_total', info: '_info' }[type[2]!]!;
+      suffix = { gauge: '', counter: '_total', info: '_info', histogram: '_(bucket|count|sum)' }[type[2]!]!;
       assert.not.ok(families.has(family), `one block for ${family}`);
       families.add(family);
     } else if (line.startsWith('# UNIT ')) {
@@ -101,7 +101,7 @@ function checkOpenMetrics(text: string): Map<string, number> {
     } else {
       const sample = /^(\w+)(\{(?:\w+="(?:[^"\\\n]|\\["\\n])*",?)+\})? (-?[\d.e+-]+)$/.exec(line);
       assert.ok(sample, line);
-      assert.is(sample[1], family + suffix);
+      assert.match(sample[1] ?? '', new RegExp(`^${family}${suffix}$`));
       const key = sample[1]! + (sample[2] ?? '');
       assert.not.ok(samples.has(key), `double ${key}`);
       samples.set(key, Number(sample[3]));
@@ -124,6 +124,7 @@ http('/metrics is OpenMetrics and says what the status says', async () => {
   const { feed, http: base, host, node } = await fakeFeed();
   node.status.carp.demotion = { total: 240, reasons: [{ reason: 'link "wan"\\\n', weight: 240 }] };
   node.status.sync!.refused = { badauth: 3, short: 1 };
+  node.status.sync!.slices = { bounds_ms: [1, 5], counts: [7, 2, 1], sum_ms: 14 };
   const r = reader(`ws://${host}/feed`);
   await r.next();
   const response = await fetch(`${base}/metrics`);
@@ -144,6 +145,11 @@ http('/metrics is OpenMetrics and says what the status says', async () => {
     'carpio_sync_refused_total{cause="badauth"}': 3,
     'carpio_carp_total{name="ipackets"}': 10,
     carpio_sync_overruns_total: 0,
+    'carpio_sync_slice_seconds_bucket{le="0.001"}': 7,
+    'carpio_sync_slice_seconds_bucket{le="0.005"}': 9,
+    'carpio_sync_slice_seconds_bucket{le="+Inf"}': 10,
+    carpio_sync_slice_seconds_count: 10,
+    carpio_sync_slice_seconds_sum: 0.014,
     carpio_sync_repairs_total: 0,
     carpio_peer_alive: 1,
     carpio_uptime_seconds: 12.5,
