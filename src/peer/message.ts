@@ -63,7 +63,7 @@ export function decodeMessage(text: string): Decoded {
         ok ? { t, id, ok, body: given.body ?? null } : { t, id, ok, error: errorText(given.error) },
       );
     default:
-      return bad('unknown', `kind ${JSON.stringify(String(given.t).slice(0, 40))}`);
+      return bad('unknown', `kind ${kindText(given.t)}`);
   }
 }
 
@@ -72,6 +72,11 @@ function checked<T>(schema: z.ZodType<T>, value: unknown, make: (found: T) => Pe
   if (parsed.success) return { ok: true, message: make(parsed.data) };
   const issue = parsed.error.issues[0];
   return bad('malformed', `${issue?.path.join('.') || 'message'}: ${issue?.message ?? 'not as expected'}`);
+}
+
+/** Not String(): an object whose `toString` is no function would throw. */
+function kindText(value: Json | undefined): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) : `of type ${typeof value}`;
 }
 
 /** What an error says, as one bounded line. */

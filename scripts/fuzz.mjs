@@ -1,0 +1,9 @@
+/** npm run fuzz -- [--target T] [--inputs N]: every decoder that faces a network, the kernel or a file (test/fuzz/lib/). */
+import { onRuntime } from './lib/runtime.mjs';
+import { runMain } from './lib/say.mjs';
+import { ensureDeps } from './lib/setup.mjs';
+
+await runMain(async () => {
+  await ensureDeps('build');
+  return onRuntime('test/fuzz/lib/main.ts', process.argv.slice(2));
+});
