@@ -38,7 +38,7 @@ export class Firewall {
   }
 
   /** Starts the daemon from the built binary; resolves when its control socket answers. */
-  async start(withinMs = 10_000): Promise<NodeStatus> {
+  async start(withinMs = 30_000): Promise<NodeStatus> {
     if (!existsSync(BINARY)) throw new Error('dist/carpio is not built: npm run build -- --host');
     if (this.#child) throw new Error(`${this.name} runs already`);
     this.#ending = false;

@@ -28,9 +28,10 @@ import {
   takeOver,
   vhidDeadline,
 } from './machine.ts';
-import { hearPeer, PEER_FRESH_US, peerDied, peerHolds, stayBehindPeer } from './peer.ts';
+import { hearPeer, peerDied, peerHolds, stayBehindPeer } from './peer.ts';
 import { applyConfig } from './reload.ts';
 import { retrySending, sendResult } from './senderr.ts';
+import { PAIRED } from './timers.ts';
 import type { Action, Context, GroupConfig, GroupEvent, GroupState, LinkState, VhidState } from './types.ts';
 
 export function createGroup(config: GroupConfig): GroupState {
@@ -82,12 +83,22 @@ export function nextDeadline(state: GroupState): number | null {
 /** Invariant 7: a MASTER that did not run for its master-down time has lost its role, whatever the event says. */
 function wakeLate(state: GroupState, actions: Action[], slept: number): boolean {
   const ctx = contextOf(state, actions);
+  const paired = wasPaired(state, slept);
   const late = list(state).filter((v) => {
-    if (v.state === 'MASTER') return slept > longestNap(v, ctx);
+    if (v.state === 'MASTER') return slept > Math.max(longestNap(v, ctx), paired ? PAIRED.napUs : 0);
     const last = Math.max(v.down4At ?? 0, v.down6At ?? 0);
     return v.state === 'BACKUP' && last > 0 && state.lastUs - last > downTimeUs(v);
   });
   return fellAsleep(state, actions, slept, late);
+}
+
+/**
+ * Whether the peer was heard just before this node fell asleep, and early take-over is in use. Such a peer does not follow
+ * the silence of adverts alone, so a short stumble of a fast profile changes no role; and with slow timers it does not
+ * wait for them, so neither may this node.
+ */
+export function wasPaired(state: GroupState, sleptUs = 0): boolean {
+  return state.config.early === true && state.peer !== null && state.peer.freshUntil >= state.lastUs - sleptUs;
 }
 
 /** A demoted master with advbase 0 has intervals longer than its master-down time: between them it may rest. */
@@ -99,7 +110,8 @@ function longestNap(v: VhidState, ctx: Context): number {
 function fellAsleep(state: GroupState, actions: Action[], slept: number, late: VhidState[]): boolean {
   const ctx = contextOf(state, actions);
   for (const v of late) {
-    const reason = `slept ${ms(slept)} ms, longer than master-down time ${ms(downTimeUs(v))} ms`;
+    const limit = slept > downTimeUs(v) ? `master-down time ${ms(downTimeUs(v))} ms` : 'the peer waits';
+    const reason = `slept ${ms(slept)} ms, longer than ${limit}`;
     v.pending = null;
     // As after a boot: what waited in the socket meanwhile is old, and must not be answered with a take-over.
     v.listenUntil = ctx.now + downTimeUs(v);
@@ -152,7 +164,10 @@ function handle(state: GroupState, event: GroupEvent, actions: Action[]): void {
       onPeer(state, event, actions);
       return;
     case 'stall': {
-      const late = list(state).filter((v) => v.state !== 'INIT' && event.sleptUs > downTimeUs(v));
+      const paired = wasPaired(state, event.sleptUs);
+      const late = list(state).filter(
+        (v) => v.state !== 'INIT' && event.sleptUs > (paired && v.state === 'MASTER' ? PAIRED.napUs : downTimeUs(v)),
+      );
       fellAsleep(state, actions, event.sleptUs, late);
       return;
     }
@@ -237,7 +252,7 @@ function onPeer(state: GroupState, event: PeerEvent, actions: Action[]): void {
     if (event.type === 'peerDead') peerDied(state, contextOf(state, actions), event.reason);
     return;
   }
-  state.peer = { report: event.report, freshUntil: state.lastUs + (state.config.peerFreshUs ?? PEER_FRESH_US) };
+  state.peer = { report: event.report, freshUntil: state.lastUs + (state.config.peerFreshUs ?? PAIRED.freshUs) };
   for (const v of list(state)) hearPeer(v, contextOf(state, actions), event.report);
 }
 

@@ -12,9 +12,6 @@ import type { Tie } from './rules.ts';
 import { demoteByte, effectiveSkew } from './timers.ts';
 import type { Context, GroupState, PeerReport, PeerVhid, VhidState } from './types.ts';
 
-/** Three heartbeats at ten a second. */
-export const PEER_FRESH_US = 300_000;
-
 /** What keeps the peer from going on with this vhid, in words; null: nothing it told. */
 function peerFault(v: VhidState, report: PeerReport): string | null {
   if (report.linkDown.includes(v.config.interface)) return `peer says its link is down on ${v.config.interface}`;

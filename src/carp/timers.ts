@@ -4,6 +4,22 @@
  */
 
 const SECOND = 1_000_000;
+
+/**
+ * Two Carpio boxes with a sealed sync link between them, microseconds. A daemon that stands still must have lost its
+ * addresses before its peer takes them, and who only stumbles should not lose them at all, whatever the timers are.
+ * From the moment it stands still (the peer may have heard its last sign of life a heartbeat, 100 ms, before):
+ *
+ *   200  `nap`: longer than this, and the daemon that goes on is backup first
+ *   250  `guard`: the guardian takes the addresses down and bows out (it counts from the last beat, 20 ms before at most)
+ *   325  at the earliest the peer takes over by itself, if nobody bowed out: it has heard nothing for `silence` and has
+ *        probed for 75 ms, or (fast timers) adverts are missing and the last report is older than `fresh`
+ */
+export const PAIRED = { napUs: 200_000, guardUs: 250_000, silenceUs: 350_000, freshUs: 425_000 } as const;
+
+/** The loop looks at its clock, and tells the guardian that it turns, at least this often, us. */
+export const LOOK_US = 50_000;
+
 /** OpenBSD's interval for advbase 0 and advskew 0: 1/256 s. */
 const SHORTEST_US = 3906;
 /** Ceiling of an advertised skew that demotion produces. */
@@ -68,4 +84,13 @@ export function freebsdSkew(advskew: number, demotion: number): number {
 /** NetBSD, FreeBSD up to 9, UCarp: 240 while suppressed, unless the configured one is higher. */
 export function suppressedSkew(advskew: number, suppress: number): number {
   return suppress > 0 ? Math.max(advskew, DEMOTED_SKEW) : advskew;
+}
+
+/**
+ * How long the guardian lets a silent daemon keep the addresses of a vhid.
+ * @param paired early take-over is in use and the peer was heard just now; without it only the protocol's timers count
+ */
+export function guardLimitUs(advbase: number, advskew: number, paired: boolean): number {
+  if (paired) return PAIRED.guardUs;
+  return Math.max(LOOK_US, masterDownUs(advbase, advskew)) + LOOK_US;
 }

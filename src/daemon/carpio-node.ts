@@ -1,6 +1,7 @@
 /** One Carpio node from start to stop: builds the parts, connects them, and lets go of everything in the right order. */
 import { readFileSync } from 'node:fs';
 import { demotionTotal } from '../carp/context.ts';
+import { wasPaired } from '../carp/group.ts';
 import type { GroupEvent } from '../carp/types.ts';
 import type { MaskedAdvert } from '../carp/unmask.ts';
 import type { MaintenanceResult, SysctlResult } from '../cli/control-types.ts';
@@ -119,6 +120,8 @@ export class CarpioNode {
       lost: (reason) => this.publish({ kind: 'guard.lost', reason }),
       ready: (pid) => this.publish({ kind: 'guard.ready', pid }),
       fell: (keys, silentMs) => {
+        // The addresses are down and the goodbyes are said, whatever this process thinks of its own sleep.
+        this.election.feed({ type: 'stall', sleptUs: silentMs * 1000 });
         this.publish({ kind: 'guard.fell', vhids: keys, silent_ms: silentMs });
         this.adverts.renewLastWords();
         this.vipSet.guardAll();
@@ -421,6 +424,7 @@ export class CarpioNode {
 
   // After each run of the election: the peer hears of it, and the demotion `sync` fits the new role.
   private onChanged(): void {
+    this.vipSet.setPaired(wasPaired(this.election.state));
     this.weighSync();
     this.report();
   }

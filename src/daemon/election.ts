@@ -3,6 +3,7 @@
  * notices when the loop itself did not run (invariant 7).
  */
 import { createGroup, nextDeadline, step } from '../carp/group.ts';
+import { LOOK_US } from '../carp/timers.ts';
 import type { Action, GroupConfig, GroupEvent, GroupState } from '../carp/types.ts';
 import { PLAIN } from '../record/machines.ts';
 import type { Tap, TapMaker } from '../record/tap.ts';
@@ -27,10 +28,12 @@ export interface ElectionPorts {
 }
 
 /** The longest time between two looks at the clock, ms: how fine a stall can be seen. */
-const LOOK = 50;
+const LOOK = LOOK_US / 1000;
+/** A timer that comes this late, ms: first what waits in the sockets is read. */
+const LATE = 20;
 
-/** Standing still for longer than this is told to the election, us. */
-const STALL_US = 4 * LOOK * 1000;
+/** Standing still for longer than this is told to the election, us; what it means is decided there. */
+const STALL_US = 3 * LOOK_US;
 
 export class Election {
   readonly state: GroupState;
@@ -120,11 +123,27 @@ export class Election {
     this.timer?.();
     const deadline = nextDeadline(this.state);
     const wait = deadline === null ? LOOK : Math.max(0, Math.min(LOOK, (deadline - this.clock.nowUs()) / 1000));
+    const at = this.clock.nowUs() + wait * 1000;
     this.timer = this.clock.later(wait, () => {
       this.look();
-      const due = nextDeadline(this.state);
-      if (due !== null && due <= this.clock.nowUs()) this.feed({ type: 'tick' });
-      else this.arm();
+      const late = this.clock.nowUs() - at;
+      if (late < LATE * 1000) this.onTimer();
+      else this.afterSockets();
     });
+  }
+
+  /** The loop stood still for a moment: what others sent meanwhile is heard before this node says anything. */
+  private afterSockets(): void {
+    this.timer?.();
+    this.timer = this.clock.later(0, () => {
+      this.look();
+      this.onTimer();
+    });
+  }
+
+  private onTimer(): void {
+    const due = nextDeadline(this.state);
+    if (due !== null && due <= this.clock.nowUs()) this.feed({ type: 'tick' });
+    else this.arm();
   }
 }

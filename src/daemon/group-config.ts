@@ -29,6 +29,7 @@ export function groupConfig(config: Config, vips: readonly ResolvedVip[], links:
     startHoldUs: 0,
     vips: vips.map((vip) => vhidConfig(vip, sourcesOf(vip, links))),
     linkWeights,
+    early: config.sync !== null && config.sync.key !== null,
   };
 }
 

@@ -1,5 +1,5 @@
 /** The virtual addresses of all vhids in the kernel: made, brought up and down with the role, announced, let go. */
-import { masterDownUs } from '../carp/timers.ts';
+import { guardLimitUs } from '../carp/timers.ts';
 import type { VipSpec } from '../carp/vip.ts';
 import { findLeftovers, removeLeftovers, VipDevice } from '../carp/vip.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
@@ -28,17 +28,14 @@ export interface VipGuard {
   drop(key: string): void;
 }
 
-/** A silence shorter than this is no sign of anything: the loop itself looks four times as often at its clock. */
-const LEAST_LIMIT_US = 250_000;
-
-function guarded(vip: ResolvedVip, device: VipDevice, lastWords: LastWord[]): GuardedVhid {
+function guarded(vip: ResolvedVip, device: VipDevice, lastWords: LastWord[], paired: boolean): GuardedVhid {
   const addresses = vip.addresses.flatMap((text) => {
     const prefix = parsePrefix(text);
     return prefix === null ? [] : [{ bytes: Buffer.from(prefix.bytes).toString('hex'), prefix: prefix.length }];
   });
   return {
     key: vipKey(vip),
-    limitUs: Math.max(LEAST_LIMIT_US, masterDownUs(vip.advbase, vip.advskew)),
+    limitUs: guardLimitUs(vip.advbase, vip.advskew, paired),
     device: { index: device.ifindex, name: device.device },
     addresses: vip.mac === 'virtual' ? null : addresses,
     lastWords,
@@ -55,6 +52,7 @@ export class VipSet {
   private readonly rtnl = new Rtnetlink();
   private readonly sysctls = new Sysctls();
   private readonly entries = new Map<string, Entry>();
+  private paired = false;
 
   constructor(node: string, adverts: Adverts, guard: VipGuard, log: Log) {
     this.node = node;
@@ -95,7 +93,14 @@ export class VipSet {
   /** Gives the guardian what it must know of every vhid once more. */
   guardAll(): void {
     for (const [key, { vip, device }] of this.entries)
-      this.guard.set(guarded(vip, device, this.adverts.lastWords(key)));
+      this.guard.set(guarded(vip, device, this.adverts.lastWords(key), this.paired));
+  }
+
+  /** Whether the peer would take over early: then the guardian must not be later. */
+  setPaired(paired: boolean): void {
+    if (paired === this.paired) return;
+    this.paired = paired;
+    this.guardAll();
   }
 
   announce(key: string, reason: string): void {
@@ -176,7 +181,7 @@ export class VipSet {
     device.prepare(spec);
     this.entries.set(key, { device, vip, frame, settings });
     this.adverts.setVhid(vip, device.device, sourcesOf(vip, links));
-    this.guard.set(guarded(vip, device, this.adverts.lastWords(key)));
+    this.guard.set(guarded(vip, device, this.adverts.lastWords(key), this.paired));
     this.facts.set(key, {
       vip,
       device: device.device,

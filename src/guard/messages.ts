@@ -21,7 +21,7 @@ export interface LastWord {
 /** One vhid: what must go when the daemon goes. */
 export interface GuardedVhid {
   key: string;
-  /** Silence of the daemon after which the addresses go down, us: never shorter than the vhid's master-down time. */
+  /** Silence of the daemon after which the addresses go down, us (carp/timers.ts, `guardLimitUs`). */
   limitUs: number;
   device: { index: number; name: string };
   /** `null`: the device is a macvlan and is taken down as a whole. */

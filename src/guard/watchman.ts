@@ -33,6 +33,13 @@ export type GuardAction =
   | { type: 'fell'; keys: string[]; silentUs: number }
   | { type: 'exit'; died: boolean };
 
+/** A vhid that is not MASTER has nothing up that must go in a hurry; it goes all the same, in case the last beat was lost. */
+const BACKUP_LIMIT_US = 3_000_000;
+
+function limitOf(state: GuardState, { key, limitUs }: GuardedVhid): number {
+  return state.masters.has(key) ? limitUs : Math.max(limitUs, BACKUP_LIMIT_US);
+}
+
 export function createGuard(): GuardState {
   return { vhids: new Map(), masters: new Set(), lastBeatUs: null };
 }
@@ -53,7 +60,7 @@ export function guardDeadline(state: GuardState): number | null {
   if (state.lastBeatUs === null) return null;
   let at: number | null = null;
   for (const { vhid, fallen } of state.vhids.values()) {
-    if (!fallen) at = Math.min(at ?? Number.POSITIVE_INFINITY, state.lastBeatUs + vhid.limitUs);
+    if (!fallen) at = Math.min(at ?? Number.POSITIVE_INFINITY, state.lastBeatUs + limitOf(state, vhid));
   }
   return at;
 }
@@ -101,7 +108,7 @@ function onTick(state: GuardState, nowUs: number): GuardAction[] {
   const { lastBeatUs } = state;
   if (lastBeatUs === null) return [];
   const silentUs = nowUs - lastBeatUs;
-  const late = [...state.vhids.values()].filter((entry) => !entry.fallen && silentUs > entry.vhid.limitUs);
+  const late = [...state.vhids.values()].filter((entry) => !entry.fallen && silentUs > limitOf(state, entry.vhid));
   if (late.length === 0) return [];
   for (const entry of late) entry.fallen = true;
   const vhids = late.map((entry) => entry.vhid);

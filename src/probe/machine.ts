@@ -11,10 +11,12 @@
  * timers decide, as they would without all this.
  */
 
+import { PAIRED } from '../carp/timers.ts';
+
 /** Microseconds. */
 export const PROBE_TIMING = {
-  /** Two and a half heartbeats of the sync link. */
-  silenceUs: 250_000,
+  /** Three and a half heartbeats of the sync link: the peer's guardian comes first (carp/timers.ts, `PAIRED`). */
+  silenceUs: PAIRED.silenceUs,
   tries: 5,
   tryUs: 15_000,
   /** Idle probes: while the sync link is heard, and while it is not. */

@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nextDeadline } from '../../src/carp/group.ts';
 import { vhidStatus } from '../../src/carp/report.ts';
+import { guardLimitUs, PAIRED } from '../../src/carp/timers.ts';
 import { adverts, Box, kinds, reasonOf, roles, SECOND, vip } from './carp-box.ts';
 
 const life = suite('CARP life of a vhid');
@@ -329,6 +330,52 @@ sleep('the stall event alone is enough, and a short one does nothing', () => {
   const box = Box.master({ vips: [vip('wan', 100)] });
   assert.equal(box.feed({ type: 'stall', sleptUs: 3_390_625 }), []);
   assert.is(roles(box.feed({ type: 'stall', sleptUs: 3_390_626 })).length, 1);
+});
+
+/** A master whose peer was heard `agoUs` before it fell asleep. */
+function paired(advbase: number, agoUs: number, early = true): Box {
+  const box = Box.master({ vips: [vip('wan', 8, { advbase })], early });
+  const vhids = { 'wan/1': { state: 'BACKUP' as const, advbase, advskew: 10 } };
+  box.feed({ type: 'peer', report: { vhids, demotion: 0, goingDown: false, linkDown: [], inStep: true } });
+  box.now += agoUs;
+  box.feed({ type: 'tick' });
+  box.take();
+  return box;
+}
+
+sleep(
+  'early take-over, slow timers: the peer does not wait for the master-down time, so neither does a sleeper',
+  () => {
+    const asleep = (box: Box, us: number) => {
+      box.now += us;
+      return roles(box.feed({ type: 'stall', sleptUs: us }));
+    };
+    assert.equal(asleep(paired(1, 50_000), 199_000), []);
+    assert.equal(asleep(paired(1, 50_000), 201_000), ['wan/1 MASTER>BACKUP: slept 201 ms, longer than the peer waits']);
+    assert.equal(asleep(paired(1, 50_000, false), 2_000_000), [], 'without it the timers count');
+    assert.equal(asleep(paired(1, 500_000), 2_000_000), [], 'and with a peer that was gone before');
+  },
+);
+
+sleep('early take-over, fast timers: a short stumble that the peer waits out is no reason to step down', () => {
+  const asleep = (box: Box, us: number) => {
+    box.now += us;
+    return roles(box.feed({ type: 'tick' }));
+  };
+  assert.equal(asleep(paired(0, 20_000), 199_000), []);
+  assert.is(asleep(paired(0, 20_000), 201_000).length, 1);
+  assert.is(asleep(paired(0, 20_000, false), 100_000).length, 1, 'master-down time 94 ms');
+});
+
+sleep('the limits are in an order that leaves no moment with two holders', () => {
+  const heartbeat = 100_000;
+  const probes = 5 * 15_000;
+  const peer = Math.min(PAIRED.silenceUs + probes, PAIRED.freshUs) - heartbeat;
+  assert.ok(PAIRED.napUs < PAIRED.guardUs && PAIRED.guardUs < peer);
+  assert.is(guardLimitUs(1, 0, true), PAIRED.guardUs);
+  assert.is(guardLimitUs(0, 8, true), PAIRED.guardUs);
+  assert.is(guardLimitUs(1, 0, false), 3_050_000);
+  assert.is(guardLimitUs(0, 8, false), 143_750);
 });
 
 sleep('a BACKUP that slept listens anew instead of taking over', () => {
