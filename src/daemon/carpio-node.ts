@@ -24,7 +24,7 @@ import { startControl } from './control.ts';
 import { ownAddresses } from './early-take-over.ts';
 import type { RoleAction } from './election.ts';
 import { Election } from './election.ts';
-import { Firewall, rulesOf } from './firewall.ts';
+import { Firewall, rulesText } from './firewall.ts';
 import { fixedSections } from './fixed-sections.ts';
 import { groupConfig, linkStates } from './group-config.ts';
 import { HandOver } from './hand-over.ts';
@@ -145,7 +145,7 @@ export class CarpioNode {
       vips: () => this.vips,
       status: () => this.status(),
       multicast: (role, ms) => this.neighbours.multicast(role, ms),
-      rules: () => rulesOf(this.config),
+      rules: () => rulesText(this.config),
     });
     this.vipFaults = new VipFaults({
       tell: (key, reason) => this.election.feed({ type: 'vip', key, ok: reason === null, reason: reason ?? '' }),

@@ -37,6 +37,8 @@ export class Firewall {
     const refused = await this.ruleset.load(rulesetOptions(config, vips));
     if (refused !== null) throw new Error(refused);
     this.applied = true;
+    const { forgot } = this.ruleset;
+    if (forgot !== null) this.log.warning(`named counters and dynamic sets of the rules begin anew: ${forgot}`);
     this.setSwitches(config);
   }
 
@@ -90,7 +92,7 @@ function rulesetOptions(config: Config, vips: readonly ResolvedVip[]): RulesetOp
 }
 
 /** The text of the rules file, or null when there is none or it cannot be read. */
-export function rulesOf(config: Config): string | null {
+export function rulesText(config: Config): string | null {
   const path = config.firewall?.rules ?? null;
   try {
     return path === null ? null : readRules(path);

@@ -37,8 +37,10 @@ const setOf = (devices: readonly string[]): string => `{ ${devices.map(quoteDevi
  * - None of them is tracked.
  * - An empty nat chain keeps the NAT hooks registered, so that a mirrored state with NAT translates at once after a
  *   take-over; the rule with `ct` keeps connection tracking on. Both hold also without any rules of the user.
+ *
+ * @param counters the table with the counters as they were, to go on counting from (nft-keep.ts)
  */
-export function carpioTable(options: TableOptions): string {
+export function carpioTable(options: TableOptions, counters = ''): string {
   const { carpDevices, syncDevice } = options;
   const elements = carpDevices.length === 0 ? '' : ` elements = ${setOf(carpDevices)};`;
   const fromSync = syncDevice === null ? '' : `iifname != ${quoteDevice(syncDevice)} `;
@@ -53,7 +55,7 @@ export function carpioTable(options: TableOptions): string {
     ].join('\n');
   return `table inet carpio
 delete table inet carpio
-table inet carpio {
+${counters}table inet carpio {
 	set carp_devices { type ifname;${elements} }
 	counter carp_device { comment "adverts on a device without CARP" }
 	counter carp_ttl { comment "adverts with a TTL other than 255" }

@@ -104,6 +104,49 @@ promise('removing it', async (on) => {
   assert.equal(await macvlans(on.lab, 'fw-a'), ['carp1-wan', 'carp2-lan']);
 });
 
+promise('other rules, twenty times, under load: nothing of it is lost, and what packets count goes on', async (on) => {
+  const { paths, pid } = on.pair['fw-a'];
+  const rules = readFileSync(paths.rules, 'utf8');
+  const chain = 'chain forward {\n    type filter hook forward priority filter; policy drop;\n';
+  assert.ok(rules.includes(chain));
+  const counting = (line: string): string =>
+    rules.replace(
+      chain,
+      `counter passed { }
+  set clients { type ipv4_addr; flags dynamic,timeout; timeout 1h; }
+  ${chain}    counter name passed update @clients { ip saddr }
+    ${line}
+`,
+    );
+  const passed = async (): Promise<number> => {
+    const { stdout } = await on.lab.exec('fw-a', ['nft', 'list', 'counter', 'inet', 'filter', 'passed']);
+    return Number(/packets (\d+)/.exec(stdout)?.[1]);
+  };
+  const syncOf = () => on.watch.latest['fw-a']!.sync!;
+  const [repairs, refused] = [syncOf().repairs, JSON.stringify(syncOf().refused)];
+  const alive = (await on.traffic.connections.ask<{ alive: number }>('report')).alive;
+  await unnoticed(on, async () => {
+    let before = 0;
+    for (let i = 0; i < 20; i++) {
+      const reloads = logged(on.pair['fw-a'], 'node.reload').length;
+      writeFileSync(paths.rules, counting(`tcp dport ${i + 1} drop`));
+      process.kill(pid!, 'SIGHUP');
+      await until('the reload', () => logged(on.pair['fw-a'], 'node.reload').length > reloads, { withinMs: 5000 });
+      const now = await passed();
+      assert.ok(now > before, `reload ${i}: ${now} packets counted, ${before} before`);
+      before = now;
+    }
+  });
+  const { stdout } = await on.lab.exec('fw-a', ['nft', 'list', 'table', 'inet', 'filter']);
+  assert.match(stdout, /tcp dport 20 drop/);
+  assert.match(stdout, /elements = \{ [^}]*10\.77\.1\.10/, 'the client, seen before the last reload or after it');
+  await on.watch.until('both in step', (s) => FIREWALLS.every((name) => s[name]?.sync?.in_step === true), 10_000);
+  assert.is(syncOf().repairs, repairs, 'no state had to be repaired');
+  assert.is(JSON.stringify(syncOf().refused), refused);
+  assert.is((await on.traffic.connections.ask<{ alive: number }>('report')).alive, alive, 'every connection lives');
+  writeFileSync(paths.rules, rules);
+});
+
 promise('a configuration that is not sound changes nothing', async (on) => {
   await unnoticed(on, async () => {
     const { paths, pid } = on.pair['fw-a'];

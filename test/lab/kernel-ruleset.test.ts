@@ -171,6 +171,71 @@ ruleset('a table that the file no longer defines goes; another program’s table
   assert.is(run('nft list tables').includes('two'), false);
 });
 
+const COUNTING = (extra = '', type = 'ipv4_addr', key = 'ip daddr'): string => `table inet count {
+	counter seen { comment "all of it" }
+	quota much { over 100 mbytes }
+	set recent { type ${type}; flags dynamic,timeout; timeout 10m; counter; }
+	set plain { type ipv4_addr; elements = { 1.2.3.4 } }
+	map sticky { type ipv4_addr : ipv4_addr; flags timeout; timeout 1h; }
+	chain out {
+		type filter hook output priority 0;
+		meta l4proto icmp counter name seen update @recent { ${key} } quota name "much"
+		${extra}
+	}
+}
+`;
+
+ruleset('counters, quotas and what packets put into sets go on after a load; the file owns the rest', async () => {
+  run('ip link set lo up');
+  const loader = new Ruleset();
+  assert.is(await loader.load(options(COUNTING())), null);
+  run('ping -c 1 -W 1 10.8.0.2');
+  run('nft add element inet count sticky { 10.8.0.9 timeout 50m : 10.8.0.8 }');
+  run('nft add element inet count plain { 5.6.7.8 }');
+  run('nft add element inet count recent { 192.0.2.7 timeout 30m }');
+  const counted = await readNftCounters('inet', 'count');
+  assert.ok(counted.seen! > 0);
+  const used = /used (\d+ bytes)/.exec(run('nft list quotas'))?.[1];
+  assert.ok(used);
+  for (let i = 0; i < 3; i++) assert.is(await loader.load(options(COUNTING(`tcp dport ${i + 1} accept`))), null);
+  assert.is(loader.forgot, null);
+  assert.equal(await readNftCounters('inet', 'count'), counted);
+  const listed = run('nft list ruleset');
+  assert.match(listed, /tcp dport 3 accept/, 'the rules are the new ones');
+  assert.match(listed, /comment "all of it"/);
+  assert.match(run('nft list quotas'), new RegExp(`used ${used}`));
+  const recent = run('nft list set inet count recent');
+  assert.match(recent, /10\.8\.0\.2 counter packets [1-9]/, 'an element with its counter');
+  assert.match(recent, /192\.0\.2\.7 .*timeout 30m expires 29m/, 'and with its own time');
+  assert.match(run('nft list map inet count sticky'), /10\.8\.0\.9 timeout 50m expires 49m.* : 10\.8\.0\.8/);
+  assert.not.match(run('nft list set inet count plain'), /5\.6\.7\.8/, 'a set without these flags is the file’s');
+  run('ping -c 1 -W 1 10.8.0.2');
+  assert.ok((await readNftCounters('inet', 'count')).seen! > counted.seen!, 'and it goes on');
+});
+
+ruleset('what no longer fits is forgotten, said, and no reason to refuse the file', async () => {
+  run('ip link set lo up');
+  const loader = new Ruleset();
+  assert.is(await loader.load(options(COUNTING())), null);
+  run('ping -c 1 -W 1 10.8.0.2');
+  assert.is(await loader.load(options(COUNTING('', 'ipv6_addr', 'ip6 daddr'))), null);
+  assert.type(loader.forgot, 'string');
+  assert.match(run('nft list set inet count recent'), /type ipv6_addr/);
+  assert.is(await loader.load(options('table inet count { }\n')), null);
+  assert.is(loader.forgot, null, 'what the file no longer defines is no loss');
+  assert.not.match(run('nft list ruleset'), /counter seen|set recent/);
+});
+
+ruleset('our own counters go on, too', async () => {
+  const loader = new Ruleset();
+  assert.is(await loader.load(options(null)), null);
+  assert.not(await passes(advert(254)));
+  const before = await readNftCounters('inet', 'carpio');
+  assert.ok(before.carp_ttl! > 0);
+  assert.is(await loader.load(options(null)), null);
+  assert.equal(await readNftCounters('inet', 'carpio'), before);
+});
+
 ruleset('a broken file changes nothing and is named with its line', async () => {
   const loader = new Ruleset();
   assert.is(await loader.load(options(DROP_ALL)), null);
@@ -241,6 +306,7 @@ ruleset(
     assert.is(await applyNft(text), null);
     assert.ok(await passes(advert(255)));
     assert.equal(await readNftCounters('inet', 'watch'), { tracked: 1, untracked: 0 }, 'negative control');
+    run('nft reset counters'); // a load goes on counting
     assert.is(await new Ruleset().load(options(text)), null);
     assert.ok(await passes(advert(255)));
     assert.equal(await readNftCounters('inet', 'watch'), { tracked: 0, untracked: 1 });
