@@ -10,12 +10,12 @@ const SECOND = 1_000_000;
  * addresses before its peer takes them, and who only stumbles should not lose them at all, whatever the timers are.
  * From the moment it stands still (the peer may have heard its last sign of life a heartbeat, 100 ms, before):
  *
- *   200  `nap`: longer than this, and the daemon that goes on is backup first
- *   250  `guard`: the guardian takes the addresses down and bows out (it counts from the last beat, 20 ms before at most)
- *   325  at the earliest the peer takes over by itself, if nobody bowed out: it has heard nothing for `silence` and has
+ *   270  `nap`: longer than this, and the daemon that goes on is backup first
+ *   300  `guard`: the guardian takes the addresses down and bows out (it counts from the last beat, 20 ms before at most)
+ *   365  at the earliest the peer takes over by itself, if nobody bowed out: it has heard nothing for `silence` and has
  *        probed for 75 ms, or (fast timers) adverts are missing and the last report is older than `fresh`
  */
-export const PAIRED = { napUs: 200_000, guardUs: 250_000, silenceUs: 350_000, freshUs: 425_000 } as const;
+export const PAIRED = { napUs: 270_000, guardUs: 300_000, silenceUs: 390_000, freshUs: 465_000 } as const;
 
 /** The loop looks at its clock, and tells the guardian that it turns, at least this often, us. */
 export const LOOK_US = 50_000;

@@ -45,7 +45,7 @@ export interface GroupConfig {
   vips: VhidConfig[];
   /** Weight of `link:<interface>` by interface role; interfaces of a vhid weigh 240 unless named here, others nothing. */
   linkWeights?: Record<string, number>;
-  /** How long a report of the peer counts, four heartbeats of the sync link; 425 ms unless given. */
+  /** How long a report of the peer counts, four heartbeats of the sync link; 465 ms unless given. */
   peerFreshUs?: number;
   /** Early take-over is in use (timers.ts, `PAIRED`): how long a node may stand still depends on the peer, not on advbase. */
   early?: boolean;

@@ -1,6 +1,6 @@
 /**
- * What ARP tells about the virtual addresses (IPv4): whether somebody else has one of them, and, asked from the backup,
- * whether frames for the master's virtual MAC get through.
+ * What ARP and neighbour discovery tell about the virtual addresses: whether somebody else has one of them, and, asked from
+ * the backup by ARP, whether frames for the master's virtual MAC get through.
  */
 
 import type { ResolvedVip } from '../config/resolve.ts';
@@ -9,9 +9,11 @@ import { PacketSocket } from '../kernel/packet-socket.ts';
 import { addressBytes, formatIp } from '../net/ip.ts';
 import { parseMac } from '../net/mac.ts';
 import { arpRequest, claimFilter, readClaim } from '../probe/arp.ts';
+import { neighbourFilter, neighbourProbe, readNeighbourClaim } from '../probe/nd.ts';
 import { vipKey } from './adverts.ts';
 
 const ETH_P_ARP = 0x0806;
+const ETH_P_IPV6 = 0x86dd;
 /**
  * Ms after a take-over: is anybody else there? Not earlier: a master that is about to let go would answer, and its answer
  * would teach the switch the virtual MAC on the wrong port.
@@ -43,8 +45,10 @@ interface Segment {
   role: string;
   of: string;
   mac: Uint8Array;
-  socket: PacketSocket;
+  sockets: PacketSocket[];
 }
+
+type Claim = { address: Uint8Array; mac: Uint8Array } | null;
 
 export class ArpSide {
   private readonly ports: ArpPorts;
@@ -58,7 +62,7 @@ export class ArpSide {
     this.ports = ports;
   }
 
-  /** Listens where there are virtual IPv4 addresses. */
+  /** Listens where there are virtual addresses. */
   configure(vips: readonly ResolvedVip[], links: readonly LinkInfo[]): void {
     this.vips = vips;
     this.links = links;
@@ -80,38 +84,53 @@ export class ArpSide {
 
   private listen(role: string): void {
     const here = this.vips.filter((vip) => vip.interface === role);
-    const addresses = here.flatMap(ipv4).map(({ bytes }) => bytes);
+    const addresses = here.flatMap(virtualOf);
     const link = this.links.find((one) => one.name === here[0]?.device);
     const mac = link === undefined ? null : parseMac(link.mac);
-    const of = JSON.stringify([link?.index, link?.mac, addresses.map((a) => formatIp(a))]);
+    const of = JSON.stringify([link?.index, link?.mac, addresses.map(({ text }) => text)]);
     if (this.segments.get(role)?.of === of) return;
     this.drop(role);
     if (link === undefined || mac === null || addresses.length === 0) return;
+    const [four, six] = [4, 16].map((length) =>
+      addresses.map(({ bytes }) => bytes).filter((bytes) => bytes.length === length),
+    ) as [Uint8Array[], Uint8Array[]];
+    const segment: Segment = { role, of, mac, sockets: [] };
+    this.segments.set(role, segment);
+    if (four.length > 0) this.open(segment, link, ETH_P_ARP, claimFilter(four), readClaim);
+    if (six.length > 0) this.open(segment, link, ETH_P_IPV6, neighbourFilter(six), readNeighbourClaim);
+  }
+
+  private open(
+    segment: Segment,
+    { index, name }: LinkInfo,
+    protocol: number,
+    filter: Buffer,
+    read: (frame: Uint8Array) => Claim,
+  ): void {
+    const { role } = segment;
     try {
-      const socket = new PacketSocket({ ifindex: link.index, name: link.name }, ETH_P_ARP, claimFilter(addresses));
+      const socket = new PacketSocket({ ifindex: index, name }, protocol, filter);
       socket.receive(
-        (frame) => this.onFrame(role, frame),
+        (frame) => this.onClaim(segment, read(frame)),
         // The link watch tells what became of the device.
         () => {},
       );
-      this.segments.set(role, { role, of, mac, socket });
+      segment.sockets.push(socket);
     } catch (error) {
-      this.ports.warn(`ARP on ${role} is not watched: ${error instanceof Error ? error.message : error}`);
+      this.ports.warn(`duplicates on ${role} are not watched: ${error instanceof Error ? error.message : error}`);
     }
   }
 
-  private onFrame(role: string, frame: Uint8Array): void {
-    const claim = readClaim(frame);
-    const segment = this.segments.get(role);
-    if (claim === null || segment === undefined) return;
+  private onClaim({ role, mac: own }: Segment, claim: Claim): void {
+    if (claim === null) return;
     const address = formatIp(claim.address);
     const mac = Buffer.from(claim.mac).toString('hex').replace(/..\B/g, '$&:');
-    if (Buffer.compare(Buffer.from(claim.mac), Buffer.from(segment.mac)) === 0) return;
+    if (Buffer.compare(Buffer.from(claim.mac), Buffer.from(own)) === 0) return;
     for (const vip of this.vips) {
-      if (vip.interface !== role || !ipv4(vip).some((own) => own.text === address)) continue;
+      if (vip.interface !== role || !virtualOf(vip).some((one) => one.text === address)) continue;
       const key = vipKey(vip);
       const now = this.ports.vhid(key);
-      if (now?.state === 'BACKUP') this.answered.add(key);
+      if (now?.state === 'BACKUP' && claim.address.length === 4) this.answered.add(key);
       if (now?.state === 'MASTER' && mac !== now.mac) this.onOther(vip, address, mac);
     }
   }
@@ -126,7 +145,10 @@ export class ArpSide {
     const vip = this.vips.find((one) => vipKey(one) === key);
     const segment = vip === undefined ? undefined : this.segments.get(vip.interface);
     if (vip === undefined || segment === undefined) return;
-    for (const { bytes } of ipv4(vip)) this.send(segment, arpRequest(segment.mac, NOBODY, null, bytes));
+    for (const { bytes } of virtualOf(vip)) {
+      const four = bytes.length === 4;
+      this.send(segment, four ? arpRequest(segment.mac, NOBODY, null, bytes) : neighbourProbe(segment.mac, bytes));
+    }
   }
 
   // Unicast to the virtual MAC: a broadcast would also arrive where foreign MAC addresses are not let through.
@@ -161,14 +183,14 @@ export class ArpSide {
 
   private send(segment: Segment, frame: Buffer): void {
     try {
-      segment.socket.send(frame);
+      segment.sockets[0]?.send(frame);
     } catch {
       // link down: the election knows
     }
   }
 
   private drop(role: string): void {
-    this.segments.get(role)?.socket.close();
+    for (const socket of this.segments.get(role)?.sockets ?? []) socket.close();
     this.segments.delete(role);
   }
 
@@ -190,9 +212,11 @@ export class ArpSide {
   }
 }
 
-function ipv4(vip: ResolvedVip): { bytes: Uint8Array; text: string }[] {
+function virtualOf(vip: ResolvedVip): { bytes: Uint8Array; text: string }[] {
   return vip.addresses.flatMap((cidr) => {
     const bytes = addressBytes(cidr);
-    return bytes?.length === 4 ? [{ bytes, text: formatIp(bytes) }] : [];
+    return bytes === null ? [] : [{ bytes, text: formatIp(bytes) }];
   });
 }
+
+const ipv4 = (vip: ResolvedVip) => virtualOf(vip).filter(({ bytes }) => bytes.length === 4);

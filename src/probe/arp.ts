@@ -1,5 +1,7 @@
 /** ARP as a question (who else has this address, does this MAC answer) and as a witness. Frames and filter are pure. */
 
+import { frameFilter } from './bpf.ts';
+
 const ETH_P_ARP = 0x0806;
 const BROADCAST = Buffer.alloc(6, 0xff);
 
@@ -32,36 +34,13 @@ export function readClaim(frame: Uint8Array): { address: Uint8Array; mac: Uint8A
   return { mac: frame.slice(22, 28), address: frame.slice(28, 32) };
 }
 
-const LD_WORD = 0x20;
-const JUMP_EQUAL = 0x15;
-const RETURN = 0x06;
 const SENDER_AT = 28;
-/** Jumps of the classic BPF reach 255 instructions. */
-export const MOST_ADDRESSES = 250;
 
-/**
- * A classic BPF program (8 bytes an instruction: u16 code, u8 jump if true, u8 jump if false, u32 k; native order) that
- * passes ARP frames whose sender address is one of these, so that a busy segment costs nothing.
- */
+/** Passes ARP frames whose sender address is one of these. */
 export function claimFilter(addresses: readonly Uint8Array[]): Buffer {
-  const wanted = addresses.slice(0, MOST_ADDRESSES);
-  const lines: [number, number, number, number][] = [
-    [LD_WORD, 0, 0, SENDER_AT],
-    ...wanted.map((a, i): [number, number, number, number] => [
-      JUMP_EQUAL,
-      wanted.length - i,
-      0,
-      Buffer.from(a).readUInt32BE(0),
-    ]),
-    [RETURN, 0, 0, 0],
-    [RETURN, 0, 0, 0xffff],
-  ];
-  const program = Buffer.alloc(lines.length * 8);
-  lines.forEach(([code, yes, no, k], i) => {
-    program.writeUInt16LE(code, i * 8);
-    program.writeUInt8(yes, i * 8 + 2);
-    program.writeUInt8(no, i * 8 + 3);
-    program.writeUInt32LE(k, i * 8 + 4);
-  });
-  return program;
+  return frameFilter(
+    [],
+    SENDER_AT,
+    addresses.map((address) => Buffer.from(address).readUInt32BE(0)),
+  );
 }

@@ -7,7 +7,7 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { type FirewallName, SWITCH } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { isBackup, isMaster } from '../../scripts/lab/watch.ts';
-import { gratuitousArp } from '../../src/carp/announce.ts';
+import { gratuitousArp, unsolicitedNeighbourAdvertisement } from '../../src/carp/announce.ts';
 import { logged } from './lib/guardian.ts';
 import { advert, CARP, CARP_GROUP, inject } from './lib/packets.ts';
 import { play, whole } from './lib/replay.ts';
@@ -82,6 +82,27 @@ promise('a duplicate of a virtual address', async (on) => {
     false,
     'the backup has no duplicate',
   );
+});
+
+promise('a duplicate of a virtual IPv6 address: one that announces it, and one that only answers', async (on) => {
+  const address = Buffer.from('fd770001000000000000000000000001', 'hex');
+  await play(on.lab, 'client', 'eth0', [
+    unsolicitedNeighbourAdvertisement(Buffer.from('027700000110', 'hex'), address, false),
+  ]);
+  const found = /^duplicate address: 02:77:00:00:01:10 on lan says that it has fd77:1::1/;
+  await said(on, 'fw-a', 'duplicate_address', found);
+  // A host that has had the address all along says nothing by itself: after a take-over it is asked.
+  await on.lab.exec('server', ['ip', 'addr', 'add', 'fd77:2::1/64', 'dev', 'eth0', 'nodad']);
+  await on.pair['fw-a'].ask('maintenance', { on: true });
+  await said(
+    on,
+    'fw-b',
+    'duplicate_address',
+    /^duplicate address: 02:77:00:00:02:10 on wan says that it has fd77:2::1/,
+  );
+  await on.lab.exec('server', ['ip', 'addr', 'del', 'fd77:2::1/64', 'dev', 'eth0']);
+  await on.pair['fw-a'].ask('maintenance', { on: false });
+  await on.watch.until('fw-a to be master', isMaster('fw-a'), 20_000);
 });
 
 // Over IPv6: packets from an own IPv4 address are discarded by the kernel before any socket sees them.

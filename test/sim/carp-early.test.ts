@@ -83,12 +83,12 @@ test('power-off with a direct sync cable: the carrier tells, under 100 ms', () =
   }
 });
 
-test('power-off that only silence tells: under 400 ms', () => {
+test('power-off that only silence tells: under 500 ms', () => {
   for (let seed = 1; seed <= 50; seed++) {
     const { world, a, b } = pair({ seed });
     world.kill(a);
     const ms = until(world, b);
-    assert.ok(ms < 400, `seed ${seed}: ${ms} ms`);
+    assert.ok(ms < 500, `seed ${seed}: ${ms} ms`);
   }
 });
 
@@ -233,7 +233,7 @@ test('negative control: if a kernel that answers ping were a proof of life, a hu
     world.pause(a, 60 * SECOND);
     return until(world, b, 10_000);
   };
-  assert.ok(hung(null) < 400);
+  assert.ok(hung(null) < 500);
   assert.ok(hung('ping') > 2000);
 });
 

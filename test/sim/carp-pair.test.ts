@@ -196,7 +196,7 @@ stories('own link lost with the sync link up: all of it taken over within two he
 stories("power-off with the sync link up: its last words hold nobody back beyond the protocol's own time", () => {
   for (const [advbase, skews, limit] of [
     [1, [0, 100], 3_400_000],
-    [0, [5, 12], 435_000],
+    [0, [5, 12], 475_000],
   ] as const) {
     const p = new Pair({ sync: true, advbase, skews: [...skews] });
     p.run(0.95 * SECOND);

@@ -1,8 +1,12 @@
 /** The sentences of the diagnosis, and who is told what. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { unsolicitedNeighbourAdvertisement } from '../../src/carp/announce.ts';
 import { differentLists, explainBadAuth, explainStranger } from '../../src/carp/diagnose.ts';
-import { arpRequest, claimFilter, MOST_ADDRESSES, readClaim } from '../../src/probe/arp.ts';
+import { internetChecksum } from '../../src/carp/ip.ts';
+import { arpRequest, claimFilter, readClaim } from '../../src/probe/arp.ts';
+import { MOST_ADDRESSES } from '../../src/probe/bpf.ts';
+import { neighbourFilter, neighbourProbe, readNeighbourClaim } from '../../src/probe/nd.ts';
 
 const test = suite('diagnosis');
 const sender = { from: '192.0.2.2', vhid: 1, interface: 'wan', peer: ['192.0.2.2', 'fe80::2'], lists: null };
@@ -64,6 +68,7 @@ function passes(program: Buffer, frame: Buffer): boolean {
       program.readUInt32LE(at * 8 + 4),
     ];
     if (code === 0x20) a = frame.readUInt32BE(k);
+    else if (code === 0x30) a = frame[k] ?? 0;
     else if (code === 0x15) at += a === k ? yes : no;
     else return k > 0;
   }
@@ -76,6 +81,46 @@ test('the filter passes the wanted sender addresses and no other, also with very
     const from = (i: number): Buffer => arpRequest(Buffer.alloc(6), address(i), null, address(999));
     for (let i = 0; i < count; i++) assert.ok(passes(program, from(i)), `${i} of ${count}`);
     assert.not.ok(passes(program, from(count)));
+  }
+});
+
+test('a neighbour probe is what duplicate address detection sends; an advertisement of another host is a claim', () => {
+  const mac = Buffer.from('020000000001', 'hex');
+  const target = Buffer.from('fd770001000000000000000000abcdef', 'hex');
+  const probe = neighbourProbe(mac, target);
+  assert.is(
+    probe.toString('hex'),
+    // Ethernet; IPv6 header; :: to ff02::1:ffab:cdef; ICMPv6 135 and its target
+    '3333ffabcdef02000000000186dd6000000000183aff' +
+      '00000000000000000000000000000000ff0200000000000000000001ffabcdef' +
+      `8700${probe.toString('hex', 56, 58)}00000000fd770001000000000000000000abcdef`,
+  );
+  const pseudo = Buffer.concat([probe.subarray(22, 54), Buffer.from([0, 0, 0, 24, 0, 0, 0, 58]), probe.subarray(54)]);
+  assert.is(internetChecksum(pseudo), 0, 'the checksum closes');
+  assert.is(readNeighbourClaim(probe), null, 'a question is no claim');
+  const claim = unsolicitedNeighbourAdvertisement(mac, target, true);
+  const hex = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString('hex');
+  assert.equal(hex(readNeighbourClaim(claim)?.address), hex(target));
+  assert.equal(hex(readNeighbourClaim(claim)?.mac), hex(mac));
+  const short = Buffer.from(claim.subarray(0, 78));
+  short.set([2, 0, 0, 0, 0, 9], 6);
+  assert.equal(hex(readNeighbourClaim(short)?.mac), '020000000009', 'without an option');
+  claim.writeUInt8(64, 21);
+  assert.is(readNeighbourClaim(claim), null, 'it came through a router');
+  assert.is(readNeighbourClaim(claim.subarray(0, 77)), null);
+  assert.is(readNeighbourClaim(Buffer.alloc(90)), null);
+});
+
+test('the filter for IPv6 passes advertisements for the wanted targets and nothing else', () => {
+  const address = (i: number): Buffer =>
+    Buffer.from(`fd7700010000000000000000${(i + 1).toString(16).padStart(8, '0')}`, 'hex');
+  const mac = Buffer.alloc(6, 2);
+  for (const count of [1, 2, MOST_ADDRESSES]) {
+    const program = neighbourFilter(Array.from({ length: count }, (_none, i) => address(i)));
+    for (let i = 0; i < count; i++)
+      assert.ok(passes(program, unsolicitedNeighbourAdvertisement(mac, address(i), false)));
+    assert.not.ok(passes(program, unsolicitedNeighbourAdvertisement(mac, address(count), false)));
+    assert.not.ok(passes(program, neighbourProbe(mac, address(0))), 'a solicitation');
   }
 });
 
