@@ -96,6 +96,39 @@ export interface PeerChannelStatus {
   refused: Record<string, number>;
 }
 
+/** Whether both nodes have the same shared configuration, and whether the kernels hold it. */
+export interface ReplicateStatus {
+  /** The node whose shared configuration is the pair's. */
+  from: string;
+  role: 'source' | 'replica';
+  /** The source pushes by itself. */
+  auto: boolean;
+  /** `null`: not known (no channel, nothing asked yet). */
+  same: boolean | null;
+  /** Why not the same, or why it is not known; `null` while it is. */
+  reason: string | null;
+  hash: string;
+  peer_hash: string | null;
+  checked_ms_ago: number | null;
+  /** A push is under way or waits for its confirmation. */
+  pending: boolean;
+  /** The differing keys, as lines. */
+  differs: string[];
+  /** What this node's kernel holds that its configuration does not say, as lines. */
+  drift: string[];
+  /** ISO time. */
+  drift_since: string | null;
+  peer_drift: string[];
+  /** Keys of the source that the replica's version does not know: kept, and without effect. */
+  unknown: string[];
+  /** Keys that the source's version does not share. */
+  unshared: string[];
+  /** Replica: where its own file says something else than what is in force. */
+  own_file: string[];
+  /** Source: the last push since the start. */
+  last: { time: string; done: boolean; reason: string; changes: number; ms: number } | null;
+}
+
 export interface NodeStatus {
   node: string;
   version: string;
@@ -114,6 +147,8 @@ export interface NodeStatus {
   sync: SyncStatus | null;
   /** `null` without a pair key; left out by versions that have no channel. */
   channel?: PeerChannelStatus | null;
+  /** `null` without [replicate] or without a channel. */
+  replicate?: ReplicateStatus | null;
 }
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };

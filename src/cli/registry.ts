@@ -16,6 +16,10 @@ export const COMMANDS = {
   states: { summary: 'the state table', load: () => import('./states.ts') },
   verify: { summary: 'prove that both nodes hold the same states', load: () => import('./verify.ts') },
   resync: { summary: 'compare with the peer and repair now', load: () => import('./resync.ts') },
+  replicate: {
+    summary: 'rules and virtual IPs the same on both nodes: plan, push, status',
+    load: () => import('./replicate.ts'),
+  },
   demote: { summary: 'lower this node in the election', load: () => import('./demote.ts') },
   undemote: { summary: 'take a demotion back', load: () => import('./undemote.ts') },
   maintenance: { summary: 'planned hand-over to the peer, and back', load: () => import('./maintenance.ts') },

@@ -1,6 +1,7 @@
 /** `carpio status` for people. Pure. */
 
 import type { CarpState, NodeRole, NodeStatus, PeerChannelStatus, SyncStatus, VipStatus } from '../status.ts';
+import { replicateLine } from './replicate-text.ts';
 import { clean, duration, type Paint, seconds, table } from './text.ts';
 
 const count = (n: number) => n.toLocaleString('en-US');
@@ -101,6 +102,7 @@ export function renderStatus(status: NodeStatus, now: number, paint: Paint): str
   const up = `carpio ${clean(status.version)}, up ${duration(status.uptime_s * 1000)}`;
   const rows: [string, string][] = status.sync ? syncRows(status.sync, paint) : [['sync', 'not configured']];
   if (status.channel) rows.push(['channel', channelText(status.channel, paint)]);
+  if (status.replicate) rows.push(['shared', replicateLine(status.replicate, paint)]);
   rows.push(['demotion', demotionText(status, paint)]);
   if (carp.maintenance)
     rows.push(['maintenance', paint('yellow', 'on: the peer is to be master (carpio maintenance off)')]);

@@ -13,7 +13,7 @@ export interface NotYet {
 export function notYet(config: Config): NotYet {
   const refused: ConfigError[] = [];
   const said: ConfigError[] = [];
-  const { sync, replicate } = config;
+  const { sync } = config;
   if (sync !== null && sync.dialect !== 'carpio') {
     const text = `found "${sync.dialect}", which this version does not speak; allowed "carpio"`;
     refused.push(errorAt(config, ['sync', 'dialect'], text));
@@ -25,10 +25,6 @@ export function notYet(config: Config): NotYet {
   if (sync?.defer === true) {
     const text = 'found true: this version does not hold packets back; a connection begins before the peer knows it';
     said.push(errorAt(config, ['sync', 'defer'], text));
-  }
-  if (replicate !== null) {
-    const text = 'this version does not replicate configuration; keep the files of both nodes equal by hand';
-    said.push(errorAt(config, ['replicate'], text));
   }
   return { refused, said };
 }

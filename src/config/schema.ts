@@ -178,6 +178,7 @@ const firewall = section('firewall', {
 const replicate = section('replicate', {
   from: nodeName,
   auto: flag.default(true),
+  confirm_s: integer(2, 60, 's').default(10),
 });
 
 const feed = section('feed', {

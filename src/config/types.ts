@@ -8,7 +8,10 @@ import type { Secret } from './secret.ts';
 
 export type NodeConfig = RawConfig['node'];
 export type CarpConfig = RawConfig['carp'];
-export type FirewallConfig = NonNullable<RawConfig['firewall']>;
+export type FirewallConfig = NonNullable<RawConfig['firewall']> & {
+  /** Rules of the peer that are in force instead of the file; `directory` is where relative includes are looked for. */
+  replicated?: { text: string; from: string; directory: string };
+};
 export type ReplicateConfig = NonNullable<RawConfig['replicate']>;
 export type ServiceConfig = RawConfig['service'];
 export type HooksConfig = NonNullable<RawConfig['hooks']>;

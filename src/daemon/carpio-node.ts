@@ -14,6 +14,7 @@ import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
 import { watchLinks } from '../kernel/links.ts';
 import type { PeerChannel } from '../peer/channel.ts';
 import type { Recorder } from '../record/recorder.ts';
+import type { SharedDocument } from '../replicate/document.ts';
 import type { NodeEvent, NodeStatus } from '../status.ts';
 import { VERSION } from '../version.ts';
 import { Adverts, vipKey } from './adverts.ts';
@@ -38,6 +39,8 @@ import { roleOf } from './peer-ear.ts';
 import type { ReceivedReport } from './peer-report.ts';
 import { masterKeys } from './peer-report.ts';
 import { makePeerChannel, syncAddresses } from './peer-side.ts';
+import type { Prepared, PrepareResult } from './prepare.ts';
+import { ReplicateSide } from './replicate-side.ts';
 import { Service, serviceLine } from './service.ts';
 import { Standing } from './standing.ts';
 import { makeStatus } from './status.ts';
@@ -45,12 +48,6 @@ import { localAddresses, SyncSide } from './sync-side.ts';
 import { startTracks } from './tracks.ts';
 import { VipFaults } from './vip-faults.ts';
 import { VipSet } from './vip-set.ts';
-
-export interface Prepared {
-  config: Config;
-  vips: ResolvedVip[];
-  links: LinkInfo[];
-}
 
 export class CarpioNode {
   private config: Config;
@@ -72,6 +69,9 @@ export class CarpioNode {
   private sync: SyncSide | null = null;
   private readonly channel: PeerChannel | null;
   private readonly peerCheck: PeerCheckSide;
+  private readonly replicate: ReplicateSide | null;
+  private current: Prepared;
+  private changing: Promise<unknown> = Promise.resolve();
   private readonly neighbours: Neighbours;
   private readonly standing: Standing;
   private control: ControlServer | null = null;
@@ -88,9 +88,19 @@ export class CarpioNode {
     this.settled = resolve;
   });
 
-  /** @param recorder takes what enters the machines; null: nothing is recorded */
-  constructor(prepared: Prepared, assets: Assets, log: Log, recorder: Recorder | null = null) {
+  /**
+   * @param recorder takes what enters the machines; null: nothing is recorded
+   * @param candidate this node's own file with the shared parts of another one
+   */
+  constructor(
+    prepared: Prepared,
+    assets: Assets,
+    log: Log,
+    recorder: Recorder | null,
+    candidate: (shared: SharedDocument | null) => PrepareResult,
+  ) {
     this.recorder = recorder;
+    this.current = prepared;
     this.config = prepared.config;
     this.vips = prepared.vips;
     this.links = prepared.links;
@@ -116,6 +126,7 @@ export class CarpioNode {
       publish: (event) => this.publish(event),
       warn: (message) => log.warning(message),
     });
+    this.replicate = this.makeReplicate(candidate);
     this.guard = new GuardKeeper({
       lost: (reason) => this.publish({ kind: 'guard.lost', reason }),
       ready: (pid) => this.publish({ kind: 'guard.ready', pid }),
@@ -218,8 +229,18 @@ export class CarpioNode {
     if (this.handOver.wasOn()) this.election.feed({ type: 'maintenance', on: true });
     this.election.feed({ type: 'start' });
     this.publish({ kind: 'node.start', version: VERSION });
+    this.beginReplicate();
     this.serve();
     this.settled();
+  }
+
+  private beginReplicate(): void {
+    if (this.config.replicate !== null && this.replicate === null) {
+      this.log.warning('[replicate] has no effect: it needs [sync] with a key_file');
+    }
+    this.replicate?.begin();
+    this.replicate?.hold();
+    void this.replicate?.settle();
   }
 
   /** Hands over, then lets go of everything. A second call does not wait for the peer. */
@@ -236,21 +257,51 @@ export class CarpioNode {
   /** Takes over a changed configuration as a difference: what has not changed is not touched (invariant 6). */
   async reload(prepared: Prepared): Promise<void> {
     this.service.reloading(nowUs());
-    await this.change(prepared);
+    const failed = await this.change(prepared);
+    if (failed !== null) this.log.error(`reload refused, nothing was changed: ${failed}`);
     this.service.reloaded();
   }
 
-  private async change(prepared: Prepared): Promise<void> {
-    const { config, vips } = prepared;
+  /** What a reload lays over the file of a replica; `undefined`: what stands in the state directory. */
+  get sharedForReload(): SharedDocument | undefined {
+    return this.replicate?.sharedForReload;
+  }
+
+  /** One change after the other. Resolves with why it could not be; then what was before is in force. */
+  private change(prepared: Prepared): Promise<string | null> {
+    const run = this.changing.then(() => this.changeOrGoBack(prepared));
+    this.changing = run;
+    return run;
+  }
+
+  private async changeOrGoBack(prepared: Prepared): Promise<string | null> {
+    if (this.ended === null) return 'carpio is stopping';
+    const before = this.current;
+    this.replicate?.hold();
     try {
-      await this.firewall.apply(config, vips);
+      await this.firewall.apply(prepared.config, prepared.vips);
+      try {
+        this.takeOver(prepared);
+      } catch (error) {
+        await this.firewall.apply(before.config, before.vips);
+        this.takeOver(before);
+        throw error;
+      }
+      return null;
     } catch (error) {
-      this.log.error(`reload refused, nothing was changed: ${error instanceof Error ? error.message : error}`);
-      return;
+      return error instanceof Error ? error.message : String(error);
+    } finally {
+      await this.replicate?.settle();
     }
+  }
+
+  // The rules stand already: nothing here may wait, or the two would not fit each other meanwhile.
+  private takeOver(prepared: Prepared): void {
+    const { config, vips } = prepared;
     for (const section of fixedSections(this.config, config)) {
       this.log.warning(`reload: the change of ${section} counts from the next start of carpio`);
     }
+    this.current = prepared;
     this.config = config;
     this.vips = vips;
     this.journal.level = config.carp.log;
@@ -282,6 +333,7 @@ export class CarpioNode {
       counters: this.adverts.counters,
       sync: this.sync,
       channel: this.channel?.status() ?? null,
+      replicate: this.replicate?.status() ?? null,
     });
   }
 
@@ -294,6 +346,7 @@ export class CarpioNode {
       maintenance: (on, signal) => this.maintenance(on, signal),
       peerCheck: () => this.peerCheck.run(),
       sysctl: (name, value) => this.sysctl(name, value),
+      replicate: () => this.replicate,
     });
     const waiting = Object.entries(handlers).map(([name, handler]): [string, ControlHandler] => [
       name,
@@ -338,6 +391,33 @@ export class CarpioNode {
       recorder: this.recorder,
     });
     await this.sync.handle.ready();
+  }
+
+  private makeReplicate(candidate: (shared: SharedDocument | null) => PrepareResult): ReplicateSide | null {
+    const { replicate, sync } = this.config;
+    if (replicate === null || this.channel === null || !sync?.key) return null;
+    const ports = {
+      current: () => this.current,
+      links: () => this.links,
+      candidate,
+      change: (prepared: Prepared) => this.change(prepared),
+      checkRules: async ({ config, vips }: Prepared) => {
+        try {
+          await this.firewall.check(config, vips);
+          return null;
+        } catch (error) {
+          return error instanceof Error ? error.message : String(error);
+        }
+      },
+      rules: () => this.firewall.rules,
+      roles: () =>
+        Object.fromEntries(
+          Object.values(this.election.state.vhids).map((v) => [`${v.config.interface}/${v.config.vhid}`, v.state]),
+        ),
+      publish: (event: NodeEvent) => this.publish(event),
+      warn: (message: string) => this.log.warning(message),
+    };
+    return new ReplicateSide(sync.key.reveal(), ports, this.channel);
   }
 
   private onPeer(received: ReceivedReport | null): void {
@@ -480,6 +560,7 @@ export class CarpioNode {
 
   private async release(): Promise<void> {
     this.election.close();
+    this.replicate?.close();
     this.channel?.close();
     this.service.close();
     this.vipFaults.close();

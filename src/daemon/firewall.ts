@@ -7,6 +7,7 @@ import { macvlanName } from '../carp/vip.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import { applyNft } from '../kernel/nft.ts';
+import type { TableName } from '../kernel/nft-scan.ts';
 import { REMOVE_OWN_TABLE } from '../kernel/nft-text.ts';
 import type { RulesetOptions } from '../kernel/ruleset.ts';
 import { Ruleset } from '../kernel/ruleset.ts';
@@ -23,6 +24,7 @@ export class Firewall {
   private readonly sysctls = new Sysctls();
   private readonly ruleset = new Ruleset();
   private applied = false;
+  private loaded: string | null = null;
 
   constructor(log: Log) {
     this.log = log;
@@ -34,12 +36,19 @@ export class Firewall {
    * @throws Error with file, line and what nft says
    */
   async apply(config: Config, vips: readonly ResolvedVip[]): Promise<void> {
-    const refused = await this.ruleset.load(rulesetOptions(config, vips));
+    const options = rulesetOptions(config, vips);
+    const refused = await this.ruleset.load(options);
     if (refused !== null) throw new Error(refused);
     this.applied = true;
+    this.loaded = options.rules?.text ?? null;
     const { forgot } = this.ruleset;
     if (forgot !== null) this.log.warning(`named counters and dynamic sets of the rules begin anew: ${forgot}`);
     this.setSwitches(config);
+  }
+
+  /** The rules in force, as text, and the tables that they make; null: no [firewall] rules. */
+  get rules(): { text: string | null; tables: readonly TableName[] } {
+    return { text: this.loaded, tables: this.ruleset.tables };
   }
 
   /** Would `apply` work? Nothing is changed. @throws Error as `apply` */
@@ -81,24 +90,31 @@ function rulesetOptions(config: Config, vips: readonly ResolvedVip[]): RulesetOp
     roles[role] = [device, ...virtual.map((vip) => macvlanName(vip.vhid, role))];
   }
   const syncRole = config.sync?.interface;
-  const path = config.firewall?.rules ?? null;
   return {
     roles,
     carpDevices: [...new Set(vips.flatMap((vip) => roles[vip.interface] ?? []))],
     syncDevice: syncRole === undefined ? null : (config.interfaces[syncRole] ?? null),
     peerPorts: hasPeerChannel(config) && config.sync !== null ? [config.sync.port, PAIR_PORT] : [PAIR_PORT],
-    rules: path === null ? null : { path, text: readRules(path) },
+    rules: rulesInForce(config),
   };
 }
 
-/** The text of the rules file, or null when there is none or it cannot be read. */
+/** The text of the rules that count, or null when there are none or they cannot be read. */
 export function rulesText(config: Config): string | null {
-  const path = config.firewall?.rules ?? null;
   try {
-    return path === null ? null : readRules(path);
+    return rulesInForce(config)?.text ?? null;
   } catch {
     return null;
   }
+}
+
+function rulesInForce({ firewall }: Config): RulesetOptions['rules'] {
+  if (firewall?.replicated !== undefined) {
+    const { text, from, directory } = firewall.replicated;
+    return { path: `rules of ${from}`, text, directory };
+  }
+  const path = firewall?.rules ?? null;
+  return path === null ? null : { path, text: readRules(path) };
 }
 
 function readRules(path: string): string {

@@ -10,6 +10,7 @@ export function fixedSections(before: Config, after: Config): string[] {
   const keys = sameSecret(before.sync?.key, after.sync?.key) && sameSecret(before.sync?.keyOld, after.sync?.keyOld);
   if (differs(before.sync, after.sync) || !keys) changed.push('[sync]');
   if (differs(before.feed, after.feed) || !sameSecret(before.feed?.token, after.feed?.token)) changed.push('[feed]');
+  if (differs(before.replicate?.from, after.replicate?.from)) changed.push('[replicate]');
   if (differs(before.hooks, after.hooks)) changed.push('[hooks]');
   if (differs(before.service, after.service)) changed.push('[service]');
   return changed;

@@ -6,6 +6,7 @@ import type { PeerCheck } from '../cli/peer-check-types.ts';
 import { parseFilter } from '../cli/state-filter.ts';
 import type { Json, NodeStatus } from '../status.ts';
 import type { ControlHandler } from './control.ts';
+import { asJson, type ReplicateSide } from './replicate-side.ts';
 import type { SyncSide } from './sync-side.ts';
 
 export interface HandlerPorts {
@@ -18,6 +19,8 @@ export interface HandlerPorts {
   peerCheck(): Promise<PeerCheck>;
   /** @throws Error `unknown oid` as BSD's sysctl says, or why the value is refused */
   sysctl(name: string, value: number | null): SysctlResult;
+  /** Null: no [replicate], or no key. */
+  replicate(): ReplicateSide | null;
 }
 
 const demoteArgs = z.object({ weight: z.number().int().min(-255).max(255), reason: z.string().min(1).max(64) });
@@ -38,6 +41,12 @@ function checked<T>(schema: z.ZodType<T>, args: Record<string, Json>): T {
 const plain = (value: NodeStatus | DemoteResult | MaintenanceResult | SysctlResult | VerifyResult): Json =>
   value as unknown as Json;
 
+function needReplicate(ports: HandlerPorts): ReplicateSide {
+  const side = ports.replicate();
+  if (side !== null) return side;
+  throw new Error('this node does not replicate: that needs [replicate] from, and [sync] with a key_file');
+}
+
 function needSync(ports: HandlerPorts): SyncSide {
   const sync = ports.sync();
   if (sync === null) throw new Error('the configuration has no [sync] section: this node does not sync states');
@@ -54,6 +63,9 @@ export function makeHandlers(ports: HandlerPorts): Record<string, ControlHandler
       needSync(ports).handle.resync();
       return {};
     },
+    'replicate.plan': async () => asJson(await needReplicate(ports).plan()),
+    'replicate.push': async () => asJson(await needReplicate(ports).push()),
+    'replicate.status': async () => asJson(needReplicate(ports).status()),
     demote: async (args) => {
       const { weight, reason } = checked(demoteArgs, args);
       ports.feed({ type: 'demote', reason, weight });

@@ -1,19 +1,13 @@
 /** `carpio run`: reads the configuration, finds the devices, runs the node until it is told to stop. */
 
 import { syslogTarget } from '../config/listen.ts';
-import { loadConfig } from '../config/load.ts';
-import { notYet } from '../config/not-yet.ts';
-import { formatError } from '../config/problem.ts';
-import { missingDevices, resolveVips } from '../config/resolve.ts';
-import type { LinkInfo } from '../kernel/links.ts';
-import { Rtnetlink } from '../kernel/rtnetlink.ts';
 import { hurryHelpers, makeRealTime } from '../kernel/scheduling.ts';
 import { Recorder } from '../record/recorder.ts';
 import { loadAssets } from './assets.ts';
-import type { Prepared } from './carpio-node.ts';
 import { CarpioNode } from './carpio-node.ts';
 import type { LogFormat } from './log.ts';
 import { Log } from './log.ts';
+import { prepare, prepareAloud } from './prepare.ts';
 import { Syslog } from './syslog.ts';
 
 export interface NodeOptions {
@@ -30,7 +24,7 @@ export interface NodeOptions {
  */
 export async function runNode(options: NodeOptions): Promise<number> {
   const unnamed = new Log('carpio', options.logFormat);
-  const prepared = prepare(options.configPath, unnamed);
+  const prepared = prepareAloud(options.configPath, unnamed);
   if (prepared === null) return 1;
   const log = new Log(prepared.config.node.name, options.logFormat);
   const { service } = prepared.config;
@@ -41,7 +35,7 @@ export async function runNode(options: NodeOptions): Promise<number> {
   let recorder: Recorder | null = null;
   try {
     recorder = await startRecorder(options.recordPath, log, prepared.config.node.name, () => node?.recordState());
-    node = new CarpioNode(prepared, loadAssets(), log, recorder);
+    node = new CarpioNode(prepared, loadAssets(), log, recorder, (shared) => prepare(options.configPath, shared));
     await node.start();
   } catch (error) {
     log.error(`cannot start: ${messageOf(error)}`);
@@ -50,7 +44,7 @@ export async function runNode(options: NodeOptions): Promise<number> {
   const running = node;
   const stop = (): void => running.stop();
   const reload = (): void => {
-    const next = prepare(options.configPath, log);
+    const next = prepareAloud(options.configPath, log, running.sharedForReload);
     if (next !== null) void running.reload(next);
     else log.error('reload refused, nothing was changed');
   };
@@ -90,55 +84,6 @@ function preferElection(priority: number, log: Log): void {
     log.info(
       `no real-time priority for the election (${messageOf(error)}); [service] realtime = 0 does not ask for it`,
     );
-  }
-}
-
-/** The configuration with everything that must be known before anything is touched; `null`: refused, and said why. */
-function prepare(path: string, log: Log): Prepared | null {
-  const loaded = loadConfig(path);
-  if (!loaded.ok) {
-    for (const error of loaded.errors) log.error(formatError(error));
-    return null;
-  }
-  for (const warning of loaded.warnings) log.warning(formatError(warning));
-  const { refused, said } = notYet(loaded.config);
-  for (const warning of said) log.warning(formatError(warning));
-  for (const error of refused) log.error(formatError(error));
-  if (refused.length > 0) return null;
-  let links: LinkInfo[];
-  try {
-    links = listLinks();
-  } catch (error) {
-    log.error(`cannot list the network devices: ${messageOf(error)}`);
-    return null;
-  }
-  const addresses = links.map((link) => ({
-    device: link.name,
-    addresses: link.addresses.map((address) => `${address.address}/${address.prefix}`),
-  }));
-  const missing = missingDevices(loaded.config, addresses);
-  if (missing.length > 0) {
-    for (const error of missing) log.error(formatError(error));
-    return null;
-  }
-  const resolved = resolveVips(loaded.config, addresses);
-  if (!resolved.ok) {
-    for (const error of resolved.errors) log.error(formatError(error));
-    return null;
-  }
-  return { config: loaded.config, vips: resolved.vips, links };
-}
-
-function listLinks(): LinkInfo[] {
-  const netlink = new Rtnetlink();
-  try {
-    const addresses = [...netlink.addresses()];
-    return [...netlink.links()].map((link) => ({
-      ...link,
-      addresses: addresses.filter((address) => address.index === link.index),
-    }));
-  } finally {
-    netlink.close();
   }
 }
 

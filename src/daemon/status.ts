@@ -4,7 +4,7 @@ import type { VhidStatus } from '../carp/report.ts';
 import { demotionReasons, nodeRole, vhidStatus } from '../carp/report.ts';
 import type { GroupState } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
-import type { NodeRole, NodeStatus, PeerChannelStatus, SyncStatus, VipStatus } from '../status.ts';
+import type { NodeRole, NodeStatus, PeerChannelStatus, ReplicateStatus, SyncStatus, VipStatus } from '../status.ts';
 import type { DataplaneHandle } from '../sync/handle.ts';
 import { nowUs } from './clock.ts';
 
@@ -33,6 +33,7 @@ export interface StatusSources {
   counters: Record<string, number>;
   sync: { dialect: string; sealed: boolean; handle: DataplaneHandle; peer: PeerFacts } | null;
   channel: PeerChannelStatus | null;
+  replicate: ReplicateStatus | null;
 }
 
 export function makeStatus(sources: StatusSources): NodeStatus {
@@ -58,6 +59,7 @@ export function makeStatus(sources: StatusSources): NodeStatus {
     },
     sync: sources.sync === null ? null : syncStatus(sources.sync),
     channel: sources.channel,
+    replicate: sources.replicate,
   };
 }
 

@@ -59,16 +59,4 @@ promise('it is not tracked', async (on) => {
   assert.is(stdout.trim(), '');
 });
 
-promise('a cut cable is noticed, a healed one is found again', async (on) => {
-  await on.lab.cut('fw-a', 'sync');
-  await until('both to miss it', async () => (await both(on)).every((one) => one?.state !== 'open'), {
-    withinMs: 15_000,
-  });
-  const [a] = await both(on);
-  assert.match(a?.reason ?? '', /nothing heard|cannot be reached|does not answer|Opening handshake/);
-  await on.lab.heal('fw-a', 'sync');
-  await open(on);
-  assert.equal(on.watch.violations, []);
-});
-
 channel.run();

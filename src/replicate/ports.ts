@@ -1,0 +1,24 @@
+/** What replication may use of the node it runs in. */
+import type { Prepared, PrepareResult } from '../daemon/prepare.ts';
+import type { LinkInfo } from '../kernel/links.ts';
+import type { TableName } from '../kernel/nft-scan.ts';
+import type { CarpState, NodeEvent } from '../status.ts';
+import type { SharedDocument } from './document.ts';
+
+export interface ReplicatePorts {
+  /** What is in force now. */
+  current(): Prepared;
+  links(): readonly LinkInfo[];
+  /** This node's own file with these shared parts; null: with none. */
+  candidate(shared: SharedDocument | null): PrepareResult;
+  /** Would the kernel take these rules? Nothing changes. Resolves with why not. */
+  checkRules(prepared: Prepared): Promise<string | null>;
+  /** Takes a configuration over, never at the same time as another. Resolves with why it could not; then nothing changed. */
+  change(prepared: Prepared): Promise<string | null>;
+  /** The rules in force as text, and the tables that they make. */
+  rules(): { text: string | null; tables: readonly TableName[] };
+  /** By `role/vhid`. */
+  roles(): Record<string, CarpState>;
+  publish(event: NodeEvent): void;
+  warn(message: string): void;
+}
