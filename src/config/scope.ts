@@ -52,7 +52,6 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
   'replicate.confirm_s': 'own',
   'feed.listen': 'own',
   'feed.token_file': 'own',
-  'feed.tls': 'own',
   'feed.tls.cert': 'own',
   'feed.tls.key': 'own',
   'hooks.on_event': 'own',
