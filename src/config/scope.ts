@@ -36,6 +36,7 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
   'sync.peer': 'own',
   'sync.dialect': 'own',
   'sync.key_file': 'own',
+  'sync.key_file_old': 'own',
   'sync.port': 'own',
   'sync.sync_when': 'shared',
   'sync.ignore': 'shared',
