@@ -35,8 +35,22 @@ export function canonicalRules(
   const blocks = tableBlocks(listing);
   return tables.flatMap(({ family, name }) => {
     const block = blocks.get(`${family} ${name}`);
-    return block === undefined ? [`table ${family} ${name} is not there`] : canonicalBlock(block, roles);
+    return block === undefined ? [`table ${family} ${name} is not there`] : sortedParts(canonicalBlock(block, roles));
   });
+}
+
+/**
+ * Chains, sets and counters by their name: the kernel lists them in the order in which they were made, which is another
+ * one when a reload has added to a table that was there. The order of rules in a chain stays.
+ */
+function sortedParts(block: readonly string[]): string[] {
+  const parts: string[][] = [];
+  for (const line of block.slice(1, -1)) {
+    if (/^\t[^\t}]/.test(line) || parts.length === 0) parts.push([line]);
+    else parts.at(-1)?.push(line);
+  }
+  const byName = (a: readonly string[], b: readonly string[]): number => ((a[0] ?? '') < (b[0] ?? '') ? -1 : 1);
+  return [...block.slice(0, 1), ...parts.sort(byName).flat(), ...block.slice(-1)];
 }
 
 const GUARD = `comment "${GUARD_COMMENT}"`;

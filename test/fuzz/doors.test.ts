@@ -49,6 +49,7 @@ doors(`control socket: ${REQUESTS} damaged requests (seed ${SEED})`, async () =>
     sync: () => null,
     maintenance: async (on) => ({ done: on, reason: 'told' }),
     peerCheck: () => Promise.reject(new Error('no peer')),
+    replicate: () => null,
     sysctl: (name, value) => sysctl({ group, log: 1, setLog: () => {}, feed: () => {} }, name, value),
   });
   const path = join(dir, 'control.sock');

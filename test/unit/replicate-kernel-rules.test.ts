@@ -51,6 +51,16 @@ rules('devices by role, sets in order, without guards, counters, and what packet
   assert.match(a.join('\n'), 'elements = { 1.2.3.4, 10.0.0.1, 8.8.8.8 }');
 });
 
+rules('the order in which chains and sets were made means nothing, that of the rules does', () => {
+  const chain = (name: string, ...inside: string[]): string =>
+    `\tchain ${name} {\n${inside.map((r) => `\t\t${r}\n`).join('')}\t}\n`;
+  const table = (...parts: string[]): string => `table inet filter {\n${parts.join('\n')}}\n`;
+  const [a, b] = [chain('a', 'accept'), chain('b', 'drop')];
+  assert.equal(lines(table(a, b), 'x').slice(0, 8), lines(table(b, a), 'x').slice(0, 8));
+  const turned = [chain('a', 'ip saddr 1.1.1.1 drop', 'accept'), chain('a', 'accept', 'ip saddr 1.1.1.1 drop')];
+  assert.is.not(lines(table(turned[0]!), 'x').join(), lines(table(turned[1]!), 'x').join());
+});
+
 rules('what really differs is seen', () => {
   const a = lines(listing('eth0', 'as'), 'eth0');
   assert.is.not(a.join(), lines(listing('eth0', 'as', ' log'), 'eth0').join());
