@@ -130,6 +130,7 @@ export function inStep(state: SyncState, now: number, counts: Pick<Counts, 'unsu
     const where = mine.missing > 0 ? `the peer's kernel lacks ${mine.missing}` : `this kernel lacks ${theirs.missing}`;
     return { inStep: false, reason: `${where} mirrored states`, checkedMsAgo };
   }
+  if (!Number.isFinite(checkedMsAgo)) return { inStep: null, reason: 'not yet compared', checkedMsAgo: null };
   const nobodys = counts.unclaimed > 0 ? counts.unclaimed : theirs.unclaimed;
   if (nobodys > 0) {
     const where = counts.unclaimed > 0 ? 'here' : 'on the peer';

@@ -188,10 +188,10 @@ export class SyncDriver {
     return this.context.counts;
   }
 
-  // A mirrored state that this kernel lacks is told to both nodes as "not in step"; nobody else would try again.
+  // A state that this kernel lacks, mirrored or adopted, is told to both nodes as "not in step"; nobody else would try again.
   private retryRefused(): void {
     const { retry } = this;
-    if (this.engine.kernelMissing() === 0) {
+    if (this.counts().missing === 0) {
       this.retry = { at: Number.POSITIVE_INFINITY, wait: RETRY_FIRST };
     } else if (retry.at === Number.POSITIVE_INFINITY) {
       retry.at = this.context.now + retry.wait;

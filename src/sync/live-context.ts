@@ -27,7 +27,7 @@ class LiveCounts implements Counts {
   }
 
   get missing(): number {
-    return this.engine.kernelMissing();
+    return this.engine.kernelMissing('peer') + this.engine.kernelMissing('me');
   }
 }
 

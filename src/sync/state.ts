@@ -47,7 +47,7 @@ export interface Counts {
   unclaimed: number;
   /** Changes that wait to be sent. */
   dirty: number;
-  /** Mirrored states that this kernel does not hold. */
+  /** States, mirrored or adopted, that this kernel should hold and does not. */
   missing: number;
   /** This node's table is being read again from its kernel: its digest proves nothing now. */
   unsure: boolean;

@@ -170,7 +170,10 @@ export class Box {
 
   private resume(): void {
     const slept = this.world.calendar.now - this.pausedSince;
-    if (this.frozen && this.clockStands) this.clockLost += slept;
+    if (this.frozen && this.clockStands) {
+      this.clockLost += slept;
+      this.clockStoodAt = this.world.calendar.now;
+    }
     const machine = this.frozen;
     const stood = this.clockStands;
     this.frozen = false;
@@ -183,6 +186,24 @@ export class Box {
     const first: Source = this.world.random() < 0.5 ? 'timer' : 'socket';
     const order = (source: Source): number => (source === first ? 0 : 1);
     for (const { call } of waiting.sort((a, b) => order(a.source) - order(b.source))) call();
+  }
+
+  endedAt = Number.NEGATIVE_INFINITY;
+  private readonly backAt = new Map<string, number>();
+  private clockStoodAt = Number.NEGATIVE_INFINITY;
+
+  carrierIsBack(role: string): void {
+    this.backAt.set(role, this.nowUs());
+  }
+
+  /** This box's time at which the carrier came back last; null: it never went. */
+  carrierBackUs(role: string): number | null {
+    return this.backAt.get(role) ?? null;
+  }
+
+  /** Its clock stood still: for as long as a comparison counts as fresh it cannot know better. */
+  clockStoodLately(): boolean {
+    return this.world.calendar.now - this.clockStoodAt < 2_500_000;
   }
 
   private fellAt = Number.NEGATIVE_INFINITY;
@@ -201,6 +222,7 @@ export class Box {
     this.world.traffic.orphaned(this);
     this.daemon?.close();
     this.daemon = null;
+    this.endedAt = this.world.calendar.now;
     this.life += 1;
     this.pausedUntil = 0;
     this.frozen = false;

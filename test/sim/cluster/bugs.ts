@@ -4,8 +4,17 @@
  */
 import type { GroupEvent } from '../../../src/carp/types.ts';
 import type { Daemon } from './daemon.ts';
+import type { Kind } from './faults.ts';
 import { inside } from './inside.ts';
 import type { Bug } from './world.ts';
+
+/** Where such a bug shows soon: the faults that bring it out, and the size of the cluster. */
+export interface Hunt {
+  only: readonly Kind[] | null;
+  boxes: number;
+  /** It is found in one of this many runs, seeds 1 and up. */
+  within: number;
+}
 
 const bug = (name: string, what: string, how: Partial<Bug>): [string, Bug] => [name, { name, what, ...how }];
 
@@ -16,14 +25,6 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
   bug('no-gate', 'a node that is not in step takes the lead all the same', {
     event: (_daemon, event) => (event.type === 'demote' && event.reason === 'sync' ? nothing : event),
   }),
-  bug('blind-digest', 'digests compare the number of states, not their sum', {
-    patch: ({ io }) => {
-      if (io === null) return;
-      const { engine } = io;
-      const read = engine.digest.bind(engine);
-      engine.digest = (owner) => ({ count: read(owner).count, sum: Buffer.alloc(16) });
-    },
-  }),
   bug('uncounted-digest', 'digests always agree', {
     patch: ({ io }) => {
       if (io !== null) io.engine.digest = () => ({ count: 0n, sum: Buffer.alloc(16) });
@@ -32,15 +33,6 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
   bug('no-hold-down', 'a link that came back is believed at once', {
     event: (daemon, event) => {
       for (const link of Object.values(daemon.election.state.links)) if (link.holdUntil !== null) link.holdUntil = 0;
-      return event;
-    },
-  }),
-  bug('no-listening', 'a vhid that comes up does not listen before it leads', {
-    event: (daemon, event) => {
-      for (const v of Object.values(daemon.election.state.vhids)) {
-        v.listenUntil = 0;
-        if (v.state === 'BACKUP' && v.heard4 === null && v.down4At !== null) v.down4At = Math.min(v.down4At, 1);
-      }
       return event;
     },
   }),
@@ -58,10 +50,26 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
       if (io !== null) io.engine.adoptPeer = () => {};
     },
   }),
-  bug('endless-repair', 'a repair never sends what is missing', {
-    patch: ({ io }) => {
-      if (io === null) return;
-      io.engine.walks.sendPicked = () => null;
+  bug('no-repair', 'a difference is seen, and nobody asks for the repair', {
+    patch: ({ driver }) => {
+      if (driver === null) return;
+      const ask = inside<(action: { type: string }) => void>(driver, 'perform').bind(driver);
+      const perform = (action: { type: string }): void => {
+        if (action.type !== 'askRepair' && action.type !== 'sendResync') ask(action);
+      };
+      Reflect.set(driver, 'perform', perform);
+    },
+  }),
+  bug('no-listening', 'a vhid that comes up does not listen before it leads', {
+    event: (daemon, event) => {
+      for (const v of Object.values(daemon.election.state.vhids)) v.listenUntil = 0;
+      return event;
+    },
+  }),
+  bug('stubborn-master', 'a master does not hear a better one', {
+    event: (daemon, event) => {
+      if (event.type !== 'advert') return event;
+      return daemon.election.state.vhids[event.key]?.state === 'MASTER' ? nothing : event;
     },
   }),
   bug('deaf-overrun', 'lost kernel events are not noticed', {
@@ -109,13 +117,28 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
       if (driver !== null) Reflect.set(driver, 'retryRefused', () => {});
     },
   }),
-  bug('swallowed-goodbye', 'a node that stops waits for nobody', {
-    event: (daemon, event) => {
-      if (event.type === 'stop') inside<Map<string, string>>(daemon, 'roles').clear();
-      return event;
-    },
-  }),
 ]);
+
+const hunt = (only: readonly Kind[] | null, within: number, boxes = 2): Hunt => ({ only, boxes, within });
+
+export const HUNTS: Record<string, Hunt> = {
+  'no-gate': hunt(['power', 'sync-cut', 'sync-carrier'], 30),
+  'uncounted-digest': hunt(null, 5),
+  'no-hold-down': hunt(['flap', 'carrier'], 10),
+  'no-repair': hunt(['overrun', 'power'], 10),
+  'no-listening': hunt(['power', 'kill', 'stop'], 10, 3),
+  'stubborn-master': hunt(null, 10),
+  'early-ack': hunt(null, 5),
+  'no-stall': hunt(['pause', 'freeze'], 30),
+  'no-adoption': hunt(null, 10),
+  'deaf-overrun': hunt(['overrun'], 10),
+  'no-address': hunt(null, 2),
+  'no-guardian': hunt(['kill'], 10),
+  'strict-window': hunt(null, 5),
+  'forgotten-deletes': hunt(null, 5),
+  'old-comparison': hunt(['sync-cut', 'sync-loss'], 30),
+  'no-retry': hunt(['full'], 10),
+};
 
 function lateKernel(daemon: Daemon): void {
   const { io, box } = daemon;

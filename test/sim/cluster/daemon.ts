@@ -56,11 +56,14 @@ export class Daemon {
   private reportText = '';
   private reportRead: ReturnType<typeof readReport> = null;
   lastCounter: bigint;
+  /** The node's own clock, us: what happened before, nobody here has seen. */
+  readonly bornUs: number;
 
   constructor(box: Box) {
     this.box = box;
     const { world } = box;
     this.clock = box.makeClock();
+    this.bornUs = this.clock.nowUs();
     this.lastCounter = BigInt(Math.floor(world.random() * 2 ** 48));
     this.vips = vipsOf(world.plan, box.index);
     this.config = configOf(world.plan, box.index, this.vips);
@@ -106,6 +109,15 @@ export class Daemon {
       },
       this.clock,
     );
+    this.breakEvents();
+  }
+
+  // Also what the election feeds itself passes here.
+  private breakEvents(): void {
+    const change = this.box.world.bug?.event;
+    if (change === undefined) return;
+    const feed = this.election.feed.bind(this.election);
+    this.election.feed = (event) => feed(change(this, event));
   }
 
   get driver(): SyncDriver | null {
@@ -141,7 +153,7 @@ export class Daemon {
   }
 
   feed(event: GroupEvent): void {
-    this.election.feed(this.box.world.bug?.event?.(this, event) ?? event);
+    this.election.feed(event);
   }
 
   onAdvert(masked: MaskedAdvert): void {
@@ -245,7 +257,6 @@ export class Daemon {
     const wait = Math.max(0, plane.due() - this.clock.nowUs() / 1000) * 1000;
     if (this.io?.ready === true || this.commands.length > 0) this.kick(20);
     else this.kick(Math.max(20, Math.ceil(wait)));
-    this.box.world.afterPass(this);
   }
 
   /** As SyncSide and DataplaneHandle: messages of the worker reach the control thread a moment later. */

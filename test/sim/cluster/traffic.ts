@@ -166,7 +166,7 @@ export class Traffic {
   /** The node shows "in step", and the older of its two comparisons is that old: what is older is promised. */
   promise(agoUs: number, slackUs: number): void {
     const until = this.world.calendar.now - agoUs - slackUs;
-    const apart = new Set(this.world.plan.couples.map((couple) => couple.lead)).size > 1;
+    const { apart } = this;
     for (const flow of this.flows.values()) {
       if (flow.changedUs >= until || !eligible(flow.state, this.world)) continue;
       // Both boxes lead at once: packets of UDP and ICMP cause no events, so the owner may not know that the other
@@ -178,13 +178,23 @@ export class Traffic {
     }
   }
 
-  /** An admin takes all entries of a box away: those connections end. */
+  /**
+   * An admin takes all entries of a box away: the connections that it forwards end, and with them those that it owns. A
+   * pair that leads apart leaves states with the box that owned them when another begins to forward them.
+   */
   flushed(box: Box): void {
     for (const flow of [...this.flows.values()]) {
-      if (this.through(flow.couple) !== box) continue;
+      const forwards = [flow.couple.lan, flow.couple.wan].some((key) => this.gateway(key) === box);
+      const owns = this.apart || box.addresses.size > 0;
+      if (!(forwards || owns)) continue;
       this.flows.delete(flow.id);
       this.totals.ended += 1;
     }
+  }
+
+  /** Both boxes lead something. */
+  private get apart(): boolean {
+    return new Set(this.world.plan.couples.map((couple) => couple.lead)).size > 1;
   }
 
   /** A full kernel has given up a connection that was not assured: here it is over, or nothing is promised any more. */

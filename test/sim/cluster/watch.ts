@@ -98,19 +98,17 @@ export class Watch {
     const { box } = daemon;
     const { now } = this.world.calendar;
     if (Object.keys(daemon.election.state.demotions).length > 0) this.demotedAt.set(box, now);
+    this.links(daemon);
     if (daemon.inStep === true) this.notInStepSince.delete(box);
     else if (!this.notInStepSince.has(box)) this.notInStepSince.set(box, now);
     this.masters();
-  }
-
-  afterPass(_daemon: Daemon): void {
-    // The regular look sees what a pass can break.
   }
 
   // --- what is looked at ---
 
   look(): void {
     for (const box of this.world.boxes) {
+      this.orphaned(box);
       if (box.daemon === null) this.notInStepSince.delete(box);
       else {
         this.inStep(box);
@@ -123,7 +121,7 @@ export class Watch {
   /** Invariant 3. */
   inStep(box: Box): void {
     const { daemon } = box;
-    if (daemon === null || !box.runs || daemon.inStep !== true) return;
+    if (daemon === null || !box.runs || daemon.inStep !== true || box.clockStoodLately()) return;
     this.checks.inStep += 1;
     const ago = daemon.checkedAgoUs();
     const other = this.world.boxes[1 - box.index];
@@ -144,6 +142,25 @@ export class Watch {
       );
       return;
     }
+  }
+
+  /** A link that came back must stay up for a second before anything is built on it. */
+  private links(daemon: Daemon): void {
+    const { box } = daemon;
+    for (const [role, link] of Object.entries(daemon.election.state.links)) {
+      const back = box.carrierBackUs(role);
+      if (!link.usable || back === null || daemon.clock.nowUs() - back > 950_000 || link.changedUs < back) continue;
+      if (back <= daemon.bornUs) continue;
+      this.world.problem(`${box.name} uses ${role} again as soon as its link is back`);
+    }
+  }
+
+  // An address without anybody who answers for it: the guardian takes it away within milliseconds.
+  private orphaned(box: Box): void {
+    if (box.daemon !== null || box.addresses.size === 0) return;
+    const dead = this.world.calendar.now - box.endedAt;
+    if (dead > 1_000_000)
+      this.world.problem(`${box.name} keeps ${[...box.addresses].join(', ')} although its daemon is dead`);
   }
 
   private slowness(): number {

@@ -80,6 +80,8 @@ export class World {
 
   setCarrier(box: Box, role: string, up: boolean): void {
     const { down } = this.wires.segment(role);
+    const back = this.boxes.filter((one) => up && down.has(one.index) && (one === box || role === SYNC));
+    for (const one of back) one.carrierIsBack(role);
     if (up) down.delete(box.index);
     else down.add(box.index);
     const changed = this.boxes.filter((one) => one === box || role === SYNC);
@@ -117,10 +119,6 @@ export class World {
 
   afterElection(daemon: Daemon): void {
     this.watch.afterElection(daemon);
-  }
-
-  afterPass(daemon: Daemon): void {
-    this.watch.afterPass(daemon);
   }
 
   woke(box: Box, sleptUs: number): void {

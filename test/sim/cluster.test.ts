@@ -1,0 +1,95 @@
+/**
+ * Whole clusters in virtual time (test/sim/cluster): as many seeds as fit in the time, always the same first ones, and
+ * one known seed for each bug put in on purpose. `npm run sim` runs more, and shrinks what it finds.
+ */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { BUGS, HUNTS } from './cluster/bugs.ts';
+import { explain, kindOf, shrink } from './cluster/shrink.ts';
+import { optionsOf, simulate } from './cluster/simulation.ts';
+
+const cluster = suite('cluster');
+
+/** Seconds; a slow machine runs fewer seeds, and says how many. */
+const PAIRS_S = 24;
+const LARGER_S = 8;
+const PAIRS = 60;
+const LARGER = 12;
+
+/** The seed with which each bug is found at once; how soon it is found otherwise stands in HUNTS. */
+const SEEDS: Record<string, number> = {
+  'no-gate': 6,
+  'uncounted-digest': 1,
+  'no-hold-down': 1,
+  'no-repair': 1,
+  'no-listening': 1,
+  'stubborn-master': 2,
+  'early-ack': 1,
+  'no-stall': 3,
+  'no-adoption': 2,
+  'deaf-overrun': 1,
+  'no-address': 1,
+  'no-guardian': 3,
+  'strict-window': 1,
+  'forgotten-deletes': 1,
+  'old-comparison': 4,
+  'no-retry': 1,
+};
+
+function runs(boxes: number, most: number, seconds: number): void {
+  const until = performance.now() + seconds * 1000;
+  let seed = 1;
+  let virtual = 0;
+  for (; seed <= most && performance.now() < until; seed++) {
+    const options = optionsOf(seed, { boxes, episodes: 4 });
+    const result = simulate(options);
+    virtual += result.computedUs + result.lapsedUs;
+    if (result.problem !== null) assert.unreachable(explain(shrink(options, result, 30)));
+  }
+  process.stdout.write(`${boxes} boxes: seeds 1 to ${seed - 1}, ${(virtual / 3.6e9).toFixed(0)} virtual hours\n`);
+  assert.ok(seed > 1, 'at least one seed');
+}
+
+cluster('pairs: every invariant holds in every run', () => {
+  runs(2, PAIRS, PAIRS_S);
+});
+
+cluster('three and four nodes: every invariant of the election holds', () => {
+  runs(3, LARGER, LARGER_S / 2);
+  runs(4, LARGER, LARGER_S / 2);
+});
+
+cluster('a seed is always the same run', () => {
+  const [one, two] = [0, 1].map(() => simulate(optionsOf(7, { episodes: 1 })));
+  assert.is(one?.steps, two?.steps);
+  assert.equal(one?.lines, two?.lines);
+  assert.equal(one?.traffic, two?.traffic);
+});
+
+for (const [name, seed] of Object.entries(SEEDS)) {
+  const bug = BUGS[name];
+  const hunt = HUNTS[name];
+  if (bug === undefined || hunt === undefined) continue;
+  cluster(`found: ${bug.what}`, () => {
+    const result = simulate(optionsOf(seed, { bug, episodes: 4, only: hunt.only, boxes: hunt.boxes }));
+    assert.is.not(result.problem, null, `${name} with seed ${seed}`);
+  });
+}
+
+cluster('a schedule shrinks to what matters, and still fails the same way', () => {
+  const options = optionsOf(1, { bug: BUGS['deaf-overrun'] ?? null, episodes: 2 });
+  const first = simulate({ ...options, seed: 3, only: ['overrun', 'reload', 'copies', 'demote'] });
+  if (first.problem === null) return;
+  const least = shrink({ ...options, seed: 3 }, first, 25);
+  assert.ok(least.faults.length <= first.faults.length);
+  assert.is(kindOf(least), kindOf(first));
+  assert.match(explain(least), /time line/);
+});
+
+cluster('every bug has its seed', () => {
+  assert.equal(Object.keys(SEEDS).sort(), Object.keys(BUGS).sort());
+  assert.equal(Object.keys(HUNTS).sort(), Object.keys(BUGS).sort());
+  assert.ok(Object.keys(BUGS).length >= 8);
+});
+
+cluster.run();
