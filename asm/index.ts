@@ -23,9 +23,12 @@ export { bucketsWrite, digestWrite } from './digest';
 export { dumpEnd, setClaimEvents } from './event';
 export { setLists, setSyncWhen } from './filter';
 export { sip13 } from './hash';
+export { homeOf, homesClaim, setHomes } from './homes';
 export { ibAdd, ibFound, ibFoundRead, ibInit, ibItems, ibPass, ibRead, ibSeal, ibSolve, ibStep, ibTake } from './iblt';
 export {
   COUNTERS,
+  HOME4,
+  HOME6,
   IGNORE4,
   IGNORE6,
   LOCAL4,

@@ -15,6 +15,8 @@
  *   0x002800      2 KiB  IGNORE6    64 x (network 16 B, mask 16 B)
  *   0x003000    256 B    TAGS       8 x 32 B: digest and counts of each ownership tag (digest.ts)
  *   0x003200    512 B    HELPERS    32 x 16 B: names of connection helpers (extra.ts)
+ *   0x003400    768 B    HOME4      64 x 12 B: virtual addresses and whose they are (homes.ts)
+ *   0x003700   2304 B    HOME6      64 x 36 B
  *   0x004000     16 KiB  OUT        the host's scratch: keys in, digests and buckets out
  *   0x008000     16 KiB  SEGDIR     4096 x u32: segments of the hash index (table.ts)
  *   0x00c000     48 KiB  BUCKETS    8 tags x 256 x 24 B: sum (u128) and count (u64)
@@ -41,6 +43,8 @@ export const LOCAL6: u32 = 0x002400;
 export const IGNORE6: u32 = 0x002800;
 export const TAGS: u32 = 0x003000;
 export const HELPERS: u32 = 0x003200;
+export const HOME4: u32 = 0x003400;
+export const HOME6: u32 = 0x003700;
 export const OUT: u32 = 0x004000;
 export const SEGDIR: u32 = 0x008000;
 export const BUCKETS: u32 = 0x00c000;
@@ -64,6 +68,7 @@ export const SYNC_TX_SLOTS: u32 = 256;
 export const SYNC_TX_SLOT: u32 = 1408;
 export const LIST_MAX: u32 = 64;
 export const HELPERS_MAX: u32 = 32;
+export const HOMES_MAX: u32 = 64;
 export const OUT_SIZE: u32 = 0x4000;
 
 const PAGE: u32 = 65536;

@@ -12,13 +12,15 @@
  *   * and it becomes mine if the peer says "yours": else nobody would own it.
  *
  * Whatever comes late and is taken, and whatever is kept against the peer's word, is told to the peer: what I sent in
- * between may have crossed it, and only so both tables end equal. In a conflict preferPeer decides. Exactly one of the
+ * between may have crossed it, and only so both tables end equal. In a conflict the virtual addresses decide (homes.ts),
+ * and where they say nothing preferPeer. Exactly one of the
  * two nodes may prefer the other, or the two would swap or repeat their versions for ever.
  */
 
 import { isTouched, stampBulk, stampDump } from './clock';
 import { entomb, insertLive, moveTag, OWNER_ME, OWNER_PEER, ownerOf, revive, sameReply, setContent } from './content';
 import { sameHelper } from './extra';
+import { HOME_PEER, HOME_UNKNOWN, homeOf } from './homes';
 import { C_BAD_RECORD, C_CONFLICTS, C_LATE_TAKEN, C_RX_IGNORED, C_RX_RECORDS, count, inside, SCRATCH } from './memory';
 import { tagMine, tagPeer } from './owner';
 import { cancelDirty, markDirty, release, wantKernel } from './queue';
@@ -96,7 +98,8 @@ function onUpsert(late: bool): void {
     markDirty(r);
   } else {
     count(C_CONFLICTS);
-    if (preferPeer) overwrite(r, tagPeer);
+    const home = homeOf(r);
+    if (home == HOME_PEER || (home == HOME_UNKNOWN && preferPeer)) overwrite(r, tagPeer);
     else markDirty(r);
   }
 }

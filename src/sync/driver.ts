@@ -10,6 +10,7 @@ import type { InStep } from './compare.ts';
 import { inStep } from './compare.ts';
 import type { DriverConfig, DriverPorts } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
+import { HomeKeeper } from './home-keeper.ts';
 import { Inbox } from './inbox.ts';
 import { LiveContext } from './live-context.ts';
 import { nextSyncDeadline, stepSync } from './machine.ts';
@@ -43,6 +44,7 @@ export class SyncDriver {
   private readonly inbox: Inbox;
   private readonly repairer: Repairer;
   private readonly tasks: Tasks;
+  private readonly homes: HomeKeeper;
   private report: Buffer = Buffer.alloc(0);
   private reportId = 0;
   /** Repeated ten times a second, and nearly always the same. */
@@ -60,6 +62,7 @@ export class SyncDriver {
     this.tasks = new Tasks(() => ports.flushKernel());
     this.context = new LiveContext(engine, () => ports.nonce());
     this.state = createSync(ports.nonce());
+    this.homes = new HomeKeeper(engine, this.state);
     this.tap = ports.taps?.tap('sync', () => this.state) ?? null;
     this.outbox = new Outbox(engine, config, this.state, (datagram) => ports.transmit(datagram));
     this.repairer = new Repairer(engine, this.state, {
@@ -101,7 +104,7 @@ export class SyncDriver {
 
   /** Background work waits for its next slice. */
   working(): boolean {
-    return this.tasks.busy() || this.repairer.busy();
+    return this.tasks.busy() || this.repairer.busy() || this.homes.busy();
   }
 
   deadline(now: number): number {
@@ -119,6 +122,7 @@ export class SyncDriver {
   setRole(masterAny: boolean, report: Buffer, now: number): void {
     this.setNow(now);
     this.report = report;
+    this.homes.setOwn(report);
     this.step({ type: 'role', masterAny });
     this.pump();
   }
@@ -205,6 +209,7 @@ export class SyncDriver {
   private background(): void {
     this.retryRefused();
     this.tasks.work();
+    this.homes.work(this.context.now);
     this.repairer.work();
     this.ports.flushKernel();
   }
@@ -267,6 +272,7 @@ export class SyncDriver {
 
   private onReport(content: Buffer): void {
     if (!content.equals(this.lastReport.content)) this.lastReport = { content, masterAny: masterIn(content) };
+    this.homes.setPeer(this.lastReport.content);
     const { masterAny } = this.lastReport;
     if (masterAny === null) {
       this.count('bad_report');

@@ -36,6 +36,9 @@ export interface EngineExports {
   sweepBegin(): void;
   sweep(slots: number): number;
   sweepActive(): number;
+  setHomes(n4: number, n6: number): void;
+  homeOf(record: number): number;
+  homesClaim(from: number, slots: number): number;
   setFingerprintKey(offset: number): void;
   rekeyStep(slots: number): number;
   rekeyActive(): number;
@@ -71,6 +74,8 @@ export interface EngineExports {
 /** Parts of the module's memory whose offsets it exports. */
 export const AREA_NAMES = [
   'COUNTERS',
+  'HOME4',
+  'HOME6',
   'IGNORE4',
   'IGNORE6',
   'LOCAL4',

@@ -1,6 +1,7 @@
 /** Lists of addresses in the state engine's memory: networks that are not synced, this node's own addresses. */
 import { parseIp, parsePrefix } from '../net/ip.ts';
 import type { AreaOffsets, EngineExports } from './engine-exports.ts';
+import type { Home } from './homes.ts';
 
 /** Entries that each list has room for. */
 const LIST_MAX = 64;
@@ -36,6 +37,21 @@ export function writeLists(
     view.set(bytes, base + counts[list]++ * bytes.length);
   }
   x.setLists(counts.ignore4, counts.ignore6, counts.local4, counts.local6);
+}
+
+const WHOSE = { mine: 1, peer: 2 } as const;
+
+/** Replaces the list of virtual addresses and networks (asm/homes.ts); what is beyond 64 of a family is left out. */
+export function writeHomes(view: Uint8Array, at: AreaOffsets, x: EngineExports, homes: readonly Home[]): void {
+  const counts = { 4: 0, 16: 0 };
+  for (const { bytes, prefix, mine } of homes) {
+    const size = bytes.length === 4 ? 4 : 16;
+    if (counts[size] >= LIST_MAX) continue;
+    const entry = (size === 4 ? at.HOME4 : at.HOME6) + counts[size]++ * (2 * size + 4);
+    putPrefix(view, entry, bytes, prefix);
+    view.set([mine ? WHOSE.mine : WHOSE.peer, 0, 0, 0], entry + 2 * size);
+  }
+  x.setHomes(counts[4], counts[16]);
 }
 
 /** Network and mask, network order, the host bits of the network cleared. */

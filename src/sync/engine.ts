@@ -7,8 +7,9 @@ import type { CounterName } from './engine-counters.ts';
 import { COUNTER_NAMES, COUNTER_PLACES } from './engine-counters.ts';
 import type { AreaOffsets, EngineExports, Owner, WasmMemory } from './engine-exports.ts';
 import { checked, OUT_SIZE, OWNERS } from './engine-exports.ts';
-import { writeLists } from './engine-lists.ts';
+import { writeHomes, writeLists } from './engine-lists.ts';
 import { Walks } from './engine-walks.ts';
+import type { Home } from './homes.ts';
 
 export type { Owner } from './engine-exports.ts';
 
@@ -129,6 +130,17 @@ export class Engine {
   /** Replaces this node's own addresses; what is beyond 64 of a family is left out. */
   setLocal(addresses: readonly string[]): void {
     this.setLists(this.ignored, addresses);
+  }
+
+  /** Replaces the virtual addresses and whose they are; an empty list: each state stays whose it is. */
+  setHomes(homes: readonly Home[]): void {
+    writeHomes(this.view(), this.at, this.x, homes);
+  }
+
+  /** Claims what is this node's by them, from a cursor (0 first); `null` at the end. */
+  claimHomes(from: number, slots: number): number | null {
+    const next = this.x.homesClaim(from, slots) >>> 0;
+    return next === 0xffffffff ? null : next;
   }
 
   /** Seconds, in the order of TIMEOUT_SYSCTLS. */

@@ -6,7 +6,9 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { Firewall } from '../../scripts/lab/firewall.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { FIREWALLS, type FirewallName } from '../../scripts/lab/plan.ts';
+import { noConntrack } from './lib/kernel.ts';
 import { leaveWhenDone, prepare } from './lib/scene.ts';
+import { entries, toPort } from './lib/table.ts';
 
 await enterOrExit(import.meta.url);
 
@@ -64,6 +66,28 @@ sharing('each is master of one pair of addresses, and says "mixed"', async () =>
   for (const name of FIREWALLS) assert.is((await pair[name].status())?.role, 'mixed');
 });
 
+/** Idle connections behind either node's virtual address: no packet of theirs comes in all that follows. */
+const IDLE_PORT = 5900;
+const idleVia = (address: string, sport: number): string[] =>
+  `-I -p udp -s 10.77.1.10 -d 203.0.113.10 --sport ${sport} --dport ${IDLE_PORT} -n ${address} -t 600 -u SEEN_REPLY,ASSURED`.split(
+    ' ',
+  );
+const idleOn = async (node: FirewallName): Promise<number> => (await entries(lab, node, toPort(IDLE_PORT))).length;
+
+async function idleOnBoth(): Promise<void> {
+  const all = async (): Promise<boolean> => (await idleOn('fw-a')) === 4 && (await idleOn('fw-b')) === 4;
+  await until('all idle connections to be in both kernels', all, { withinMs: 15_000, everyMs: 200 });
+}
+
+if (noConntrack()) process.stdout.write(`skip: idle connections: ${noConntrack()}\n`);
+else {
+  sharing('idle connections of both are in both kernels', async () => {
+    for (const sport of [5001, 5002]) await lab.exec('fw-a', ['conntrack', ...idleVia('203.0.113.1', sport)]);
+    for (const sport of [5003, 5004]) await lab.exec('fw-b', ['conntrack', ...idleVia('203.0.113.11', sport)]);
+    await idleOnBoth();
+  });
+}
+
 for (const dead of FIREWALLS) {
   const other = dead === 'fw-a' ? 'fw-b' : 'fw-a';
   sharing(`${dead} is powered off: ${other} holds everything; then each has its own again`, async () => {
@@ -82,5 +106,29 @@ sharing('a cable of one box: all of its vhids move, not only the one on that cab
   await lab.heal('fw-b', 'lan');
   await held('fw-a', 'fw-b');
 });
+
+if (!noConntrack()) {
+  sharing('after all this each node owns its idle connections again: only the owner can end one', async () => {
+    await idleOnBoth();
+    const remove = (node: FirewallName, sport: number): Promise<unknown> =>
+      lab.exec(node, ['conntrack', '-D', '-p', 'udp', '--sport', String(sport)]);
+    const owns = (name: FirewallName) => async (): Promise<boolean> => {
+      const answer = await pair[name].ask<{ count: number }>('states', {
+        filter: `owner=own dport=${IDLE_PORT} nat=snat`,
+        count: true,
+      });
+      return answer.ok && answer.result.count === 2 && (await pair[name].status())?.sync?.in_step === true;
+    };
+    // Claims are made within 5 s of a change.
+    for (const name of FIREWALLS) await until(`${name} to own its two`, owns(name), { withinMs: 20_000 });
+    await remove('fw-b', 5001);
+    await remove('fw-a', 5003);
+    await idleOnBoth();
+    await remove('fw-a', 5002);
+    await remove('fw-b', 5004);
+    const two = async (): Promise<boolean> => (await idleOn('fw-a')) === 2 && (await idleOn('fw-b')) === 2;
+    await until('what its owner deletes to go on both', two, { withinMs: 10_000, everyMs: 200 });
+  });
+}
 
 sharing.run();
