@@ -45,6 +45,7 @@ import {
   uncount,
 } from './memory';
 import { NOTE_CHANGED, NOTE_GONE, NOTE_MISSING, note, takeBack } from './notes';
+import { holdEnd, isHeld } from './offload';
 import { tagMine, tagNone } from './owner';
 import { cancelKernel, markDirty, release, wantKernel } from './queue';
 import {
@@ -59,6 +60,7 @@ import {
   F_USED,
   F_VTAGS,
   flagsOf,
+  IPS_OFFLOADED,
   isLive,
   R_FP_HI,
   R_FP_LO,
@@ -209,6 +211,12 @@ export function onDestroy(): void {
     cancelKernel(r);
     return;
   }
+  // The end of a flow that the kernel does not see may be none.
+  if (load<u16>(SCRATCH, R_STATUS) & IPS_OFFLOADED && ownerOf(r) == OWNER_ME && holdEnd(r)) {
+    cancelKernel(r);
+    setInKernel(r, false);
+    return;
+  }
   leftKernel(r);
 }
 
@@ -281,6 +289,7 @@ function closeDumpRecord(r: u32): void {
     return;
   }
   if (seenInDump(r)) return;
+  if (isHeld(r)) return;
   // Waiting to be written: the kernel can't have it yet.
   if (!(f & F_INK) && f & F_KWANT) return;
   count(C_DUMP_GONE);

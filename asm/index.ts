@@ -4,8 +4,10 @@
  * for kernel events in event.ts and for the peer's records in peer.ts.
  */
 
+import { setNow as setTime } from './clock';
 import { live, tombs } from './content';
 import { loadIndexKey } from './hash';
+import { endHeld } from './offload';
 import { initTags } from './owner';
 import { dirtyWanted, kernelWanted } from './queue';
 import { setMaxStates } from './room';
@@ -14,7 +16,6 @@ import { initTimeouts } from './timeouts';
 
 export { benchDelete, benchFind, benchUpsert } from './bench';
 export { selfCheck } from './check';
-export { setNow } from './clock';
 export { ownerOf } from './content';
 export { ctError, ctInput, dumpBegin, setOwnPort } from './ctinput';
 export { nlFill, setLongTimeout, setSeq } from './ctwrite';
@@ -77,6 +78,12 @@ export function init(keyOff: u32, maxStates: u32): u32 {
   initTags();
   initTimeouts();
   return u32(initTable());
+}
+
+/** Host time in ms, for the order of ages and for what waits; wraps. */
+export function setNow(ms: u32): void {
+  setTime(ms);
+  endHeld();
 }
 
 /** Live records. */

@@ -100,6 +100,8 @@ export const IPPROTO_UDPLITE: u32 = 136;
 export const IPS_SEEN_REPLY: u32 = 0x0002;
 export const IPS_ASSURED: u32 = 0x0004;
 export const IPS_CONFIRMED: u32 = 0x0008;
+/** OFFLOAD, HW_OFFLOAD. */
+export const IPS_OFFLOADED: u32 = 0xc000;
 export const IPS_TEMPLATE: u32 = 0x0800;
 export const IPS_UNTRACKED: u32 = 0x1000;
 /** The status bits both nodes must agree on. */

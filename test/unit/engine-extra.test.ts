@@ -164,6 +164,35 @@ test('a kernel without the helper keeps the connection without it, counted, and 
   assert.is(other.counter('mirror_drift'), 1);
 });
 
+test('the end of an offloaded flow waits a minute; if the connection shows up again it was none', () => {
+  const engine = makeEngine();
+  const offloaded = (n: number): State => ({ ...tcp(n, {}), status: 0x400e });
+  engine.setNow(1000);
+  for (const n of [1, 2, 3]) event(engine, offloaded(n));
+  syncOutput(engine);
+  for (const n of [1, 2]) destroy(engine, offloaded(n));
+  destroy(engine, { ...tcp(3, {}), status: 0xe });
+  assert.is(engine.counter('offload_held'), 2);
+  assert.is(engine.x.liveCount(), 2, 'a flow that is not offloaded any more ends at once');
+  assert.is(syncOutput(engine).length, 1);
+  // A dump in between shows neither of them.
+  engine.dumpBegin(false);
+  while (engine.dumpEnd(100) !== 0);
+  assert.is(engine.x.liveCount(), 2);
+  event(engine, tcp(2, {}));
+  engine.setNow(60_999);
+  assert.is(engine.x.liveCount(), 2);
+  engine.setNow(61_001);
+  assert.is(engine.x.liveCount(), 1);
+  assert.is(engine.counter('offload_back'), 1);
+  const ended = syncOutput(engine).flatMap((datagram) => decodeRecords(datagram));
+  assert.equal(
+    ended.map((record) => [record.delete, record.state.orig.src[3]]),
+    [[true, 1]],
+  );
+  assert.is(engine.x.selfCheck(), 0);
+});
+
 test('damaged records are refused whole', () => {
   const good = encodeUpsert(tcp(1, ALL));
   for (let length = good.length - 1; length > good.length - 58; length--) {
