@@ -31,6 +31,12 @@ export async function runNode(options: NodeOptions): Promise<number> {
   const syslog = new Syslog(prepared.config.node.name, service.syslog.map(syslogTarget));
   log.copyTo((level, time, text) => syslog.say(level, time, text));
   preferElection(service.realtime, log);
+  // A reload that comes while the node starts must not end the process, as the signal by itself would.
+  let reloadDue = false;
+  const early = (): void => {
+    reloadDue = true;
+  };
+  process.on('SIGHUP', early);
   let node: CarpioNode | null = null;
   let recorder: Recorder | null = null;
   try {
@@ -48,7 +54,8 @@ export async function runNode(options: NodeOptions): Promise<number> {
     if (next !== null) void running.reload(next);
     else log.error('reload refused, nothing was changed');
   };
-  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload);
+  process.on('SIGTERM', stop).on('SIGINT', stop).on('SIGHUP', reload).off('SIGHUP', early);
+  if (reloadDue) reload();
   const code = await running.done;
   process.off('SIGTERM', stop).off('SIGINT', stop).off('SIGHUP', reload);
   await recorder?.close();

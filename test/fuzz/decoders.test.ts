@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../scripts/lib/random.ts';
 import { decodeMessage } from '../../src/peer/message.ts';
+import { grow } from './lib/coverage.ts';
 import { makeWork, mutate } from './lib/mutate.ts';
 import { fuzz, type Target } from './lib/target.ts';
 import { TARGETS } from './lib/targets.ts';
@@ -58,6 +59,13 @@ decoders('the same seed makes the same inputs, another one others', () => {
   };
   assert.is(inputs(5), inputs(5));
   assert.is.not(inputs(5), inputs(6));
+});
+
+decoders('guided by coverage: code is reached that the good inputs do not reach', () => {
+  const target = TARGETS.find(({ name }) => name === 'config')!;
+  const { blocks, corpus } = grow(target, SEED, 1500);
+  assert.ok(blocks.before > 0 && blocks.after > blocks.before, JSON.stringify(blocks));
+  assert.ok(corpus.length > target.corpus.length);
 });
 
 // --- found --------------------------------------------------------------------------------------------------------------

@@ -2,14 +2,15 @@
  * A short soak (npm run soak): random faults from a fixed seed against the real kernel and the real binary, the same
  * checks after each. And the negative control: checks that look at a scene that is not sound must say so.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { command } from '../../scripts/lab/command.ts';
+import { command, until } from '../../scripts/lab/command.ts';
 import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { bare, VIPS } from '../../scripts/lab/plan.ts';
+import { inStep } from '../../scripts/lab/watch.ts';
 import { Checks } from '../../scripts/soak/checks.ts';
 import { type SoakReport, soak } from '../../scripts/soak/soak.ts';
 import { leaveWhenDone, prepare } from './lib/scene.ts';
@@ -32,6 +33,19 @@ leaveWhenDone(chaos);
 chaos(`${ROUNDS} rounds of seed ${SEED}: every promise held`, () => {
   assert.equal(report.violations, []);
   assert.ok(report.rounds > 0, 'at least one round was played');
+});
+
+chaos('SIGHUP while the daemon starts does not end it', async () => {
+  const { stage } = report.scene;
+  const firewall = stage.pair['fw-b'];
+  await firewall.stop();
+  const starting = firewall.start(30_000);
+  // The control socket is taken first; it answers when the start is over.
+  const path = firewall.paths.control;
+  await until('the control socket to be there', () => existsSync(path), { withinMs: 20_000, everyMs: 2 });
+  process.kill(firewall.pid!, 'SIGHUP');
+  assert.is((await starting).node, 'fw-b');
+  await stage.watch.until('both to be in step', inStep, 30_000);
 });
 
 chaos('negative control: a stray process and an address held twice are found', async () => {

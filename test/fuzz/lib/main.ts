@@ -1,14 +1,16 @@
 /**
  * npm run fuzz, second half.
  *
- *   main.ts [--target NAME,NAME] [--inputs N] [--seconds S] [--seed S] [--list]
+ *   main.ts [--target NAME,NAME] [--inputs N] [--seconds S] [--grow S] [--seed S] [--list]
  */
 import { parseArgs } from 'node:util';
+import { grow } from './coverage.ts';
 import { type FuzzReport, fuzz, type Target } from './target.ts';
 import { TARGETS } from './targets.ts';
 
-const USAGE = `usage: npm run fuzz -- [--target NAME,NAME] [--inputs N] [--seconds S] [--seed S] [--list]
+const USAGE = `usage: npm run fuzz -- [--target NAME,NAME] [--inputs N] [--seconds S] [--grow S] [--seed S] [--list]
 N inputs for each target (default 100000), at most S seconds for each (default 600).
+--grow S: before that, S seconds for each guided by coverage: what reaches new code joins the inputs that are mutated.
 Exit: 0 nothing was found, 1 findings (each with its input in hex), 2 used wrongly.
 `;
 
@@ -28,12 +30,23 @@ function chosen(names: string | undefined): readonly Target[] {
   });
 }
 
+function grownTarget(target: Target, seed: number, ms: number): Target {
+  if (ms === 0) return target;
+  const { corpus, tried, blocks } = grow(target, seed, ms);
+  const more = corpus.length - target.corpus.length;
+  process.stdout.write(
+    `${target.name.padEnd(24)} guided: ${tried} inputs, ${blocks.before} -> ${blocks.after} blocks, ${more} inputs kept\n`,
+  );
+  return { ...target, corpus };
+}
+
 function main(): number {
   const { values } = parseArgs({
     options: {
       target: { type: 'string' },
       inputs: { type: 'string', default: '100000' },
       seconds: { type: 'string', default: '600' },
+      grow: { type: 'string', default: '0' },
       seed: { type: 'string', default: '1' },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -42,12 +55,15 @@ function main(): number {
   if (values.help) process.stdout.write(USAGE);
   if (values.list) for (const { name, what } of TARGETS) process.stdout.write(`${name.padEnd(24)} ${what}\n`);
   if (values.help || values.list) return 0;
-  const [inputs, seconds, seed] = [values.inputs, values.seconds, values.seed].map(Number) as [number, number, number];
-  if (!(inputs >= 1) || !(seconds > 0) || !Number.isInteger(seed)) throw new Error('a number is no number');
+  const number = (text: string): number => Number(text);
+  const [inputs, seconds, seed] = [number(values.inputs), number(values.seconds), number(values.seed)];
+  const growMs = number(values.grow) * 1000;
+  if (!(inputs >= 1) || !(seconds > 0) || !(growMs >= 0) || !Number.isInteger(seed))
+    throw new Error('a number is no number');
   let total = 0;
   let bad = 0;
   for (const target of chosen(values.target)) {
-    const report = fuzz(target, { seed, inputs, withinMs: seconds * 1000 });
+    const report = fuzz(grownTarget(target, seed, growMs), { seed, inputs, withinMs: seconds * 1000 });
     total += report.inputs;
     bad += report.findings.length;
     process.stdout.write(`${line(report)}\n`);
