@@ -115,12 +115,13 @@ export const command: Command = {
     { name: 'output', value: 'DIR', help: 'write carpio.toml and rules.nft there; left out: print them' },
     { name: 'name', value: 'NAME', help: "this node's name (default: the file's, else fw-a)" },
     { name: 'devices', value: 'ROLE=DEVICE,...', help: 'devices of this box, as in wan=eth0,lan=eth1' },
+    { name: 'conntrackd', value: 'FILE', help: 'with keepalived: its conntrackd.conf, for [sync] of the same file' },
     { name: 'strict', help: 'exit 1 when anything was left out' },
     { name: 'json', help: 'print the report as JSON (with --output)' },
   ],
   details: `
 Turns another product's configuration into Carpio's: config.xml of pfSense or OPNsense (also with rules and NAT for nftables),
-keepalived.conf, conntrackd.conf. Every element of the file is in the report: translated, approximated (with what differs), not
+keepalived.conf (and conntrackd.conf beside it with --conntrackd), conntrackd.conf. Every element of the file is in the report: translated, approximated (with what differs), not
 needed, or left out (with the reason). Files are never overwritten; carpio.toml is made with mode 600, for it may hold
 passwords. Without --output the files go to standard output, without passwords, and the report to standard error.`,
   async run(args, io) {
@@ -131,7 +132,12 @@ passwords. Without --output the files go to standard output, without passwords, 
     const { output, strict, json } = args.options;
     if (json === true && output === undefined)
       throw new UsageError('--json needs --output: the files are printed without it');
-    const options = readOptions(args);
+    const { conntrackd } = args.options;
+    if (conntrackd !== undefined && kind !== 'keepalived') throw new UsageError('--conntrackd goes with keepalived');
+    const options: ImportOptions = {
+      ...readOptions(args),
+      ...(typeof conntrackd === 'string' ? { conntrackd: { text: readInput(conntrackd), file: conntrackd } } : {}),
+    };
     const imported = importConfig(kind as ImportKind, readInput(file), file, options);
     if (!imported.ok) throw new CommandError(imported.error);
     const { report } = imported;

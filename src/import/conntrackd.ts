@@ -51,10 +51,10 @@ const NOT_NEEDED: Readonly<Record<string, string>> = {
   UNIX: 'Carpio has its own control socket ([node] control)',
   Scheduler: 'the dataplane has a thread of its own',
   Family: 'both families are synced',
+  ExpectationSync: 'expectations of connection helpers are synced without asking',
 };
 
 const LEFT_OUT: Readonly<Record<string, string>> = {
-  ExpectationSync: 'expectations of connection helpers are not synced',
   PollSecs: 'Carpio follows events and does not poll',
   Stats: 'statistics of ended connections are not a job of Carpio',
   Helper: 'user-space connection helpers are not a job of Carpio',
@@ -192,12 +192,15 @@ class Conntrackd {
     }
     const device = chosen?.children.find((one) => one.name === 'Interface' && isDevice(one.words[1] ?? ''));
     const name = device?.words[1] ?? 'eth2';
-    const wanted = this.#draft.givenRole(name);
-    this.#sync.role = wanted ?? 'sync';
-    this.#draft.interfaces.set(this.#sync.role, {
-      device: name,
-      note: device ? 'from conntrackd.conf' : "put the sync link's device here",
-    });
+    // keepalived.conf, when it came first, may know the device already.
+    const known = [...this.#draft.interfaces].find(([, one]) => one.device === name)?.[0];
+    this.#sync.role = known ?? this.#draft.givenRole(name) ?? 'sync';
+    if (known === undefined) {
+      this.#draft.interfaces.set(this.#sync.role, {
+        device: name,
+        note: device ? 'from conntrackd.conf' : "put the sync link's device here",
+      });
+    }
     if (!device) {
       this.#sync.notes.push(`No device was named: ${name} is a guess.`);
       this.#ledger.advise(
@@ -205,6 +208,7 @@ class Conntrackd {
       );
     }
     if (chosen) this.#transport(chosen, device ?? null);
+    if (this.#draft.vips.length > 0) return;
     this.#draft.notes.push(
       'conntrackd.conf knows nothing of virtual addresses: add a [[vip]] for each, or import keepalived.conf',
     );
@@ -246,6 +250,15 @@ class Conntrackd {
     if (!trouble) this.#sync.peer = value;
     this.#ledger.note(trouble ? 'left out' : 'translated', item, trouble ?? '[sync] peer', what);
   }
+}
+
+/** Reads conntrackd.conf into a draft that another importer has begun. @returns its own account */
+export function addConntrackd(
+  draft: Draft,
+  text: string,
+): { ok: true; ledger: Ledger } | { ok: false; line: number; error: string } {
+  const read = readBlocks(text, { comments: '#', variables: false });
+  return read.ok ? { ok: true, ledger: new Conntrackd(draft).read(read.root).ledger } : read;
 }
 
 /** Reads conntrackd.conf. Never throws. */

@@ -30,7 +30,7 @@ function reportOf(kind: ImportKind, file: string, ledger: Ledger): ImportReport 
     not_needed: ledger.count('not needed'),
     left_out: ledger.count('left out'),
   };
-  const entries = [...ledger.entries].sort((a, b) => a.line - b.line);
+  const entries = [...ledger.entries].sort((a, b) => (a.file ?? '').localeCompare(b.file ?? '') || a.line - b.line);
   return { kind, file, counts, entries, advice: ledger.advice };
 }
 
@@ -45,11 +45,11 @@ export function countsText({ counts }: ImportReport): string {
  */
 export function importConfig(kind: ImportKind, text: string, file: string, options: ImportOptions = {}): ImportResult {
   const read = READERS[kind](text, options);
-  if (!read.ok) return { ok: false, error: `${file}:${read.line}: ${read.error}` };
+  if (!read.ok) return { ok: false, error: `${read.file ?? file}:${read.line}: ${read.error}` };
   const { draft, nft, ledger } = read.imported;
   const report = reportOf(kind, file, ledger);
   const head = [
-    `Made by carpio import ${kind} from ${file}: ${countsText(report)}.`,
+    `Made by carpio import ${kind} from ${[file, ...(options.conntrackd ? [options.conntrackd.file] : [])].join(' and ')}: ${countsText(report)}.`,
     'Read it before you use it; docs/configuration.md says what each key means. This file may hold passwords: chmod 600.',
   ];
   return { ok: true, toml: (how) => tomlText(draft, { head, ...how }), nft, report };

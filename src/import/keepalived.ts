@@ -1,6 +1,7 @@
 /** keepalived.conf (its VRRP part) to carpio.toml. Pure. */
 
 import { readBlocks, type Statement } from './blocks.ts';
+import { addConntrackd } from './conntrackd.ts';
 import { Draft } from './draft.ts';
 import { InstanceReader } from './keepalived-instance.ts';
 import { noteScript, TrackReader } from './keepalived-track.ts';
@@ -32,7 +33,8 @@ class Keepalived {
     this.#tracks = new TrackReader(draft, this.#ledger, this.#scripts);
   }
 
-  read(root: Statement): { draft: Draft; nft: null; ledger: Ledger } {
+  /** @param withSync [sync] comes from conntrackd.conf */
+  read(root: Statement, withSync: boolean): { draft: Draft; nft: null; ledger: Ledger } {
     for (const one of root.children) if (SCRIPT_BLOCKS.has(one.name)) this.#scripts.set(one.words[1] ?? '', one);
     const instances = new InstanceReader(this.#draft, this.#ledger, this.#tracks);
     for (const one of root.children) if (one.name === 'vrrp_instance' && one.block) instances.read(one);
@@ -46,7 +48,7 @@ class Keepalived {
     for (const [name, script] of this.#scripts) noteScript(script, used.has(name), this.#ledger);
     this.#ledger.sweep(root);
     this.#ensureInterface();
-    this.#advise();
+    this.#advise(withSync);
     return { draft: this.#draft, nft: null, ledger: this.#ledger };
   }
 
@@ -120,12 +122,13 @@ class Keepalived {
     });
   }
 
-  #advise(): void {
+  #advise(withSync: boolean): void {
     const { vips } = this.#draft;
     if (vips.length > 0) this.#ledger.advise('VRRP and CARP do not talk to each other: move both boxes in one go');
     this.#ledger.advise('name the roles for what they are (wan, lan) with --devices wan=eth0,lan=eth1');
     if (new Set(vips.map((vip) => vip.advbase)).size > 1)
       this.#ledger.advise('the vhids have different advbase, and the slowest decides when all have moved');
+    if (withSync) return;
     this.#ledger.advise(
       'keepalived syncs no states; for [sync] import conntrackd.conf, or write it: docs/configuration.md',
     );
@@ -141,5 +144,12 @@ export function readKeepalived(text: string, options: ImportOptions): ReadResult
   if (!read.ok) return read;
   const draft = new Draft(options.devices);
   if (options.name !== undefined) draft.name = options.name;
-  return { ok: true, imported: new Keepalived(draft, options.name !== undefined).read(read.root) };
+  const { conntrackd } = options;
+  const imported = new Keepalived(draft, options.name !== undefined).read(read.root, conntrackd !== undefined);
+  if (conntrackd === undefined) return { ok: true, imported };
+  const { file } = conntrackd;
+  const added = addConntrackd(draft, conntrackd.text);
+  if (!added.ok) return { ...added, file };
+  imported.ledger.join(added.ledger, file);
+  return { ok: true, imported };
 }

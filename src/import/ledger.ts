@@ -8,6 +8,8 @@ export type Outcome = 'translated' | 'approximated' | 'not needed' | 'left out';
 export interface Entry {
   /** In the input, from 1. */
   line: number;
+  /** The second input, when it is of that. */
+  file?: string;
   what: string;
   outcome: Outcome;
   /** What it became, or why it did not. Empty when `what` says it all. */
@@ -78,6 +80,12 @@ export class Ledger {
 
   advise(text: string): void {
     if (!this.advice.includes(text)) this.advice.push(oneLine(text));
+  }
+
+  /** Takes the entries of a second input over. */
+  join(other: Ledger, file: string): void {
+    for (const entry of other.entries) this.entries.push({ ...entry, file });
+    for (const text of other.advice) this.advise(text);
   }
 
   /** Finds what nobody has looked at in `root`'s children and says so. */

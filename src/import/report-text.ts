@@ -12,7 +12,7 @@ export function reportLines(report: ImportReport): string[] {
   for (const outcome of ORDER) {
     for (const entry of report.entries.filter((one) => one.outcome === outcome)) {
       const detail = entry.detail === '' ? '' : `: ${entry.detail}`;
-      lines.push(`${report.file}:${entry.line}: ${outcome}: ${entry.what}${detail}`);
+      lines.push(`${entry.file ?? report.file}:${entry.line}: ${outcome}: ${entry.what}${detail}`);
     }
   }
   return [...lines, ...report.advice.map((text) => `note: ${text}`), countsText(report)];

@@ -11,6 +11,8 @@ export interface ImportOptions {
   name?: string;
   /** role -> device of the new box. */
   devices?: ReadonlyMap<string, string>;
+  /** conntrackd.conf beside keepalived.conf: the two together are one carpio.toml. */
+  conntrackd?: { text: string; file: string };
 }
 
 export interface Imported {
@@ -20,7 +22,7 @@ export interface Imported {
   ledger: Ledger;
 }
 
-export type ReadResult = { ok: true; imported: Imported } | { ok: false; line: number; error: string };
+export type ReadResult = { ok: true; imported: Imported } | { ok: false; line: number; error: string; file?: string };
 
 export interface ImportReport {
   kind: ImportKind;
