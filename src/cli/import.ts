@@ -121,9 +121,10 @@ export const command: Command = {
   ],
   details: `
 Turns another product's configuration into Carpio's: config.xml of pfSense or OPNsense (also with rules and NAT for nftables),
-keepalived.conf (and conntrackd.conf beside it with --conntrackd), conntrackd.conf. Every element of the file is in the report: translated, approximated (with what differs), not
-needed, or left out (with the reason). Files are never overwritten; carpio.toml is made with mode 600, for it may hold
-passwords. Without --output the files go to standard output, without passwords, and the report to standard error.`,
+keepalived.conf (and conntrackd.conf beside it with --conntrackd), conntrackd.conf. Every element of the file is in the
+report: translated, approximated (with what differs), not needed, or left out (with the reason). Files are never overwritten;
+carpio.toml is made with mode 600, for it may hold passwords. Without --output the files go to standard output, without
+passwords, and the report to standard error.`,
   async run(args, io) {
     const [kind = '', file = ''] = args.positionals;
     if (!(KINDS as readonly string[]).includes(kind)) {

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { MEANINGS } from '../../scripts/lib/config-meanings.ts';
+import { withTables } from '../../scripts/lib/config-reference.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { formatError } from '../../src/config/problem.ts';
 import { everyKey } from '../../src/config/schema.ts';
@@ -37,6 +39,16 @@ document('every key of the schema stands in docs/configuration.md, and no other'
     'documented, but not there',
   );
   assert.match(TEXT, /^## \[interfaces\]$/m);
+});
+
+document('its tables are what the schema says: node scripts/config-reference.ts makes them anew', () => {
+  assert.is(withTables(TEXT), TEXT);
+  const forged = TEXT.replace('| 1..255 |', '| 1..256 |');
+  assert.is.not(forged, TEXT);
+  assert.is(withTables(forged), TEXT, 'and a table that is wrong is found');
+  assert.throws(() => withTables(TEXT.replace('## [hooks]', '## hooks')), /no heading for \[hooks\]/);
+  const unknown = Object.keys(MEANINGS).filter((key) => !everyKey().includes(key) && key !== 'feed.tls');
+  assert.equal(unknown, [], 'a meaning without a key');
 });
 
 document('its example is sound', () => {
