@@ -3,8 +3,9 @@
  * (when installed), in one lab, stack after stack in every round, so that this machine's noise hits all alike.
  *
  * Usage: node scripts/bench/failover.ts [--quick] [--runs N] [--minutes N] [--stacks NAME,...] [--events SCENE,...]
- *        [--json] [--show-config] [--logs FOLDER]
- * --minutes: no new round after that; --logs: both nodes' logs of every round go there. CARPIO_BINARY: another build.
+ *        [--json] [--show-config] [--logs FOLDER] [--add]
+ * --minutes: no new round after that; --add: goes on with the runs in bench-out/failover.json (a long measurement in parts,
+ * of the same build on the same machine: nothing checks that); --logs: both nodes' logs of every round go there. CARPIO_BINARY: another build.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { enterOrExit } from '../lab/enter.ts';
@@ -17,7 +18,7 @@ import { Holders } from './lib/failover-holders.ts';
 import { versionOf } from './lib/failover-incumbents.ts';
 import { STACKS } from './lib/failover-stacks.ts';
 import { rowOf, table } from './lib/failover-table.ts';
-import { option, quick, report } from './lib/output.ts';
+import { option, quick, report, reported } from './lib/output.ts';
 
 await enterOrExit(import.meta.url);
 
@@ -51,8 +52,13 @@ interface Seen extends Outcome {
   run: number;
 }
 
-const seen: Seen[] = [];
-const problems: string[] = [];
+/** What an earlier part has measured. */
+const earlier = process.argv.includes('--add')
+  ? reported<{ runs: number; problems: string[]; outcomes: Seen[] }>('failover')
+  : null;
+const seen: Seen[] = earlier?.outcomes ?? [];
+const problems: string[] = earlier?.problems ?? [];
+const before = earlier?.runs ?? 0;
 
 /** A fresh pair, all scenes, and nothing left of it. */
 async function round(stack: Stack, run: number): Promise<void> {
@@ -103,8 +109,8 @@ if (process.argv.includes('--show-config')) {
 let rounds = 0;
 for (; rounds < runs && performance.now() - begun < minutes * 60_000; rounds++) {
   for (const stack of here) {
-    say(`run ${rounds + 1}: ${stack.title}`);
-    await round(stack, rounds);
+    say(`run ${before + rounds + 1}: ${stack.title}`);
+    await round(stack, before + rounds);
   }
 }
 
@@ -118,7 +124,10 @@ const versions = {
   keepalived: here.some((stack) => stack.name.startsWith('keepalived')) ? await versionOf('keepalived', '-v') : null,
   ucarp: here.some((stack) => stack.name.startsWith('ucarp')) ? await versionOf('ucarp', '--help') : null,
 };
-const foot = [`${rounds} runs`, ...Object.entries(versions).flatMap(([name, v]) => (v ? [`${name} ${v}`] : []))];
+const foot = [
+  `${before + rounds} runs`,
+  ...Object.entries(versions).flatMap(([name, v]) => (v ? [`${name} ${v}`] : [])),
+];
 const text = [table(rows), foot.join(', '), ...problems.map((problem) => `problem: ${problem}`)].join('\n\n');
-report('failover', { runs: rounds, versions, problems, rows, outcomes: seen }, text);
+report('failover', { runs: before + rounds, versions, problems, rows, outcomes: seen }, text);
 process.exit(0);

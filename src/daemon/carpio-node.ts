@@ -1,5 +1,6 @@
 /** One Carpio node from start to stop: builds the parts, connects them, and lets go of everything in the right order. */
 import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { demotionTotal } from '../carp/context.ts';
 import { wasPaired } from '../carp/group.ts';
 import type { GroupEvent } from '../carp/types.ts';
@@ -109,7 +110,8 @@ export class CarpioNode {
     const { node, carp, hooks } = this.config;
     this.journal = new Journal(node.name, carp.log, hooks?.on_event ?? null, log);
     this.handOver = new HandOver(this.config.node.state_dir, log);
-    this.firewall = new Firewall(log);
+    const runDir = dirname(this.config.node.control);
+    this.firewall = new Firewall(runDir, log);
     this.service = new Service(process.env, {
       fault: () => this.health(),
       line: () => serviceLine(this.status()),
@@ -139,7 +141,7 @@ export class CarpioNode {
       },
       warn: (message) => log.warning(message),
     });
-    this.vipSet = new VipSet(this.config.node.name, this.adverts, this.guard, log);
+    this.vipSet = new VipSet({ node: this.config.node.name, runDir }, this.adverts, this.guard, log);
     this.neighbours = new Neighbours({
       publish: (event) => this.publish(event),
       feed: (event) => this.election.feed(event),

@@ -2,7 +2,9 @@
  * nftables and the kernel's switches: Carpio's own table, the user's rules in one transaction with it, forwarding and
  * connection events. The switches are put back at a clean stop; the user's rules stay, a firewall does not open by itself.
  */
+
 import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { macvlanName } from '../carp/vip.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
@@ -21,12 +23,14 @@ const MAX_RULES = 16 * 1024 * 1024;
 
 export class Firewall {
   private readonly log: Log;
-  private readonly sysctls = new Sysctls();
+  private readonly sysctls: Sysctls;
   private readonly ruleset = new Ruleset();
   private applied = false;
   private loaded: string | null = null;
 
-  constructor(log: Log) {
+  /** @param runDir where changed kernel settings are remembered over a kill -9 */
+  constructor(runDir: string, log: Log) {
+    this.sysctls = new Sysctls(join(runDir, 'sysctl-firewall.json'));
     this.log = log;
   }
 

@@ -1,4 +1,5 @@
 /** The virtual addresses of all vhids in the kernel: made, brought up and down with the role, announced, let go. */
+import { join } from 'node:path';
 import { guardLimitUs } from '../carp/timers.ts';
 import type { VipSpec } from '../carp/vip.ts';
 import { findLeftovers, removeLeftovers, VipDevice } from '../carp/vip.ts';
@@ -50,12 +51,14 @@ export class VipSet {
   private readonly guard: VipGuard;
   private readonly log: Log;
   private readonly rtnl = new Rtnetlink();
-  private readonly sysctls = new Sysctls();
+  private readonly sysctls: Sysctls;
   private readonly entries = new Map<string, Entry>();
   private paired = false;
 
-  constructor(node: string, adverts: Adverts, guard: VipGuard, log: Log) {
+  /** @param runDir where changed kernel settings are remembered over a kill -9 */
+  constructor({ node, runDir }: { node: string; runDir: string }, adverts: Adverts, guard: VipGuard, log: Log) {
     this.node = node;
+    this.sysctls = new Sysctls(join(runDir, 'sysctl-vip.json'));
     this.adverts = adverts;
     this.guard = guard;
     this.log = log;

@@ -2,7 +2,7 @@
  * Kernel settings under /proc/sys. A name is a list of path parts, because device names may contain dots:
  * ['net', 'ipv4', 'conf', 'eth0.7', 'arp_ignore'].
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = '/proc/sys';
@@ -36,9 +36,40 @@ export function writeSysctl(name: SysctlName, value: string): void {
   }
 }
 
+interface Before {
+  name: SysctlName;
+  value: string;
+}
+
+/** What a run that was killed had changed; a file that is no such list counts as none. */
+function remembered(file: string): Before[] {
+  try {
+    const list: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    return Array.isArray(list) ? list.filter(isBefore) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isBefore(one: unknown): one is Before {
+  const { name, value } = (one ?? {}) as Record<string, unknown>;
+  if (!Array.isArray(name) || name[0] !== 'net' || typeof value !== 'string') return false;
+  return name.every((part) => typeof part === 'string' && /^[^/]+$/.test(part) && part !== '..');
+}
+
 /** Changes settings and remembers what they were, so that a clean stop can put them back. */
 export class Sysctls {
-  readonly #before = new Map<string, { name: SysctlName; value: string }>();
+  readonly #before = new Map<string, Before>();
+  readonly #file: string | null;
+
+  /**
+   * @param file where the memory outlives a kill -9 but no reboot (below /run); null: nowhere. Without the right to
+   *   write there it does not.
+   */
+  constructor(file: string | null = null) {
+    this.#file = file;
+    for (const one of file === null ? [] : remembered(file)) this.#before.set(join(...one.name), one);
+  }
 
   /** Sets a value if it is not set already. Throws an Error that names the setting. */
   set(name: SysctlName, value: string): void {
@@ -46,7 +77,9 @@ export class Sysctls {
     if (found === value) return;
     writeSysctl(name, value);
     const path = join(...name);
-    if (!this.#before.has(path)) this.#before.set(path, { name, value: found });
+    if (this.#before.has(path)) return;
+    this.#before.set(path, { name, value: found });
+    this.#keep();
   }
 
   /** As `set`, but a setting that this kernel does not have is no trouble. */
@@ -74,6 +107,7 @@ export class Sysctls {
   /** Forgets what was changed on a device that is about to be removed. */
   forgetDevice(device: string): void {
     for (const [path, { name }] of this.#before) if (name.includes(device)) this.#before.delete(path);
+    this.#keep();
   }
 
   /** Puts every changed setting back. Returns what could not be put back (a device that is gone is no trouble). */
@@ -87,6 +121,21 @@ export class Sysctls {
       }
     }
     this.#before.clear();
+    this.#keep();
     return failed;
+  }
+
+  #keep(): void {
+    const file = this.#file;
+    if (file === null) return;
+    try {
+      if (this.#before.size === 0) rmSync(file, { force: true });
+      else {
+        writeFileSync(`${file}.new`, JSON.stringify([...this.#before.values()]), { mode: 0o600 });
+        renameSync(`${file}.new`, file);
+      }
+    } catch {
+      // As it would be without a file.
+    }
   }
 }

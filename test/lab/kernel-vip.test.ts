@@ -1,6 +1,6 @@
 /** Virtual addresses in the kernel: who answers for them, when, and what is left behind. */
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findLeftovers, macvlanName, removeLeftovers, VipDevice, type VipSpec } from '../../src/carp/vip.ts';
@@ -262,6 +262,25 @@ vip('strict reverse path filtering is loosened where it would drop, and put back
   } finally {
     writeFileSync('/proc/sys/net/ipv4/conf/all/rp_filter', '0');
   }
+});
+
+vip('what a run that was killed had changed is put back by the stop of the next one', () => {
+  const file = '/run/sysctl-test.json';
+  const ignore = (): string => readSysctl(['net', 'ipv4', 'conf', 'e0', 'arp_ignore']);
+  rmSync(file, { force: true });
+  const killed = new VipDevice(rtnl, new Sysctls(file), SPEC);
+  killed.prepare();
+  assert.is(ignore(), '1');
+  const second = new Sysctls(file);
+  const device = new VipDevice(rtnl, second, SPEC);
+  device.prepare();
+  device.remove();
+  assert.equal(second.restore(), []);
+  assert.is(ignore(), '0');
+  assert.not.ok(existsSync(file), 'and is forgotten then');
+  writeFileSync(file, JSON.stringify([{ name: ['net', '..', 'x'], value: '1' }, { name: 'net', value: 1 }, null, 7]));
+  assert.equal(new Sysctls(file).restore(), [], 'what is no such list is not believed');
+  assert.not.ok(existsSync(file));
 });
 
 vip('an ARP request for traffic from the virtual address does not tie that address to the real MAC', async () => {

@@ -1,5 +1,5 @@
 /** What every bench does with its figures: a table for people, JSON under bench-out/ for comparisons over time. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 
 const OUT = new URL('../../../bench-out/', import.meta.url);
@@ -22,6 +22,12 @@ export function report(name: string, data: object, table: string): void {
   mkdirSync(OUT, { recursive: true });
   writeFileSync(new URL(`${name}.json`, OUT), `${json}\n`);
   process.stdout.write(`${process.argv.includes('--json') ? json : table}\n`);
+}
+
+/** What `report` wrote the last time, or null. */
+export function reported<T>(name: string): T | null {
+  const file = new URL(`${name}.json`, OUT);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : null;
 }
 
 export interface Spread {
