@@ -1,5 +1,5 @@
 /** The node as OpenMetrics 1.0 text. A value that is not known has no line: a guess would end up in somebody's alert. */
-import type { NodeStatus, PeerChannelStatus, SyncStatus } from '../status.ts';
+import type { NodeStatus, PeerChannelStatus, ReplicateStatus, SyncStatus } from '../status.ts';
 
 export const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
@@ -38,6 +38,7 @@ export function renderMetrics(status: NodeStatus, feed: FeedCounters, healthReas
     syncMetrics(out, status.sync);
   }
   if (status.channel) channelMetrics(out, status.channel);
+  if (status.replicate) replicateMetrics(out, status.replicate);
   feedMetrics(out, feed);
   return out.text();
 }
@@ -151,6 +152,19 @@ function channelMetrics(out: Page, channel: PeerChannelStatus): void {
     [channel.received_bytes, { direction: 'received' }],
   ]);
   out.family('carpio_channel_refused', 'counter', 'Refused on the peer channel, by cause.', byCause(channel.refused));
+}
+
+function replicateMetrics(out: Page, replicate: ReplicateStatus): void {
+  out.family('carpio_replicate_known', 'gauge', '1 when it is known whether both nodes share one configuration.', [
+    [replicate.same !== null],
+  ]);
+  out.family('carpio_replicate_same', 'gauge', '1 the same shared configuration, 0 not; no value while not known.', [
+    [replicate.same],
+  ]);
+  out.family('carpio_replicate_drift', 'gauge', 'Lines of the kernel that differ from what was loaded.', [
+    [replicate.drift.length, { where: 'here' }],
+    [replicate.peer_drift.length, { where: 'peer' }],
+  ]);
 }
 
 function feedMetrics(out: Page, feed: FeedCounters): void {

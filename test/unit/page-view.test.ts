@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { makeRate } from '../../src/feed/page/chart.ts';
 import { alarm, cards, inStep, STALE_MS, title, type Watched } from '../../src/feed/page/view.ts';
 import { clockTime, count, eventText, rate, span } from '../../src/feed/page/words.ts';
-import type { NodeStatus, SyncStatus } from '../../src/status.ts';
+import type { NodeStatus, ReplicateStatus, SyncStatus } from '../../src/status.ts';
 import { fakeStatus } from './feed-fake-node.ts';
 
 const view = suite('page: what it says');
@@ -182,6 +182,24 @@ view('a rate starts anew when the counter does', () => {
     [null, 50, 0, null, 8],
   );
   assert.equal([next(null, 5000), next(20, 6000), next(30, 6000)], [null, null, null]);
+});
+
+view('the shared configuration: the same, not the same, not known, changed by hand', () => {
+  const told = (replicate: Partial<ReplicateStatus> | null): string[] => {
+    const status = fakeStatus('fw-a', 'master');
+    status.carp.vips = [];
+    if (replicate !== null) status.replicate = { same: true, reason: null, drift: [], ...replicate } as ReplicateStatus;
+    return cards([heard(status)], T)[0]!.notes;
+  };
+  assert.equal(told(null), []);
+  assert.equal(told({}), ['shared configuration: the same']);
+  assert.equal(told({ drift: ['rules: +3 accept'] }), ['changed by hand: rules: +3 accept']);
+  assert.equal(told({ same: false, reason: 'fw-b refuses: no' }), [
+    'shared configuration: NOT the same, fw-b refuses: no',
+  ]);
+  assert.equal(told({ same: null, reason: 'the peer channel is down' }), [
+    'shared configuration: not known, the peer channel is down',
+  ]);
 });
 
 view.run();

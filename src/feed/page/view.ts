@@ -2,7 +2,7 @@
  * What the page says, worked out from what the feeds have told: pure, so that every sentence can be tested. All times in
  * ms of one steady clock. The rule above all: "in step" is never said on old news.
  */
-import type { NodeRole, NodeStatus, VipStatus } from '../../status.ts';
+import type { NodeRole, NodeStatus, ReplicateStatus, VipStatus } from '../../status.ts';
 import { span } from './words.ts';
 
 /** One feed and the last it told. */
@@ -87,13 +87,28 @@ function ownCard(feed: Watched, watched: Watched[], now: number): CardView {
     name: status.node,
     tone: status.role,
     role: status.role === 'mixed' ? `MASTER of ${masters} of ${vips.length}` : status.role.toUpperCase(),
-    notes: [...(maintenance ? ['in maintenance'] : []), ...(shared === null ? [] : [shared])],
+    notes: [
+      ...(maintenance ? ['in maintenance'] : []),
+      ...(shared === null ? [] : [shared]),
+      ...sharedConfiguration(status.replicate ?? null),
+    ],
     uptime: `up ${span(status.uptime_s * 1000 + elapsed)}`,
     vips: vips.map((vip) => vipView(vip, status, elapsed, shared === null)),
     demotion: demotionText(demotion),
     demoted: demotion.total > 0,
     states: status.sync?.states ?? null,
   };
+}
+
+/** Whether this node's shared configuration is the pair's, and what somebody changed by hand. */
+function sharedConfiguration(replicate: ReplicateStatus | null): string[] {
+  if (replicate === null) return [];
+  const { same, reason, drift } = replicate;
+  const [first] = drift;
+  const hand = first === undefined ? [] : [`changed by hand: ${first}`];
+  if (same === true) return hand.length > 0 ? hand : ['shared configuration: the same'];
+  const word = same === null ? 'not known' : 'NOT the same';
+  return [`shared configuration: ${word}${reason === null ? '' : `, ${reason}`}`, ...hand];
 }
 
 /** The reason that all virtual IPs give, said once for all of them; `null` when they differ. */
