@@ -99,7 +99,7 @@ system() {
   done < <(sed '/^#/d;/^mask/d' "$here/units")
   for unit in $(sed -n 's/^mask //p' "$here/units"); do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
   mkdir -p "$root"/{data,var/lib,var/log,var/tmp}
-  printf 'VERSION=%s\nARCH=%s\n' "$version" "$name" > "$root/usr/share/carpio/image"
+  printf 'VERSION=%s\nARCH=%s\nENV_OFFSET=%s\n' "$version" "$name" $ENV_OFFSET > "$root/usr/share/carpio/image"
   sed -i "s/^PRETTY_NAME=.*/PRETTY_NAME=\"Carpio $version on Debian\"/" "$root/usr/lib/os-release"
   chmod 0600 "$root/etc/shadow"
   find "$root" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
@@ -107,6 +107,7 @@ system() {
   # GRUB reads kernel and initramfs out of it and knows gzip, lzo and xz; both are packed already on x86.
   mksquashfs "$root" "$work/root.img" -comp "${CARPIO_COMP:-xz}" -b 256K -noappend -no-xattrs -all-root -no-progress -quiet >/dev/null
   say "root file system: $(($(stat -c %s "$work/root.img") / 1000000)) MB"
+  [ "$(stat -c %s "$work/root.img")" -le $((SLOT_MB << 20)) ]
 }
 
 # EFI partition: Debian's signed shim and GRUB, which looks for its configuration in EFI/debian.
@@ -121,6 +122,19 @@ efi_partition() {
   mcopy -m -i "$esp" "$work/grub" "::EFI/BOOT/grub$efi.efi"
   mcopy -m -i "$esp" "$work/grub.cfg" ::EFI/debian/grub.cfg
   mcopy -m -i "$esp" "$work/grub.cfg" ::grub/grub.cfg
+}
+
+# GRUB's variables. GRUB knows them as a file, Linux as a loop device over the very same bytes (see mount-data): so both
+# write them in place, and no power cut can leave a file that is cut short.
+env_partition() {
+  local fat=$work/env.img
+  printf '# GRUB Environment Block\nORDER=A B\nA_OK=1\nA_TRY=0\nA_GOOD=1\nB_OK=0\nB_TRY=0\n' > "$work/grubenv"
+  printf '%*s' $((1024 - $(stat -c %s "$work/grubenv"))) '' | tr ' ' '#' >> "$work/grubenv"
+  touch -d "@$SOURCE_DATE_EPOCH" "$work/grubenv"
+  rm -f "$fat"; truncate -s $((ENV_MB << 20)) "$fat"
+  mkfs.vfat --invariant -F 12 -R 14 -f 1 -r 16 -s 8 -n CARPIO-ENV -i c4a91004 "$fat" >/dev/null
+  mcopy -m -i "$fat" "$work/grubenv" ::grubenv
+  [ "$(grep -abo '# GRUB Env' "$fat" | cut -d: -f1)" = $ENV_OFFSET ]
 }
 
 # What an admin sees on a laptop.
@@ -148,7 +162,7 @@ bios_boot() { # IMAGE
   "$boot/usr/lib64/ld-linux-x86-64.so.2" --library-path "$boot/usr/lib/$triplet" "$boot/usr/bin/grub-mkimage" \
     -O i386-pc -d "$loader" -p "(hd0,gpt2)/grub" -o "$core" \
     biosdisk part_gpt fat squash4 normal linux loadenv test regexp serial terminal minicmd sleep search reboot probe echo configfile
-  [ "$(stat -c %s "$core")" -le $(((ESP_START - BIOS_START) * 512)) ]
+  [ "$(stat -c %s "$core")" -le $(((ENV_START - BIOS_START) * 512)) ]
   poke() { le "$2" | dd of="$1" bs=1 seek="$3" conv=notrunc status=none; }
   poke "$core" $((BIOS_START + 1)) $((0x1f4))
   cp "$loader/boot.img" "$work/boot.img"
@@ -164,14 +178,12 @@ disk() {
   sfdisk -q "$image" < <(partitions "$name")
   put() { dd if="$1" of="$image" bs=1M oflag=seek_bytes seek=$(($2 * 512)) conv=notrunc,sparse status=none; }
   sed "s/@VERSION@/$version/" "$here/grub.cfg" > "$work/grub.cfg"
-  efi_partition; stick_partition; data_partition
+  env_partition; efi_partition; stick_partition; data_partition
   put "$work/esp.img" $ESP_START
   put "$work/stick.img" $STICK_START
   put "$work/root.img" $A_START
   put "$work/data.img" $DATA_START
-  printf '# GRUB Environment Block\nORDER=A B\nA_OK=1\nA_TRY=0\nA_GOOD=1\nB_OK=0\nB_TRY=0\n' > "$work/env"
-  printf '%*s' $((ENV_SECTORS * 512 - $(stat -c %s "$work/env"))) '' | tr ' ' '#' >> "$work/env"
-  put "$work/env" $ENV_START
+  put "$work/env.img" $ENV_START
   if [ "$arch" = amd64 ]; then bios_boot "$image"; fi
   mv "$image" "$out/carpio-$version-$name.img"
 }

@@ -35,6 +35,17 @@ const SETS = {
       openssl: 'openssl',
     },
   },
+  'test:firmware': {
+    need: true,
+    tools: {
+      'qemu-system-x86_64': 'qemu-system-x86',
+      'qemu-system-aarch64': 'qemu-system-arm',
+      'qemu-img': 'qemu-utils',
+      'mkfs.vfat': 'dosfstools',
+      mcopy: 'mtools',
+      rauc: 'rauc',
+    },
+  },
   cross: { need: false, tools: { 'aarch64-linux-gnu-g++': 'g++-aarch64-linux-gnu' } },
 };
 

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.ts';
 
 const IMAGE = '/usr/share/carpio/image';
-const ENVIRONMENT = '/dev/disk/by-partlabel/carpio-env';
+const ENVIRONMENT = '/run/carpio-disk/grubenv';
 const DOWNLOAD = '/data/upgrade.raucb';
 const DOWNLOAD_MS = 30 * 60_000;
 
