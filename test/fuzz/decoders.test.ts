@@ -34,12 +34,15 @@ const control = (run: Target['run'], extra: Partial<Target> = {}): Target => ({
   ...extra,
 });
 
-decoders('negative control: an exception, a damaged state and a slow input are found', () => {
+decoders('negative control: an exception, a damaged state, a leak and a slow input are found', () => {
   const reads = control((input) => void input.readUInt32BE(4));
   assert.match(fuzz(reads, { seed: 1, inputs: 5000 }).findings[0]?.problem ?? '', 'RangeError');
   let n = 0;
   const damages = control(() => void n++, { check: () => assert.ok(n < 10) });
   assert.ok(fuzz(damages, { seed: 1, inputs: 100 }).findings.length > 0);
+  const kept: string[] = [];
+  const leaks = control((input) => void kept.push(`${input.toString('hex')} ${'x'.repeat(1000)} ${kept.length}`));
+  assert.match(fuzz(leaks, { seed: 1, inputs: 100_000 }).findings.at(-1)?.problem ?? '', 'memory has grown');
   const slow = control((input) => {
     const end = performance.now() + (input.length > 12 ? 60 : 0);
     while (performance.now() < end);
