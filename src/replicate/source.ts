@@ -37,8 +37,10 @@ const TIMING = {
   plan: 20_000,
   apply: 30_000,
   confirmEvery: 250,
-  /** An automatic push that failed is tried again after this, sooner only when something has changed. */
+  /** An automatic push that was refused is tried again after this, sooner only when something has changed. */
   again: 60_000,
+  /** The same when it broke off: the channel was lost, or a failover came in between. */
+  soon: 5000,
 } as const;
 
 export interface Plan {
@@ -62,6 +64,8 @@ export interface PushResult {
   reason: string;
   changes: number;
   ms: number;
+  /** Nobody said no: it broke off, and may be tried again soon. */
+  brokeOff?: boolean;
 }
 
 export interface SourceOptions {
@@ -73,6 +77,9 @@ export interface SourceOptions {
 export interface LastPush extends PushResult {
   time: string;
 }
+
+/** The replica has said no. */
+class Refusal extends Error {}
 
 export class Source {
   readonly #options: SourceOptions;
@@ -88,7 +95,7 @@ export class Source {
   #reason: string | null = 'the peer has not been asked yet';
   #pushing = false;
   #asking = false;
-  #failed = { hashes: '', at: Number.NEGATIVE_INFINITY };
+  #failed = { hashes: '', at: Number.NEGATIVE_INFINITY, wait: 0 };
   #last: LastPush | null = null;
   #closed = false;
 
@@ -199,7 +206,8 @@ export class Source {
     try {
       outcome = await this.#push(result);
     } catch (error) {
-      outcome = result(false, messageOf(error));
+      const brokeOff = !(error instanceof Refusal) && !(error instanceof CallError && error.trouble === 'refused');
+      outcome = { ...result(false, messageOf(error)), brokeOff };
     } finally {
       this.#pushing = false;
     }
@@ -235,12 +243,14 @@ export class Source {
       answer = await this.#call(CALLS.apply, body, TIMING.apply, applyAnswer);
     } catch (error) {
       await this.#abort(id, `applying it failed: ${messageOf(error)}`);
-      throw new Error(this.#sayFailed(error, plan.peer));
+      const said = this.#sayFailed(error, plan.peer);
+      throw error instanceof CallError && error.trouble === 'refused' ? new Refusal(said) : new Error(said);
     }
     const wrong = await this.#compareAnswer(answer, wanted);
     if (wrong !== null) {
       await this.#abort(id, wrong);
-      return result(false, `${wrong}; ${plan.peer} has gone back to what it had`);
+      const brokeOff = answer.roles_changed.length > 0;
+      return { ...result(false, `${wrong}; ${plan.peer} has gone back to what it had`), brokeOff };
     }
     await this.#confirm(id, by, plan.peer);
     const unknown = answer.unknown.length === 0 ? '' : `; ${plan.peer} does not know ${answer.unknown.join(', ')}`;
@@ -307,7 +317,8 @@ export class Source {
     const { done, reason, changes, ms } = outcome;
     this.#last = { ...outcome, time: new Date().toISOString() };
     if (!done) {
-      this.#failed = { hashes: `${this.hash()} ${this.#answer?.hash}`, at: performance.now() };
+      const wait = outcome.brokeOff === true ? TIMING.soon : TIMING.again;
+      this.#failed = { hashes: `${this.hash()} ${this.#answer?.hash}`, at: performance.now(), wait };
       this.#reason = reason;
       this.#ports.publish({ kind: 'replicate.refused', why, reason });
     } else {
@@ -318,7 +329,7 @@ export class Source {
   }
 
   #mayTry(hashes: string): boolean {
-    return this.#failed.hashes !== hashes || performance.now() - this.#failed.at >= TIMING.again;
+    return this.#failed.hashes !== hashes || performance.now() - this.#failed.at >= this.#failed.wait;
   }
 
   async #ask(): Promise<StateAnswer> {

@@ -254,6 +254,31 @@ promise('what is changed by hand is seen on both nodes within seconds, and a pus
   });
 });
 
+promise('5,000 rules are pushed while connections run', async (on) => {
+  const many = Array.from({ length: 5000 }, (_, i) => `tcp dport ${10_000 + i} counter drop comment "rule ${i}"`);
+  await noRoleChanges(on, async () => {
+    await reload(on, 'fw-a', original.config, withRule(many.join('\n    ')));
+    const result = await push(on);
+    assert.ok(result.done, result.reason);
+    process.stdout.write(`5,000 rules pushed in ${result.ms} ms\n`);
+    assert.match(await rulesIn(on, 'fw-b'), 'rule 4999');
+  });
+  await reset(on);
+});
+
+promise('a push into a failover: afterwards both hold the same, and one is master', async (on) => {
+  const { pair, watch } = on;
+  await reload(on, 'fw-a', original.config.replace('auto = false', 'auto = true'), withRule());
+  await pair['fw-a'].ask('demote', { weight: 200, reason: 'test' });
+  await watch.until('fw-b to lead', (s) => s['fw-b']?.role === 'master' && s['fw-a']?.role === 'backup', 30_000);
+  await seen(on, 'fw-b', 'the same', (status) => status.same === true && !status.pending);
+  assert.match(await rulesIn(on, 'fw-b'), 'from fw-a');
+  await pair['fw-a'].ask('undemote', { reason: 'test' });
+  await watch.until('fw-a to lead', (s) => s['fw-a']?.role === 'master' && s['fw-b']?.role === 'backup', 30_000);
+  assert.equal(watch.violations, []);
+  await reset(on);
+});
+
 promise('with auto, a reload of the source is enough', async (on) => {
   await unnoticed(on, async () => {
     await reload(on, 'fw-a', original.config.replace('auto = false', 'auto = true'), withRule());
