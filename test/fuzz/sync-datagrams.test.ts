@@ -18,7 +18,7 @@ function steady(seed: number): SyncWorld {
   world.role(0, true);
   world.role(1, false);
   for (let n = 0; n < 50; n++) world.flow(0, tcpFlow(n));
-  world.run(400);
+  world.run(800);
   assert.is(world.inStep(1), true);
   return world;
 }
