@@ -182,7 +182,10 @@ export function expireMaster(v: VhidState, ctx: Context): void {
   if (v.advertAt !== null && v.advertAt <= ctx.now) advertise(v, ctx);
   if (v.announceAt.some((at) => at <= ctx.now)) {
     v.announceAt = v.announceAt.filter((at) => at > ctx.now);
-    ctx.actions.push({ type: 'announce', key: v.config.key, reason: 'again after take-over' });
+    const reason = 'again after take-over';
+    ctx.actions.push({ type: 'announce', key: v.config.key, reason });
+    // The early ones are for switches alone; with the later ones whoever has a hook can do its part again, too.
+    if (v.announceAt.length < 2) emit(ctx.actions, { kind: 'carp.announced', ...place(v), reason });
   }
   if (v.rival !== null && rivalOver(v, v.rival) <= ctx.now) {
     const reason = `${v.rival.from} no longer advertises`;

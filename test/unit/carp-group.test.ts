@@ -34,12 +34,15 @@ life('as MASTER: an advert every interval, announcements again after 0.1, 0.25, 
   box.take();
   const start = box.now;
   const announced: number[] = [];
+  let told = 0;
   while (box.now < start + 8 * SECOND) {
     box.run(SECOND / 20);
+    told += kinds(box.actions).filter((kind) => kind === 'carp.announced').length;
     if (box.actions.some((a) => a.type === 'announce')) announced.push((box.now - start) / SECOND);
     assert.ok(adverts(box.take()).length <= 1);
   }
   assert.equal(announced, [0.1, 0.25, 1, 5]);
+  assert.is(told, 2, 'the hook is run again after 1 s and after 5 s');
 });
 
 life('adverts keep it BACKUP; the reason of a take-over tells the real silence', () => {

@@ -96,7 +96,10 @@ second('both MASTER over the sync link and no advert gets through: the worse one
   const better = Box.master({ vips: [vip('wan', 0)] });
   better.run(30 * SECOND, () => better.peer({}, peerMaster));
   assert.is(better.of('wan/1'), 'MASTER');
-  assert.equal(kinds(better.take()), ['carp.multicast_lost']);
+  assert.equal(
+    kinds(better.take()).filter((kind) => kind !== 'carp.announced'),
+    ['carp.multicast_lost'],
+  );
 });
 
 second('a report in passing, while the peer takes over, moves nothing', () => {
@@ -207,7 +210,10 @@ handover('maintenance and nobody there: it stays MASTER and says why', () => {
   const box = Box.master({ vips: [vip('wan')] });
   box.feed({ type: 'maintenance', on: true });
   box.run(6.8 * SECOND);
-  assert.equal(kinds(box.take()), ['carp.demotion']);
+  assert.equal(
+    kinds(box.take()).filter((kind) => kind !== 'carp.announced'),
+    ['carp.demotion'],
+  );
   box.run(0.1 * SECOND);
   const actions = box.take();
   assert.is(box.of('wan/1'), 'MASTER');
