@@ -185,7 +185,7 @@ export class Traffic {
   flushed(box: Box): void {
     for (const flow of [...this.flows.values()]) {
       const forwards = [flow.couple.lan, flow.couple.wan].some((key) => this.gateway(key) === box);
-      const owns = this.apart || box.addresses.size > 0;
+      const owns = this.apart || box.addresses.size > 0 || (box.daemon?.driver?.counts().own ?? 0) > 0;
       if (!(forwards || owns)) continue;
       this.flows.delete(flow.id);
       this.totals.ended += 1;
