@@ -28,11 +28,14 @@ export function nextEpoch(): void {
   epoch = epoch >= 0xffff ? 1 : epoch + 1;
 }
 
-export function openDump(mine: u32): void {
-  dumpGen = dumpGen >= 255 ? 1 : dumpGen + 1;
+/** Returns true when the numbers begin anew: stamps of dumps that were never closed must not be taken for this one's. */
+export function openDump(mine: u32): bool {
+  const again = dumpGen >= 255;
+  dumpGen = again ? 1 : dumpGen + 1;
   dumpActive = true;
   dumpListing = true;
   dumpMine = mine;
+  return again;
 }
 
 /** The last line was read; the table is being walked now. */

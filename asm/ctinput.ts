@@ -2,7 +2,7 @@
 
 import { openDump } from './clock';
 import { MALFORMED, PARSED, parseConntrack } from './ctparse';
-import { onDestroy, onState, rewindDump } from './event';
+import { forgetStamps, onDestroy, onState, rewindDump } from './event';
 import { C_BAD_NETLINK, C_OWN_ECHO, C_UNSUPPORTED, count, inside } from './memory';
 
 const NLMSG_ERROR: u32 = 2;
@@ -33,7 +33,7 @@ export function ctError(): i32 {
 
 /** A dump begins. `mine`: what is in it without a record is mine (after an overrun), else nobody's (at start). */
 export function dumpBegin(mine: u32): void {
-  openDump(mine);
+  if (openDump(mine)) forgetStamps();
   rewindDump();
 }
 

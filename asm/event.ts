@@ -62,6 +62,7 @@ import {
   flagsOf,
   IPS_OFFLOADED,
   isLive,
+  R_DUMPGEN,
   R_FP_HI,
   R_FP_LO,
   R_ID,
@@ -319,4 +320,10 @@ export function dumpEnd(n: u32): u32 {
 
 export function rewindDump(): void {
   dumpCursor = 0;
+}
+
+/** No record has been seen in any dump: the numbers of the dumps begin anew. */
+export function forgetStamps(): void {
+  const total = ordinals();
+  for (let i: u32 = 0; i < total; i++) store<u8>(recordAt(i), 0, R_DUMPGEN);
 }

@@ -8,6 +8,8 @@ import type { Engine } from './engine.ts';
 
 /** Records that one slice of the final walk looks at. */
 const SLICE = 4000;
+/** Ms between two dumps when one after the other turns out to be in vain: a kernel in trouble is not helped by haste. */
+const AGAIN = 100;
 /** A dump that makes no progress for this long (ms) is asked for again. */
 const STUCK = 5000;
 
@@ -32,6 +34,7 @@ export class Audit {
   private atStart = false;
   private sequence = 0;
   private progressAt = 0;
+  private askedAt = Number.NEGATIVE_INFINITY;
   private correctedBefore = 0;
 
   constructor(engine: Engine, ports: AuditPorts) {
@@ -90,6 +93,7 @@ export class Audit {
     }
     if (this.phase !== 'closing') return;
     if (this.wanted) {
+      if (now - this.askedAt < AGAIN) return;
       // Something was lost while reading: nothing may be concluded from what was not seen.
       this.wanted = false;
       this.phase = 'dumping';
@@ -106,6 +110,7 @@ export class Audit {
 
   private ask(now: number): void {
     this.progressAt = now;
+    this.askedAt = now;
     this.sequence += 1;
     try {
       this.ports.requestDump(this.sequence);

@@ -40,10 +40,18 @@ const ip = (text: string): Buffer => Buffer.from(text.split('.').map(Number));
 const client = (n: number): string => `10.0.1.${n}`;
 const SERVER = '198.51.100.80';
 
-function tuple(type: number, { n, proto = 6 }: Of, way: 'there' | 'back', to?: { address: string; port: number }): Buffer {
+function tuple(
+  type: number,
+  { n, proto = 6 }: Of,
+  way: 'there' | 'back',
+  to?: { address: string; port: number },
+): Buffer {
   const [src, dst, sport, dport] =
-    way === 'there' ? [client(n), SERVER, 1000 + n, 443] : [SERVER, to?.address ?? client(n), 443, to?.port ?? 1000 + n];
-  const l4 = proto === 1 ? [u16(4, 1000 + n), u8(5, way === 'there' ? 8 : 0), u8(6, 0)] : [u16(2, sport), u16(3, dport)];
+    way === 'there'
+      ? [client(n), SERVER, 1000 + n, 443]
+      : [SERVER, to?.address ?? client(n), 443, to?.port ?? 1000 + n];
+  const l4 =
+    proto === 1 ? [u16(4, 1000 + n), u8(5, way === 'there' ? 8 : 0), u8(6, 0)] : [u16(2, sport), u16(3, dport)];
   return nest(type, nest(1, attr(1, ip(src)), attr(2, ip(dst))), nest(2, u8(1, proto), ...l4));
 }
 
@@ -162,7 +170,12 @@ class RealKernel {
     for (let i = 0; i < 1000 && !pieces.some((piece) => piece.readUInt16LE(4) === 3); i++) {
       pieces.push(...this.read(this.sockets.dump).flatMap(split));
     }
-    return sorted(pieces.filter((piece) => piece.readUInt16LE(4) > 16).flatMap(takeMessages).map(lineOf));
+    return sorted(
+      pieces
+        .filter((piece) => piece.readUInt16LE(4) > 16)
+        .flatMap(takeMessages)
+        .map(lineOf),
+    );
   }
 
   events(): Line[] {
@@ -200,7 +213,12 @@ class Model {
 
   table(): Line[] {
     const lines = this.kernel.dump(1, this.nowUs).flatMap(split);
-    return sorted(lines.filter((piece) => piece.readUInt16LE(4) > 16).flatMap(takeMessages).map(lineOf));
+    return sorted(
+      lines
+        .filter((piece) => piece.readUInt16LE(4) > 16)
+        .flatMap(takeMessages)
+        .map(lineOf),
+    );
   }
 
   events(): Line[] {
@@ -266,7 +284,13 @@ model('a table that is compared with a changed model does not fit (negative cont
 model('the timeouts that traffic gives are the kernel defaults', () => {
   const base = { family: 2 as const, zone: 0, mark: 0, vtags: null, timeout: 0 };
   const tuples = { src: ip('10.0.0.1'), dst: ip(SERVER), sport: 1, dport: 2 };
-  const state = { ...base, orig: tuples, reply: tuples, wscale: [0, 0] as [number, number], flags: [0, 0] as [number, number] };
+  const state = {
+    ...base,
+    orig: tuples,
+    reply: tuples,
+    wscale: [0, 0] as [number, number],
+    flags: [0, 0] as [number, number],
+  };
   assert.is(timeoutOf({ ...state, proto: 6, l4: 3, status: ASSURED }), 432000);
   assert.is(timeoutOf({ ...state, proto: 17, l4: 0, status: ANSWERED }), 30);
   assert.is(timeoutOf({ ...state, proto: 17, l4: 0, status: ASSURED }), 120);

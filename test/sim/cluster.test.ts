@@ -5,6 +5,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BUGS, HUNTS } from './cluster/bugs.ts';
+import type { Fault } from './cluster/faults.ts';
 import { explain, kindOf, shrink } from './cluster/shrink.ts';
 import { optionsOf, simulate } from './cluster/simulation.ts';
 
@@ -16,7 +17,7 @@ const LARGER_S = 8;
 const PAIRS = 60;
 const LARGER = 12;
 
-/** The seed with which each bug is found at once; how soon it is found otherwise stands in HUNTS. */
+/** A seed with which each bug was found at once; how soon it is found otherwise stands in HUNTS. */
 const SEEDS: Record<string, number> = {
   'no-gate': 6,
   'uncounted-digest': 1,
@@ -71,8 +72,52 @@ for (const [name, seed] of Object.entries(SEEDS)) {
   const hunt = HUNTS[name];
   if (bug === undefined || hunt === undefined) continue;
   cluster(`found: ${bug.what}`, () => {
-    const result = simulate(optionsOf(seed, { bug, episodes: 4, only: hunt.only, boxes: hunt.boxes }));
-    assert.is.not(result.problem, null, `${name} with seed ${seed}`);
+    const { only, boxes, within } = hunt;
+    const finds = (one: number): boolean =>
+      simulate(optionsOf(one, { bug, episodes: 4, only, boxes })).problem !== null;
+    // A change of the product may move it to another seed.
+    const found = finds(seed) || Array.from({ length: within }, (_, i) => i + 1).some(finds);
+    assert.ok(found, `${name} in ${within} runs`);
+  });
+}
+
+/** What the simulator has found in the product, as the shortest schedules: each failed before its cause was mended. */
+const FOUND: { what: string; seed: number; faults: Partial<Fault>[] }[] = [
+  {
+    what: 'the master comes back at once with an empty table: its backup alone knows the connections',
+    seed: 1,
+    faults: [{ kind: 'power', afterUs: 386_000, box: 0, forUs: 767_000 }],
+  },
+  {
+    what: 'the kernel of the backup was full, and has room again',
+    seed: 9,
+    faults: [{ kind: 'full', afterUs: 718_000, box: 1, forUs: 6_427_000, size: 0.9 }],
+  },
+  {
+    what: 'a digest from before a cut arrives after it',
+    seed: 17,
+    faults: [{ kind: 'sync-cut', afterUs: 1_847_000, box: 0, forUs: 3_350_000 }],
+  },
+  {
+    what: 'a backup with a full kernel is made master: what it lacks of its own states is still wanted',
+    seed: 200096,
+    faults: [
+      { kind: 'full', afterUs: 430_000, box: 1, forUs: 2_166_000, size: 0.7 },
+      { kind: 'maintenance', afterUs: 1_157_000, box: 0, forUs: 53_000 },
+    ],
+  },
+  {
+    what: 'a kernel that takes no changes for seconds: one dump after the other, in vain',
+    seed: 300043,
+    faults: [{ kind: 'deaf-kernel', afterUs: 1_917_000, box: 1, forUs: 2_917_000 }],
+  },
+];
+
+for (const { what, seed, faults } of FOUND) {
+  cluster(`found before: ${what}`, () => {
+    const whole = faults.map((fault) => ({ episode: 0, role: 'lan', size: 0.5, ...fault }) as Fault);
+    const result = simulate(optionsOf(seed, { episodes: 1, faults: whole }));
+    assert.is(result.problem, null, result.problem === null ? '' : explain(result));
   });
 }
 

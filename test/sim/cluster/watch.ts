@@ -124,6 +124,8 @@ export class Watch {
     if (daemon === null || !box.runs || daemon.inStep !== true || box.clockStoodLately()) return;
     this.checks.inStep += 1;
     const ago = daemon.checkedAgoUs();
+    // The figure is gone already, and the word that follows it is on its way to the control thread.
+    if (Number.isNaN(ago)) return;
     const other = this.world.boxes[1 - box.index];
     if (other === undefined || !other.powered || other.wipedLately(ago + SLACK_US)) return;
     const slack = SLACK_US + this.slowness();
