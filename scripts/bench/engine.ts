@@ -3,13 +3,18 @@
  * update it, compute its keyed 128-bit fingerprint, keep the digest. Three tables:
  *
  *   wasm        asm/, as the product runs it
+ *   c           the same table in C (lib/table.c), compiled with cc -O2 when there is a compiler
  *   js-typed    open addressing in typed arrays, SipHash in 32-bit halves: the best plain JavaScript
  *   js-map      a Map with string keys and an object for each state, the same SipHash
  *
  * Usage: node scripts/bench/engine.ts [--json] [--quick] [--states N,N...] [--runs N]
- * Times are medians over the runs with the fastest and slowest; nothing is asserted.
+ * Times are processor time of the thread, so that other work on the machine costs caches only. They are medians over the runs with the fastest and slowest; nothing is asserted.
  */
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { loadEngine } from '../../src/sync/engine.ts';
@@ -159,7 +164,7 @@ function warmUp(name: string): void {
   const bench = TABLES[name]?.(4 * CHUNK);
   if (bench === undefined) throw new Error(`no table ${name}`);
   kept.push(bench);
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 60; i++) {
     for (const step of [7919, 104_729]) timed(bench, 4 * CHUNK, step, 1, (n) => bench.upsert(n));
     timed(bench, 4 * CHUNK, 7919, 0, (n) => bench.find(n));
     timed(bench, 4 * CHUNK, 7919, 1, (n) => bench.remove(n));
@@ -189,6 +194,42 @@ function measure(states: number, runs: number): Figure[] {
   });
 }
 
+/** The lines of lib/table.c, one for each of `sizes`; null without a compiler. */
+function inC(sizes: readonly number[]): number[][] | null {
+  const folder = mkdtempSync(join(tmpdir(), 'carpio-bench-'));
+  try {
+    const program = join(folder, 'table');
+    const source = fileURLToPath(new URL('./lib/table.c', import.meta.url));
+    execFileSync('cc', ['-O2', '-fno-strict-aliasing', '-o', program, source], { stdio: 'pipe' });
+    const text = execFileSync(program, sizes.map(String), { encoding: 'utf8' });
+    return text
+      .trim()
+      .split('\n')
+      .map((line) => line.split(' ').map(Number));
+  } catch (error) {
+    console.error(`C: not measured, ${(error as Error).message.split('\n')[0]}`);
+    return null;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function measureC(sizes: readonly number[], runs: number): Figure[] {
+  const lines = inC(sizes.flatMap((states) => Array.from({ length: runs }, () => states)));
+  if (lines === null) return [];
+  return sizes.flatMap((states) =>
+    OPERATIONS.map((operation, i) => {
+      const own = lines.filter(([n]) => n === states);
+      return figure(
+        'c',
+        states,
+        operation,
+        own.map((line) => line[i + 1] ?? Number.NaN),
+      );
+    }),
+  );
+}
+
 function table(figures: Figure[]): string {
   const lines = figures.map((f) => {
     const base = figures.find((o) => o.table === 'wasm' && o.states === f.states && o.operation === f.operation);
@@ -201,5 +242,9 @@ function table(figures: Figure[]): string {
 
 const sizes = (option('--states') ?? (quick ? '100000' : '100000,1000000')).split(',').map(Number);
 const runs = Number(option('--runs') ?? (quick ? 3 : 5));
-const figures = sizes.flatMap((states) => measure(states, runs));
+const figures = [...measureC(sizes, runs), ...sizes.flatMap((states) => measure(states, runs))];
+figures.sort(
+  (a, b) =>
+    a.states - b.states || OPERATIONS.indexOf(a.operation as Operation) - OPERATIONS.indexOf(b.operation as Operation),
+);
 report('engine', { runs, figures }, table(figures));

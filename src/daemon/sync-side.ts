@@ -61,6 +61,7 @@ export class SyncSide {
         local: localAddresses(links),
         maxStates: sync.max_states,
         timeouts: TIMEOUT_SYSCTLS.map(readTimeout),
+        realtime: config.service.realtime > 1,
         record: ports.recorder !== null && ports.recorder !== undefined,
       },
       {

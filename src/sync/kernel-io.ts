@@ -15,6 +15,7 @@ import { workerClock } from './messages.ts';
 
 /** Under load a pass begins at most this often: batches cost less than single messages. Microseconds. */
 const PACE = 1400;
+const BREATH = 200;
 /** Conntrack status bits (nf_conntrack_common.h). */
 const SEEN_REPLY = 0x2;
 const ASSURED = 0x4;
@@ -100,6 +101,8 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     },
     sleep: (busy, ms) => {
       if (busy) libc().usleep(PACE);
+      // Between two slices of background work: at real-time priority nobody else would get the processor.
+      else if (ms <= 0) libc().usleep(BREATH);
       libc().poll(pollSet, fds.length, Math.max(0, Math.ceil(busy ? ms - PACE / 1000 : ms)));
       ready.forEach((one, i) => {
         one.is = pollSet.readUInt16LE(i * POLLFD + 6) !== 0;

@@ -24,6 +24,8 @@ export interface WorkerConfig {
   timeouts: number[];
   /** What enters the session machine is recorded. */
   record?: boolean;
+  /** The loop may take real-time priority, the lowest there is. */
+  realtime?: boolean;
 }
 
 export interface WorkerData {

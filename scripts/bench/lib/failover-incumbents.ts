@@ -13,7 +13,7 @@ const folder = (node: FirewallName): string => `/run/lab/${node}`;
 const vip = { lan: VIPS.lan.addresses[0], wan: VIPS.wan.addresses[0] } as const;
 
 /** The same filter and NAT rules that Carpio loads in this lab. */
-const RULES = `table inet filter {
+export const RULES = `table inet filter {
   chain input {
     type filter hook input priority filter; policy drop;
     iifname "lo" accept

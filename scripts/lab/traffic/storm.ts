@@ -2,7 +2,8 @@
  * New UDP flows at a given rate, one packet each, from the client through the firewall: what fills a state table. Raw
  * packets, because no program opens 20,000 sockets a second. Bounded in count; goes to one address of the lab only.
  *
- * Usage: storm.ts FROM TO RATE COUNT FIRST; prints one JSON line: how many were sent, and how long it took.
+ * Usage: storm.ts FROM TO RATE COUNT FIRST [curve]; prints one JSON line: how many were sent, and how long it took; with
+ * `curve` before it, about every ms, `monotonic_ns sent`.
  */
 import { check, closeQuietly, libc, Sock } from '../../../src/kernel/libc.ts';
 
@@ -26,7 +27,7 @@ function packet(from: Buffer, to: Buffer): Buffer {
 }
 
 function main(): void {
-  const [from = '', to = '', rate = '', count = '', first = '0'] = process.argv.slice(2);
+  const [from = '', to = '', rate = '', count = '', first = '0', curve = ''] = process.argv.slice(2);
   const total = Math.min(Number(count), MOST);
   const perMs = Number(rate) / 1000;
   const fd = check(libc().socket(Sock.AF_INET, Sock.SOCK_RAW | Sock.SOCK_CLOEXEC, IPPROTO_RAW), 'open a raw socket');
@@ -36,17 +37,22 @@ function main(): void {
   ip(to).copy(name, 4);
   const begun = performance.now();
   let sent = 0;
+  const curveLines: string[] = [];
   while (sent < total) {
     const due = Math.min(total, Math.floor((performance.now() - begun) * perMs) + 1);
+    // Before and after: what is sent late is sent in a burst, and not evenly since the last one.
+    if (curve !== '') curveLines.push(`${process.hrtime.bigint()} ${sent}\n`);
     for (; sent < due; sent++) {
       const n = Number(first) + sent;
       bytes.writeUInt16BE(SOURCE_LOW + (n % SOURCES), 20);
       bytes.writeUInt16BE(STORM_PORTS.low + (Math.floor(n / SOURCES) % 10_000), 22);
       libc().sendto(fd, bytes, bytes.length, 0, name, name.length);
     }
+    if (curve !== '') curveLines.push(`${process.hrtime.bigint()} ${sent}\n`);
     libc().usleep(200);
   }
   closeQuietly(fd);
+  process.stdout.write(curveLines.join(''));
   process.stdout.write(`${JSON.stringify({ sent, ms: performance.now() - begun })}\n`);
 }
 
