@@ -46,8 +46,9 @@ async function download(url: string, io: Io): Promise<string> {
 
 async function install(file: string): Promise<void> {
   const other = runningSlot(readFileSync('/proc/cmdline', 'utf8')) === 'A' ? 'B' : 'A';
-  // Whatever is written there now has to prove itself.
-  if ((await call('grub-editenv', [ENVIRONMENT, 'unset', `${other}_GOOD`])) !== 0)
+  // Not to be started while it is half written (RAUC sets OK when it is whole), and then it has to prove itself.
+  const marked = (await call('grub-editenv', [ENVIRONMENT, 'set', `${other}_OK=0`])) === 0;
+  if (!marked || (await call('grub-editenv', [ENVIRONMENT, 'unset', `${other}_GOOD`])) !== 0)
     throw new CommandError(`cannot write ${ENVIRONMENT}; are you root?`);
   if ((await call('rauc', ['install', file])) !== 0)
     throw new CommandError('not installed, see above; the running system stays as it is');

@@ -44,7 +44,7 @@ try {
   if (!/taken from the stick/.test(fromStick(`${work}/fw-a.stick`, 'carpio-report.txt')))
     throw new Error('no report on the stick');
   console.log(fromStick(`${work}/fw-a.stick`, 'carpio-report.txt'));
-  talk.begin();
+  await talk.begin();
   await waitFor('answers through NAT', 120, async () => talk.answered > 8, [a, b]);
   await waitFor(
     'both to be in step',

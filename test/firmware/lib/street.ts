@@ -51,16 +51,16 @@ s.on('error', (e) => { console.log('error ' + e.code); process.exit(1); });
 s.on('close', () => { console.log('closed'); process.exit(1); });`;
 
 export class Talk {
-  readonly server: ChildProcess;
+  private server: ChildProcess | null = null;
   private client: ChildProcess | null = null;
   private last = 0;
   private ended = '';
 
-  constructor() {
-    this.server = inside('server', ECHO);
-  }
-
-  begin(): void {
+  /** After buildStreet(). */
+  async begin(): Promise<void> {
+    const server = inside('server', ECHO);
+    this.server = server;
+    await new Promise((resolve) => server.stdout?.once('data', resolve));
     this.client = inside('client', TALK);
     this.client.stdout?.on('data', (chunk: Buffer) => {
       for (const line of chunk.toString().split('\n')) {
@@ -78,7 +78,7 @@ export class Talk {
 
   end(): void {
     this.client?.kill('SIGKILL');
-    this.server.kill('SIGKILL');
+    this.server?.kill('SIGKILL');
   }
 }
 
