@@ -85,7 +85,7 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
   'feed.tls.key': { text: 'its key, PEM' },
   'hooks.on_event': { text: 'program that gets each event as JSON on its standard input' },
   'service.realtime': {
-    text: "real-time priority (round robin) of the election's thread, so that a busy machine does not delay adverts; `0`: none. Needs CAP_SYS_NICE; without it the node says so and runs",
+    text: "real-time priority (round robin) of the election's thread, so that a busy machine does not delay adverts; with 2 and more the dataplane takes priority 1, so that it does not delay states either; `0`: none. Needs CAP_SYS_NICE; without it the node says so and runs",
   },
   'service.watchdog': {
     text: 'hardware watchdog, as in `"/dev/watchdog"`: fed only while the control thread and the dataplane both turn, disarmed when the node stops as told. Not when systemd or another program feeds it',
