@@ -66,6 +66,7 @@ function takeInherited(state: SyncState, digest: DigestMessage, context: Context
   const states = context.counts.unclaimed;
   if (states === 0 || digest.count > 0n || digest.unclaimed > 0) return;
   const reason = 'the peer has started anew, and knows none of them';
+  state.mine = null;
   actions.push({ type: 'adoptUnclaimed' }, { type: 'event', kind: 'sync.adopt', fields: { states, reason } });
 }
 

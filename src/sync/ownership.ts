@@ -49,7 +49,11 @@ function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]
   // Only what is proven to be all that the peer owns: it gives away everything at once, and what this node has not got
   // by then would be nobody's.
   if (state.theirs?.equal !== true || state.bulkIn) return;
-  if (unclaimed > 0) actions.push({ type: 'adoptUnclaimed' });
+  if (unclaimed > 0) {
+    // The peer's last verdict was about less than this node owns now.
+    state.mine = null;
+    actions.push({ type: 'adoptUnclaimed' });
+  }
   // The peer's repair works on a snapshot of what this node owns now.
   if (state.repairOut !== null) return;
   if (mirrored === 0 || state.adoptSeenByPeer !== state.adoptId) return;

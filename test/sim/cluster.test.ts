@@ -107,6 +107,14 @@ const FOUND: { what: string; seed: number; faults: Partial<Fault>[] }[] = [
     ],
   },
   {
+    what: 'a new master takes over what nobody owned: the last comparison was about less',
+    seed: 300424,
+    faults: [
+      { kind: 'power', afterUs: 0, box: 1, forUs: 8_212_000 },
+      { kind: 'stop', afterUs: 629_000, box: 0, forUs: 3_241_000 },
+    ],
+  },
+  {
     what: 'a kernel that takes no changes for seconds: one dump after the other, in vain',
     seed: 300043,
     faults: [{ kind: 'deaf-kernel', afterUs: 1_917_000, box: 1, forUs: 2_917_000 }],
