@@ -45,14 +45,15 @@ function options() {
   };
 }
 
-function summary({ seed, seconds, rounds, faults, violations, figures }: SoakReport): string {
+function summary({ seed, seconds, rounds, faults, violations, figures, replayed }: SoakReport): string {
   const count = Object.values(faults).reduce((sum, n) => sum + n, 0);
   const kinds = Object.entries(faults).sort(([, a], [, b]) => b - a);
   return `${machine()}
 seed ${seed}: ${(seconds / 60).toFixed(1)} min, ${rounds} rounds, ${count} faults
 faults: ${kinds.map(([name, n]) => `${name} ${n}`).join(', ')}
 longest until settled after healing ${(figures.settleMs / 1000).toFixed(1)} s; resident at most ${(figures.residentKb / 1024).toFixed(0)} MB, \
-grown at most ${(figures.grownKb / 1024).toFixed(0)} MB; descriptors at most ${figures.descriptors}; mended by verify --deep: ${figures.mended}
+grown at most ${(figures.grownKb / 1024).toFixed(0)} MB; descriptors at most ${figures.descriptors}; mended by verify --deep: ${figures.mended}; \
+recorded steps that replayed to the same: ${replayed}
 ${violations.length === 0 ? 'every promise held' : `${violations.length} VIOLATIONS:\n${violations.join('\n')}`}
 `;
 }

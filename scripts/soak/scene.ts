@@ -35,6 +35,7 @@ export async function makeScene(
   smallDisks();
   const stage = await setUpStage({
     connections: options.connections,
+    config: { record: true },
     // An hour beside other work: enough to see a break, little enough not to be the load itself.
     periodMs: 500,
     probeMs: 50,

@@ -5,6 +5,7 @@ import { FIREWALLS } from '../lab/plan.ts';
 import { seeded } from '../lib/random.ts';
 import { Checks, type Figures } from './checks.ts';
 import { FAULTS, type Fault } from './faults.ts';
+import { replayAll } from './recordings.ts';
 import { makeScene, type Scene } from './scene.ts';
 import { TimeLine } from './time-line.ts';
 
@@ -28,6 +29,8 @@ export interface SoakReport {
   faults: Record<string, number>;
   violations: string[];
   figures: Figures;
+  /** Steps of the state machines that were recorded last and run again at the end. */
+  replayed: number;
   /** As it is at the end, everything still running. */
   scene: Scene;
 }
@@ -46,7 +49,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const scene = await makeScene({ connections: options.connections ?? 200, lifetimeS, say }, random, line);
   const checks = new Checks(scene);
   const { figures } = checks;
-  const report: SoakReport = { seed, seconds: 0, rounds: 0, faults: {}, violations: [], figures, scene };
+  const report: SoakReport = { seed, seconds: 0, rounds: 0, faults: {}, violations: [], figures, replayed: 0, scene };
   const faults = FAULTS.filter(({ name }) => options.only === undefined || options.only.includes(name));
   // The scene as it was set must pass, or the first fault would be blamed.
   await judge(scene, checks, report, options, 'nothing');
@@ -64,6 +67,9 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     await judge(scene, checks, report, options, `round ${report.rounds} (${what})`);
     if (report.violations.length >= MOST_VIOLATIONS) break;
   }
+  const recorded = await replayAll();
+  report.replayed = recorded.steps;
+  for (const problem of recorded.problems) violated(scene, report, options, problem);
   report.seconds = line.seconds;
   return report;
 }

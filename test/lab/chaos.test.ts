@@ -33,6 +33,7 @@ leaveWhenDone(chaos);
 chaos(`${ROUNDS} rounds of seed ${SEED}: every promise held`, () => {
   assert.equal(report.violations, []);
   assert.ok(report.rounds > 0, 'at least one round was played');
+  assert.ok(report.replayed > 1000, `${report.replayed} recorded steps were run again`);
 });
 
 chaos('SIGHUP while the daemon starts does not end it', async () => {
