@@ -44,7 +44,11 @@ export function prepare(path: string, shared?: SharedDocument | null): PrepareRe
   try {
     const document = shared === undefined ? storedFor(loaded.config) : shared;
     if (document === null) return own;
-    return overlay(path, own.prepared, document, warnings);
+    const result = overlay(path, own.prepared, document, warnings);
+    if (result.ok || shared !== undefined) return result;
+    const { path: stored } = new ReplicaStore(loaded.config.node.state_dir);
+    const mend = `${stored} no longer fits this file; mend the file, or remove ${stored} to start with the file alone`;
+    return { ...result, errors: [...result.errors, mend] };
   } catch (error) {
     return { ok: false, errors: [messageOf(error)], warnings };
   }
