@@ -16,7 +16,7 @@ umask 022
 say() { echo "firmware $name: $*"; }
 
 # Unpacks packages and what they depend on. No script of any package runs, so any machine can build for any other;
-# what the scripts would have set up is in rootfs/. The result is kept by its list of packages and versions.
+# what the scripts would have set up is in rootfs/. The result is kept for a day; CARPIO_FRESH=1 unpacks anew.
 unpack() { # FOLDER PACKAGE,...
   local target=$1 include=$2 stamp
   stamp=$(echo "$include $(date -u +%Y-%m-%d)" | sha256sum)
@@ -25,7 +25,6 @@ unpack() { # FOLDER PACKAGE,...
   rm -rf "$target" "$target.stamp"
   mmdebstrap --quiet --mode=root --variant=extract --architectures="$arch" --include="$include" \
     --aptopt='APT::Install-Recommends "false"' \
-    --customize-hook='cd "$1" && for deb in var/cache/apt/archives/*.deb; do basename "$deb"; done > packages.txt || :' \
     "$suite" "$target" \
     "deb http://deb.debian.org/debian $suite main" "deb http://deb.debian.org/debian $suite-updates main" \
     "deb http://deb.debian.org/debian-security $suite-security main"
@@ -35,11 +34,11 @@ unpack() { # FOLDER PACKAGE,...
 clean() { # what nobody needs on a box
   cd "$root"
   rm -rf boot/* usr/share/{doc,doc-base,man,info,locale,lintian,linda,bug,menu,bash-completion,zsh,gdb,gtk-doc,grub,common-licenses,debconf,perl5,initramfs-tools,polkit-1,mime,pixmaps,applications,icons,fish,vim,apport,gettext,glib-2.0,X11,python3} \
-    usr/lib/{grub,initramfs-tools,klibc,dracut,mime,valgrind,gcc,tc,python3} usr/lib/"$triplet"/{gconv,perl-base,krb5,sasl2,e2initrd_helper} \
+    usr/lib/{grub,linux-image-*,initramfs-tools,klibc,dracut,mime,valgrind,gcc,tc,python3} usr/lib/"$triplet"/{gconv,perl-base,krb5,sasl2,e2initrd_helper} \
     usr/bin/grub-[!e]* usr/sbin/grub-* usr/sbin/update-grub* usr/bin/{mawk,busctl,systemd-cgtop,systemd-vmspawn,systemd-nspawn,localedef,perl*,dropbearconvert} \
     usr/lib/udev/hwdb.d usr/lib/systemd/{catalog,systemd-pcr*,systemd-vmspawn,systemd-storagetm} usr/lib/systemd/system-generators/systemd-{gpt-auto,cryptsetup,veritysetup,hibernate-resume,tpm2,bless}* \
     etc/{apt,cron*,rc*.d,init.d,initramfs-tools,kernel,grub.d,update-motd.d,logrotate.d,default/grub*,issue*,fstab,motd} \
-    var/{cache,lib,log,backups,spool,mail,opt,local}/* usr/{games,local,src,include}/* packages.txt
+    var/{cache,lib,log,backups,spool,mail,opt,local}/* usr/{games,local,src,include}/*
   cd - >/dev/null
 }
 
@@ -104,8 +103,8 @@ system() {
   chmod 0600 "$root/etc/shadow"
   find "$root" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
   rm -f "$work/root.img"
-  # GRUB reads kernel and initramfs out of it and knows gzip, lzo and xz; both are packed already on x86.
-  mksquashfs "$root" "$work/root.img" -comp "${CARPIO_COMP:-xz}" -b 256K -noappend -no-xattrs -all-root -no-progress -quiet >/dev/null
+  # GRUB reads kernel and initramfs out of it and knows gzip, lzo and xz. xz would be smaller, and slow on a small box.
+  mksquashfs "$root" "$work/root.img" -comp gzip -b 256K -noappend -no-xattrs -all-root -no-progress -quiet >/dev/null
   say "root file system: $(($(stat -c %s "$work/root.img") / 1000000)) MB"
   [ "$(stat -c %s "$work/root.img")" -le $((SLOT_MB << 20)) ]
 }
