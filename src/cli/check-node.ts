@@ -36,6 +36,7 @@ export function checkNode({ socket, status, peer, why }: NodeFacts, config: Conf
   return [
     checkRunning(socket, status, config),
     ...checkHeard(status, config),
+    ...checkReplication(status),
     ...(peer === null ? notAsked(why, config) : checkPeerSide(peer)),
   ];
 }
@@ -48,7 +49,8 @@ function checkRunning(socket: string, status: NodeStatus, config: Config): Findi
   }
   const has = status.carp.vips.map(({ vhid, addresses }) => `${vhid} ${[...addresses].sort().join(' ')}`).sort();
   const file = config.vip.map(({ vhid, addresses }) => `${vhid} ${[...addresses].sort().join(' ')}`).sort();
-  if (has.join() !== file.join()) {
+  // A replica has those of the source, whatever its own file says.
+  if (has.join() !== file.join() && status.replicate?.role !== 'replica') {
     const found = `${name}; its vhids are not those of the file`;
     return warning(topic, found, 'reload it: kill -HUP, or systemctl reload carpio', { where: socket });
   }
@@ -81,6 +83,35 @@ function checkHeard(status: NodeStatus, config: Config): Finding[] {
     found.push(
       warning('sync peer', `${heard}; not in step: ${sync.in_step_reason ?? 'not compared yet'}`, 'carpio verify'),
     );
+  return found;
+}
+
+/** What replication has found by itself. */
+function checkReplication({ replicate }: NodeStatus): Finding[] {
+  if (!replicate) return [];
+  const topic = 'replication';
+  const { role, from, same, reason, differs, drift, peer_drift, unknown } = replicate;
+  const found: Finding[] = [];
+  const first = (lines: readonly string[]) => `${lines[0]}${lines.length > 1 ? `, and ${lines.length - 1} more` : ''}`;
+  if (same === false) {
+    const what = differs.length > 0 ? first(differs) : (reason ?? 'the two differ');
+    found.push(warning(topic, `not the same as on the peer: ${what}`, `carpio replicate plan on ${from}, then push`));
+  }
+  if (drift.length > 0) {
+    const mend = 'somebody changed rules or addresses by hand: put it into the files, or reload';
+    found.push(warning('drift', `this kernel differs from the configuration: ${first(drift)}`, mend));
+  }
+  if (peer_drift.length > 0) {
+    found.push(
+      warning('drift', `the peer's kernel differs from its configuration: ${first(peer_drift)}`, 'look there'),
+    );
+  }
+  if (unknown.length > 0) {
+    const what = `${from} shares keys that this version does not know: ${unknown.join(', ')}`;
+    found.push(warning(topic, what, 'the same version on both'));
+  }
+  const asked = same === null ? `; ${reason ?? 'not compared yet'}` : '';
+  if (found.length === 0) found.push(ok(topic, `${role}, from ${from}${asked}`));
   return found;
 }
 
@@ -155,6 +186,7 @@ function mtuWay({ node, mtu }: SideCheck, to: string): Finding[] {
 
 const PARTS: Readonly<Record<string, string>> = {
   vip: 'the virtual addresses, or their timers and modes',
+  track: 'what is tracked',
   rules: 'the rules file',
   policy: 'what is synced, or preempt',
 };

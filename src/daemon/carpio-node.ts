@@ -26,7 +26,7 @@ import { startControl } from './control.ts';
 import { ownAddresses } from './early-take-over.ts';
 import type { RoleAction } from './election.ts';
 import { Election } from './election.ts';
-import { Firewall, rulesText } from './firewall.ts';
+import { Firewall } from './firewall.ts';
 import { fixedSections } from './fixed-sections.ts';
 import { groupConfig, linkStates } from './group-config.ts';
 import { HandOver } from './hand-over.ts';
@@ -158,7 +158,7 @@ export class CarpioNode {
       vips: () => this.vips,
       status: () => this.status(),
       multicast: (role, ms) => this.neighbours.multicast(role, ms),
-      rules: () => rulesText(this.config),
+      rules: () => this.firewall.rules.text,
     });
     this.vipFaults = new VipFaults({
       tell: (key, reason) => this.election.feed({ type: 'vip', key, ok: reason === null, reason: reason ?? '' }),

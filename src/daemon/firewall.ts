@@ -103,15 +103,6 @@ function rulesetOptions(config: Config, vips: readonly ResolvedVip[]): RulesetOp
   };
 }
 
-/** The text of the rules that count, or null when there are none or they cannot be read. */
-export function rulesText(config: Config): string | null {
-  try {
-    return rulesInForce(config)?.text ?? null;
-  } catch {
-    return null;
-  }
-}
-
 function rulesInForce({ firewall }: Config): RulesetOptions['rules'] {
   if (firewall?.replicated !== undefined) {
     const { text, from, directory } = firewall.replicated;

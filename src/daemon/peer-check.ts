@@ -9,6 +9,7 @@ import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import { pathMtu, sizesUpTo } from '../kernel/path-mtu.ts';
 import type { PeerChannel } from '../peer/channel.ts';
+import { sharedEntries } from '../replicate/document.ts';
 import type { Json, NodeStatus } from '../status.ts';
 
 export interface PeerCheckPorts {
@@ -17,7 +18,7 @@ export interface PeerCheckPorts {
   status(): NodeStatus;
   /** Has the peer answered a probe to CARP's multicast group there within `ms`? null: it cannot be asked so. */
   multicast(role: string, ms: number): Promise<boolean | null>;
-  /** The rules file as it is, or null. */
+  /** The text of the rules in force, or null. */
   rules(): string | null;
 }
 
@@ -79,19 +80,27 @@ export function comparePasswords(
 const digestOf = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 32);
 
-/** Digests of what must be the same on both nodes, in parts that a person can go and look at. No secret is in them. */
+/** The part that a shared key belongs to, in the words of a person; passwords are compared by themselves. */
+function partOf(key: string): string | null {
+  if (key.endsWith('.password')) return null;
+  if (key.startsWith('vip[')) return 'vip';
+  if (key.startsWith('track[')) return 'track';
+  return key === 'firewall.rules' ? 'rules' : 'policy';
+}
+
+/**
+ * Digests of what both nodes share (replicate/document.ts), in parts that a person can go and look at. No secret is in them.
+ * @param rules the text of the rules in force
+ */
 export function sharedDigests(
   config: Config,
   vips: readonly ResolvedVip[],
   rules: string | null,
 ): Record<string, string> {
-  const byName = [...vips].sort((a, b) => vhidName(a).localeCompare(vhidName(b)));
-  const { sync, carp } = config;
-  return {
-    vip: digestOf(byName.map((vip) => [vhidName(vip), [...vip.addresses].sort(), vip.advbase, vip.mac])),
-    rules: digestOf(rules),
-    policy: digestOf([carp.preempt, sync && [sync.dialect, sync.sync_when, [...sync.ignore].sort(), sync.defer]]),
-  };
+  const parts: Record<string, [string, Json][]> = { vip: [], track: [], rules: [], policy: [] };
+  const entries = Object.entries(sharedEntries(config, vips, rules)).sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [key, value] of entries) parts[partOf(key) ?? '']?.push([key, value]);
+  return Object.fromEntries(Object.entries(parts).map(([part, list]) => [part, digestOf(list)]));
 }
 
 export class PeerCheckSide {

@@ -57,7 +57,7 @@ promise('a running pair: every question between the two has an answer, and all a
     /^ok sync link: heard in both directions$/m,
     /^ok sync mtu: packets of 1500 bytes pass from fw-a to fw-b$/m,
     /^ok sync mtu: packets of 1500 bytes pass from fw-b to fw-a$/m,
-    /^ok shared configuration: the same on both \(vip, rules, policy\)$/m,
+    /^ok shared configuration: the same on both \(vip, track, rules, policy\)$/m,
     /^ok passwords: the same on both, 2 vhids$/m,
     /^ok multicast on wan: fw-b hears fw-a$/m,
     /^ok multicast on lan: fw-b hears fw-a$/m,

@@ -144,6 +144,42 @@ check('the node itself', () => {
   assert.match(only(apart), /^warning sync peer: .*not in step: repairing$/);
 });
 
+check('replication: what it found by itself; a replica has other vhids than its file', () => {
+  const replicate = {
+    from: 'fw-a',
+    role: 'source' as const,
+    auto: true,
+    same: true as boolean | null,
+    reason: null,
+    hash: '',
+    peer_hash: null,
+    checked_ms_ago: 1,
+    pending: false,
+    differs: [] as string[],
+    drift: [] as string[],
+    drift_since: null,
+    peer_drift: [] as string[],
+    unknown: [] as string[],
+    unshared: [],
+    own_file: [],
+    last: null,
+  };
+  const found = (change: Partial<typeof replicate>, role: 'source' | 'replica' = 'source') =>
+    withStatus((status) => {
+      status.replicate = { ...replicate, ...change, role };
+      if (role === 'replica') status.carp.vips[0]!.addresses = ['203.0.113.9/24'];
+    });
+  assert.equal(trouble(found({})), []);
+  assert.equal(trouble(found({}, 'replica')), []);
+  assert.is(
+    only(found({ same: false, differs: ['carp.preempt', 'x'] })),
+    'warning replication: not the same as on the peer: carp.preempt, and 1 more',
+  );
+  assert.match(only(found({ drift: ['+ add rule'] })), /^warning drift: this kernel differs .*: \+ add rule$/);
+  assert.match(only(found({ peer_drift: ['x'] })), /^warning drift: the peer's kernel/);
+  assert.match(only(found({ unknown: ['vip.colour'] })), /does not know: vip\.colour$/);
+});
+
 check('the peer', () => {
   assert.match(only(withPeer({ version: '9.9.9' })), /^warning peer: fw-b runs carpio 9\.9\.9, this node/);
   assert.match(

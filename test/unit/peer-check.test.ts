@@ -47,12 +47,15 @@ compare('the shared configuration: what is a part of it, and what is a node its 
     sharedDigests(configOf(text), vips, rules);
   const usual = sharedDigests(config, [vip(1, 'one'), vip(2, 'two')], 'rules');
   assert.equal(shared([vip(2, 'two'), vip(1, 'one')]), usual, 'the order of vhids does not count');
-  const own = [vip(1, 'one', { advskew: 100, peers: ['203.0.113.9'], device: 'enp1s0' }), vip(2, 'x')];
-  assert.equal(shared(own), usual, 'skew, peers, devices and passwords are no part of it');
+  const own = [vip(1, 'one', { advskew: 100, device: 'enp1s0' }), vip(2, 'x')];
+  assert.equal(shared(own), usual, 'skew, devices and passwords are no part of it');
   const parts = (other: Record<string, string>) => Object.keys(usual).filter((part) => usual[part] !== other[part]);
   assert.equal(parts(shared([vip(1, 'one'), vip(2, 'two', { addresses: ['203.0.113.9/24'] })])), ['vip']);
   assert.equal(parts(shared([vip(1, 'one'), vip(2, 'two', { advbase: 2 })])), ['vip']);
-  assert.equal(parts(shared([vip(1, 'one'), vip(2, 'two')], 'rules ')), ['rules']);
+  const firewall = '[firewall]\nforward = false';
+  const ruled = (rules: string) => shared([vip(1, 'one')], rules, configText('peer = "10.99.0.2"', firewall)).rules;
+  assert.is.not(ruled('rules'), ruled('rules '));
+  assert.is(ruled('rules'), ruled('rules'));
   const policy = configText('peer = "10.99.0.2"\nsync_when = "all"');
   assert.equal(parts(shared([vip(1, 'one'), vip(2, 'two')], 'rules', policy)), ['policy']);
   const ownSync = configText('peer = "10.99.0.9"\nmtu = 9000\nmax_states = 2048');
