@@ -7,7 +7,7 @@ import * as assert from 'uvu/assert';
 import { until } from '../../scripts/lab/command.ts';
 import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
-import { inStep } from '../../scripts/lab/watch.ts';
+import { inStep, isMaster } from '../../scripts/lab/watch.ts';
 import { noConntrack } from './lib/kernel.ts';
 import { addRules } from './lib/rules.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
@@ -35,6 +35,7 @@ const promise = onStage(truth, () => stage);
 
 const V4 = '-s 10.77.1.10 -d 203.0.113.10';
 const V6 = '-s fd77:1::10 -d fd77:2::10';
+const VTAGS = '--orig-vtag 11 --reply-vtag 22';
 const ANSWERED = '-t 300 -u SEEN_REPLY,ASSURED';
 /** Entries as traffic would make them, written into the master's kernel by another program. */
 const INJECTED = [
@@ -116,6 +117,29 @@ promise(
     await conntrack(on, 'fw-a', '-F');
     await rest(0);
     await on.watch.until('both to be in step', inStep, 10_000);
+  },
+  noConntrack(),
+);
+
+promise(
+  'a mirrored entry lives as long as its owner says; after a take-over it has its usual timeout',
+  async (on) => {
+    await conntrack(on, 'fw-a', `-I -p udp ${V4} --sport 5007 --dport 5900 -u SEEN_REPLY,ASSURED -t 60`);
+    await conntrack(on, 'fw-a', `-I -p sctp ${V4} --sport 5008 --dport 5900 --state ESTABLISHED ${VTAGS} ${ANSWERED}`);
+    await bothAgree(on, toPort(5900), 2);
+    const timeouts = async (): Promise<number[]> =>
+      (await entries(on.lab, 'fw-b', toPort(5900))).map((e) => number(e[7]));
+    assert.ok(
+      (await timeouts()).every((seconds) => seconds > 3600),
+      'mirrored',
+    );
+    await on.pair['fw-a'].powerOff();
+    await on.watch.until('fw-b to be master', isMaster('fw-b'), 15_000);
+    const usual = async (): Promise<boolean> => {
+      const all = await timeouts();
+      return all.length === 2 && all.every((seconds) => seconds <= 210);
+    };
+    await until('the usual timeouts', usual, { withinMs: 5000, everyMs: 200 });
   },
   noConntrack(),
 );
