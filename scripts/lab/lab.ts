@@ -58,6 +58,7 @@ export class Lab {
   readonly off = new Set<FirewallName>();
   readonly hung = new Set<FirewallName>();
   readonly #cuts = new Set<string>();
+  #last: Promise<unknown> = Promise.resolve();
 
   /** Builds everything. Takes a few hundred ms. */
   async up(): Promise<void> {
@@ -102,12 +103,12 @@ export class Lab {
   /** Pulls a cable. `sync` is one cable, whichever end is named. */
   async cut(node: FirewallName, cable: Cable): Promise<void> {
     this.#cuts.add(cutName(node, cable));
-    await this.#plug();
+    await this.#alone(() => this.#plug());
   }
 
   async heal(node: FirewallName, cable: Cable): Promise<void> {
     this.#cuts.delete(cutName(node, cable));
-    await this.#plug();
+    await this.#alone(() => this.#plug());
   }
 
   isCut(node: FirewallName, cable: Cable): boolean {
@@ -122,13 +123,17 @@ export class Lab {
     const pids = this.pids(node);
     signalAll(pids, 'SIGSTOP');
     this.off.add(node);
-    await this.#plug();
+    await this.#alone(() => this.#plug());
     await this.#killAll(node);
     this.hung.delete(node);
   }
 
   /** Power back: a new namespace, so that no table, address or device outlives the reboot. The disk is not touched. */
-  async powerOn(node: FirewallName): Promise<void> {
+  powerOn(node: FirewallName): Promise<void> {
+    return this.#alone(() => this.#boot(node));
+  }
+
+  async #boot(node: FirewallName): Promise<void> {
     await this.#killAll(node);
     await this.#batch(
       SWITCH,
@@ -205,6 +210,13 @@ export class Lab {
     ]);
     if (firewall) await this.#sysctl(node, SYSCTLS.firewall, true);
     else await this.#sysctl(node, SYSCTLS.host, true);
+  }
+
+  /** One after the other: while a machine is made anew its ports are gone, and nobody else may look for them. */
+  #alone(act: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(act);
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   /** Puts every switch port up or down as power and cuts say, in one go. */

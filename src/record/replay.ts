@@ -139,6 +139,7 @@ export class Replay {
     let actions: unknown[];
     try {
       actions = runMachine(line.m, running.state, line.in);
+      if (!Array.isArray(actions)) throw new Error('this is no input of the machine');
     } catch (error) {
       this.differ(line, 'failed', line.in, line.out, error instanceof Error ? error.message : String(error));
       this.running.delete(line.m);

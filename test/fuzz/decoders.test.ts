@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../scripts/lib/random.ts';
 import { decodeMessage } from '../../src/peer/message.ts';
+import { Replay } from '../../src/record/replay.ts';
 import { grow } from './lib/coverage.ts';
 import { makeWork, mutate } from './lib/mutate.ts';
 import { fuzz, type Target } from './lib/target.ts';
@@ -16,10 +17,17 @@ const SEED = Number(process.env.SEED ?? 1);
 const INPUTS = 50_000;
 /** The slow ones stop earlier. */
 const WITHIN_MS = 250;
+/** Not a measurement: the machine may be busy. What takes that long is stuck. */
+const SLOW_MS = 3000;
 
 for (const target of TARGETS) {
   decoders(`${target.name}: ${target.what}`, () => {
-    const { findings, inputs } = fuzz(target, { seed: SEED, inputs: INPUTS, withinMs: WITHIN_MS });
+    const { findings, inputs } = fuzz(target, {
+      seed: SEED,
+      inputs: INPUTS,
+      withinMs: WITHIN_MS,
+      slowMs: SLOW_MS,
+    });
     assert.equal(findings, []);
     assert.ok(inputs >= 250, `${inputs} inputs`);
   });
@@ -40,9 +48,10 @@ decoders('negative control: an exception, a damaged state, a leak and a slow inp
   let n = 0;
   const damages = control(() => void n++, { check: () => assert.ok(n < 10) });
   assert.ok(fuzz(damages, { seed: 1, inputs: 100 }).findings.length > 0);
-  const kept: string[] = [];
-  const leaks = control((input) => void kept.push(`${input.toString('hex')} ${'x'.repeat(1000)} ${kept.length}`));
-  assert.match(fuzz(leaks, { seed: 1, inputs: 100_000 }).findings.at(-1)?.problem ?? '', 'memory has grown');
+  const kept: Buffer[] = [];
+  const leaks = control((input) => void kept.push(Buffer.alloc(1000 + input.length)));
+  const leak = fuzz(leaks, { seed: 1, inputs: 80_000, slowMs: SLOW_MS });
+  assert.match(leak.findings[0]?.problem ?? '', 'memory has grown');
   const slow = control((input) => {
     const end = performance.now() + (input.length > 12 ? 60 : 0);
     while (performance.now() < end);
@@ -77,6 +86,16 @@ decoders('found: a peer message whose kind is an object that has no text', () =>
   const decoded = decodeMessage('{"t":{"toString":1,"valueOf":1}}');
   assert.not.ok(decoded.ok);
   assert.is(decoded.ok ? '' : decoded.cause, 'unknown');
+});
+
+decoders('found: a recorded step whose input is another machine’s', () => {
+  const run = new Replay();
+  run.take('{"carpio":"0","record":1,"node":"x","at":0}');
+  run.take(
+    '{"m":"mask","i":1,"at":0,"state":{"report":null,"reportUs":0,"lastWords":null,"said":{"$map":[]},"held":[]}}',
+  );
+  run.take('{"m":"mask","i":1,"at":0,"in":{"event":{"type":"tick"},"context":{"now":1}},"out":[]}');
+  assert.is(run.report.difference?.what, 'failed');
 });
 
 decoders.run();

@@ -39,6 +39,8 @@ export interface FuzzOptions {
   inputs: number;
   /** Stops earlier when that many milliseconds have passed. */
   withinMs?: number;
+  /** What counts as slow, ms; 50 when left out. */
+  slowMs?: number;
 }
 
 /** One input must be done within this; measured again before it counts, because the machine does other things too. */
@@ -67,6 +69,7 @@ export function fuzz(target: Target, options: FuzzOptions): FuzzReport {
   const begun = performance.now();
   let warm = 0;
   let sliceBegun = begun;
+  const slowMs = options.slowMs ?? SLOW_MS;
   while (report.inputs < options.inputs && report.findings.length < MOST_FINDINGS) {
     mutate(work, random, target.corpus, words);
     const input = work.bytes.subarray(0, work.length);
@@ -79,7 +82,7 @@ export function fuzz(target: Target, options: FuzzOptions): FuzzReport {
     if (report.inputs % SLICE !== 0) continue;
     const now = performance.now();
     // Clocks cost more than most inputs: a slow one is looked for only in a slice that was slow as a whole.
-    if (now - sliceBegun > SLOW_MS * 5) lookForSlow(report, target, random, words);
+    if (now - sliceBegun > slowMs * 5) lookForSlow(report, target, random, words, slowMs);
     if (report.inputs % CHECK_EVERY === 0) checkNow(report, target, input);
     if (report.inputs === CHECK_EVERY) warm = heldKb();
     sliceBegun = performance.now();
@@ -101,21 +104,27 @@ function checkNow(report: FuzzReport, target: Target, input: Buffer): void {
 }
 
 /** Single inputs with a clock, for a moment. */
-function lookForSlow(report: FuzzReport, target: Target, random: Random, words: readonly Uint8Array[]): void {
+function lookForSlow(
+  report: FuzzReport,
+  target: Target,
+  random: Random,
+  words: readonly Uint8Array[],
+  slowMs: number,
+): void {
   const work = makeWork(target.most);
   for (let i = 0; i < 200; i++) {
     mutate(work, random, target.corpus, words);
     const input = work.bytes.subarray(0, work.length);
-    const ms = fastest(target, input);
+    const ms = fastest(target, input, slowMs);
     report.longestMs = Math.max(report.longestMs, ms);
-    if (ms > SLOW_MS) found(report, target, input, `took ${ms.toFixed(0)} ms`);
+    if (ms > slowMs) found(report, target, input, `took ${ms.toFixed(0)} ms`);
   }
 }
 
 /** The fastest of up to three: what is left is the input's own time. */
-export function fastest(target: Target, input: Buffer): number {
+function fastest(target: Target, input: Buffer, slowMs: number): number {
   let best = Number.POSITIVE_INFINITY;
-  for (let tries = 0; tries < 3 && best > SLOW_MS; tries++) {
+  for (let tries = 0; tries < 3 && best > slowMs; tries++) {
     const begun = performance.now();
     try {
       target.run(input);
