@@ -9,7 +9,7 @@ import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { command, pause } from '../lab/command.ts';
+import { command, pause, which } from '../lab/command.ts';
 import { enterOrExit } from '../lab/enter.ts';
 import { Lab } from '../lab/lab.ts';
 import { bare, PORTS, SERVER_IP } from '../lab/plan.ts';
@@ -26,6 +26,9 @@ const rates = (option('--rates') ?? '5000,20000').split(',').map(Number);
 const runs = Number(option('--runs') ?? (quick ? 1 : 3));
 const seconds = Number(option('--seconds') ?? (quick ? 2 : 5));
 const wanted = (option('--stacks') ?? PATH_STACKS.map((one) => one.name).join(',')).split(',');
+
+/** Generator and watcher must not wait for a processor, or the lag is theirs. */
+const PROMPT = which('chrt') ? ['chrt', '-r', '30'] : [];
 
 interface Run {
   created: number;
@@ -66,7 +69,17 @@ function collect(child: ChildProcess): { text: () => string } {
 
 async function flows(lab: Lab, rate: number): Promise<string> {
   const client = bare(PORTS.client[0]?.addresses[0] ?? '');
-  const storm = [process.execPath, STORM, client, SERVER_IP, String(rate), String(rate * seconds), '0', 'curve'];
+  const storm = [
+    ...PROMPT,
+    process.execPath,
+    STORM,
+    client,
+    SERVER_IP,
+    String(rate),
+    String(rate * seconds),
+    '0',
+    'curve',
+  ];
   return (await lab.exec('client', storm, { timeoutMs: seconds * 4000 + 10_000 })).stdout;
 }
 
@@ -96,7 +109,7 @@ async function measure(stack: PathStack, rate: number): Promise<Measured> {
     await pause(1000);
     const idle = ((await lab.syncBytes()) - idleFrom.bytes) / (performance.now() - idleFrom.at);
     const base = { a: await held(lab, 'fw-a'), b: await held(lab, 'fw-b') };
-    const watch = lab.spawn('fw-b', [process.execPath, WATCH, String(seconds * 4 + 15)], {
+    const watch = lab.spawn('fw-b', [...PROMPT, process.execPath, WATCH, String(seconds * 4 + 15)], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     const seen = collect(watch);

@@ -1,6 +1,6 @@
 /** The stacks whose way from the master's kernel into the backup's is measured, in the same lab with the same rules. */
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { pause, until, which } from '../../lab/command.ts';
 import { BINARY, Firewall } from '../../lab/firewall.ts';
 import type { Lab } from '../../lab/lab.ts';
@@ -80,6 +80,8 @@ async function startConntrackd(lab: Lab): Promise<Record<FirewallName, number>> 
   const children = new Map<FirewallName, ChildProcess>();
   for (const node of FIREWALLS) {
     const folder = `/run/lab/${node}`;
+    // A daemon that finds its old lock does not start.
+    rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     writeFileSync(`${folder}/conntrackd.conf`, conntrackdConf(node, folder));
     await lab.exec(node, [
