@@ -11,7 +11,7 @@ import { buildStreet, statusOf, Talk, tapsFor } from './lib/street.ts';
 await enterOrExit(import.meta.url);
 
 /** Seconds; generous, because the machine may be busy with something else. */
-const BOOT_S = 1500;
+const BOOT_S = 2400;
 const work = mkdtempSync(join(tmpdir(), 'carpio-fw-'));
 const boxes = new Map<BoxName, Machine>();
 const talk = new Talk();
