@@ -36,6 +36,7 @@ export function plot(title: string, x: Axis, y: Axis, lines: readonly Line[]): s
   const text = (at: string, content: string): string => `<text ${at}>${escaped(content)}</text>`;
   const out = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
+    `<title>${escaped(title)}</title>`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
     text(`x="${left}" y="20" font-size="14" font-weight="bold"`, title),
   ];
