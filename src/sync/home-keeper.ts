@@ -52,7 +52,9 @@ export class HomeKeeper {
   private refresh(now: number): void {
     const { masterAny, peerMasterAny, alive } = this.state;
     const shared = masterAny && peerMasterAny === true && alive;
-    const homes: Home[] = shared ? homesOf(this.own.vhids, this.peer.vhids) : [];
+    // A peer that tells no addresses does not know the rule: kept by one node alone, states would change hands for ever.
+    const known = Object.keys(this.peer.vhids.lists).length > 0;
+    const homes: Home[] = shared && known ? homesOf(this.own.vhids, this.peer.vhids) : [];
     const text = JSON.stringify(homes.map(({ bytes, prefix, mine }) => [...bytes, prefix, mine]));
     if (text === this.text) return;
     this.text = text;

@@ -129,6 +129,12 @@ for (const { what, seed, faults } of FOUND) {
   });
 }
 
+cluster('both boxes lead, and one is of a version that tells no addresses: nothing changes hands for ever', () => {
+  const result = simulate(optionsOf(400347, { episodes: 1 }));
+  assert.is(result.problem, null, result.problem === null ? '' : explain(result));
+  assert.ok(result.steps < 100_000, `${result.steps} steps`);
+});
+
 cluster('a schedule shrinks to what matters, and still fails the same way', () => {
   const options = optionsOf(1, { bug: BUGS['deaf-overrun'] ?? null, episodes: 2 });
   const first = simulate({ ...options, seed: 3, only: ['overrun', 'reload', 'copies', 'demote'] });

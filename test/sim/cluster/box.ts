@@ -3,7 +3,7 @@
  * Time on it may drift, stop and be late.
  */
 
-import { masterDownUs } from '../../../src/carp/timers.ts';
+import { guardLimitUs } from '../../../src/carp/timers.ts';
 import type { ResolvedVip } from '../../../src/config/resolve.ts';
 import type { Clock } from '../../../src/daemon/clock.ts';
 import type { SendAdvertAction } from '../../../src/daemon/election.ts';
@@ -17,7 +17,6 @@ import type { World } from './world.ts';
 
 /** What waits in the sockets of a daemon that does not run. */
 const MOST_WAITING = 500;
-const LEAST_LIMIT_US = 250_000;
 
 type Source = 'timer' | 'socket' | 'thread';
 
@@ -123,6 +122,7 @@ export class Box {
     this.life += 1;
     this.guardLife += 1;
     this.guard = createGuard();
+    this.paired = false;
     this.lastStopClean = null;
     this.daemon = new Daemon(this);
     this.world.note(this, 'daemon starts');
@@ -339,12 +339,21 @@ export class Box {
   guardVips(vips: readonly ResolvedVip[]): void {
     this.lastCounter = this.daemon?.lastCounter ?? this.lastCounter;
     for (const vip of vips) {
-      const limitUs = Math.max(LEAST_LIMIT_US, masterDownUs(vip.advbase, vip.advskew));
+      const limitUs = guardLimitUs(vip.advbase, vip.advskew, this.paired);
       const key = `${vip.interface}/${vip.vhid}`;
       const vhid = { key, limitUs, device: { index: 1, name: key }, addresses: null, lastWords: [] };
       stepGuard(this.guard, { type: 'message', message: { type: 'set', vhid } }, this.nowUs());
     }
   }
+
+  /** As VipSet.setPaired(): the guardian must not be later than a peer that takes over early. */
+  setPaired(paired: boolean): void {
+    if (paired === this.paired) return;
+    this.paired = paired;
+    if (this.daemon !== null) this.guardVips(this.daemon.vips);
+  }
+
+  private paired = false;
 
   beat(atUs: number, masters: string[]): void {
     stepGuard(this.guard, { type: 'message', message: { type: 'beat', atUs, masters } }, this.nowUs());
@@ -382,14 +391,16 @@ export class Box {
       if (action.type === 'speak') this.lastWords(action.vhid.key);
       if (action.type === 'fell') {
         this.world.note(this, `guardian takes ${action.keys.join(', ')} down`);
-        this.bound(() => this.renew(), 'socket')();
+        const { silentUs } = action;
+        this.bound(() => this.renew(silentUs), 'socket')();
       }
     }
     if (fell) this.bound(() => this.daemon?.onLinks(), 'socket')();
   }
 
-  private renew(): void {
+  private renew(silentUs: number): void {
     if (this.daemon === null) return;
+    this.daemon.feed({ type: 'stall', sleptUs: silentUs });
     this.daemon.lastCounter = BigInt(Math.floor(this.world.random() * 2 ** 48));
     this.lastCounter = this.daemon.lastCounter;
     this.guardVips(this.daemon.vips);

@@ -3,6 +3,7 @@
  * peer) and the production dataplane loop, connected as src/daemon/carpio-node.ts connects them.
  */
 import { readFileSync } from 'node:fs';
+import { wasPaired } from '../../../src/carp/group.ts';
 import type { GroupEvent } from '../../../src/carp/types.ts';
 import type { MaskedAdvert } from '../../../src/carp/unmask.ts';
 import type { ResolvedVip } from '../../../src/config/resolve.ts';
@@ -289,6 +290,7 @@ export class Daemon {
   }
 
   private onChanged(): void {
+    this.box.setPaired(wasPaired(this.election.state));
     this.weigh();
     this.report();
     this.box.world.afterElection(this);

@@ -172,9 +172,11 @@ export class Traffic {
       // Both boxes lead at once: packets of UDP and ICMP cause no events, so the owner may not know that the other
       // box forwards them, and lets them time out. Not promised (docs/reliability.md).
       if (apart && flow.proto !== 6) continue;
-      // A connection that was lost already is in neither table: that they agree says nothing about it.
-      if (!this.world.boxes.some((box) => box.kernel.entries.get(flow.orig)?.reply === flow.reply)) continue;
-      for (const box of this.world.boxes) flow.promised.add(box.index);
+      // What a table has lost since the comparison, or had lost before it, that comparison says nothing about; what it
+      // has not got although it should is found by the check of "in step" itself.
+      for (const box of this.world.boxes) {
+        if (box.kernel.entries.get(flow.orig)?.reply === flow.reply) flow.promised.add(box.index);
+      }
     }
   }
 
