@@ -27,13 +27,13 @@ const SEEDS: Record<string, number> = {
   'stubborn-master': 2,
   'early-ack': 1,
   'no-stall': 3,
-  'no-adoption': 4,
+  'no-adoption': 2,
   'deaf-overrun': 1,
   'no-address': 1,
   'no-guardian': 3,
   'strict-window': 1,
   'forgotten-deletes': 1,
-  'old-comparison': 7,
+  'old-comparison': 23,
   'no-retry': 1,
 };
 

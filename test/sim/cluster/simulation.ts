@@ -46,6 +46,8 @@ const SETTLE_US = 100_000_000;
 /** It must stay so. */
 const STILL_US = 1_500_000;
 const LOOK_US = 100_000;
+/** Steps in a second of virtual time over a whole run; 300 are usual. Far more: somebody never rests. */
+const MOST_STEPS = 3000;
 /** Clients go on for this long after the last fault. */
 const TAIL_US = 400_000;
 
@@ -111,6 +113,12 @@ class Run {
     while (this.good && calendar.step(until));
   }
 
+  private rests(): void {
+    const { now, steps } = this.world.calendar;
+    if (now < 20_000_000 || steps / (now / 1e6) < MOST_STEPS) return;
+    this.world.problem(`the loops never rest: ${steps} steps in ${(now / 1e6).toFixed(0)} s`);
+  }
+
   private episode(faults: readonly Fault[]): void {
     const { world } = this;
     const { calendar } = world;
@@ -147,6 +155,7 @@ class Run {
     let why: string | null = '';
     while (this.good && calendar.now < until) {
       this.advance(LOOK_US);
+      this.rests();
       why = this.unsettled();
       if (why !== null) since = null;
       else since ??= calendar.now;
