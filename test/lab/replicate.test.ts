@@ -19,13 +19,20 @@ const BIN = '/run/lab/bin';
 /** While this file is there, nft on that node waits behind its work: after a load, or after a listing. */
 const holdFile = (node: FirewallName, what: 'load' | 'list'): string => `/run/lab/hold-${what}-${node}`;
 
+/** Whatever is held up goes on. */
+function release(): void {
+  for (const node of ['fw-a', 'fw-b'] as const) {
+    for (const what of ['load', 'list'] as const) rmSync(holdFile(node, what), { force: true });
+  }
+}
+
 /** An nft that can be held up, in front of the real one. */
 function wrapNft(): void {
   mkdirSync(BIN, { recursive: true });
   writeFileSync(
     `${BIN}/nft`,
     `#!/bin/sh
-case "$*" in *-c*) what=check;; *list*ruleset*) what=list;; *-f*) what=load;; *) what=other;; esac
+case "$*" in *-c*|*-t*) what=check;; *list*ruleset*) what=list;; *-f*) what=load;; *) what=other;; esac
 ${which('nft')} "$@"
 code=$?
 if ls /run/lab/hold-* >/dev/null 2>&1; then
@@ -54,6 +61,7 @@ prepare(replicate, async () => {
 });
 leaveWhenDone(replicate);
 replicate.after.each(async () => {
+  release();
   if (stage.lab.isCut('fw-a', 'sync')) await stage.lab.heal('fw-a', 'sync');
 });
 const promise = onStage(replicate, () => stage);
@@ -116,9 +124,6 @@ async function unnoticed(on: Stage, act: () => Promise<void>): Promise<void> {
 
 /** The whole of the shared configuration is back to the beginning, on both nodes. */
 async function reset(on: Stage): Promise<void> {
-  for (const node of ['fw-a', 'fw-b'] as const) {
-    for (const what of ['load', 'list'] as const) rmSync(holdFile(node, what), { force: true });
-  }
   if (on.lab.isCut('fw-a', 'sync')) await on.lab.heal('fw-a', 'sync');
   await reload(on, 'fw-a', original.config, original.rules);
   await seen(on, 'fw-a', 'the peer', (status) => status.same !== null && !status.pending);
