@@ -1,16 +1,10 @@
 /** One Carpio node from start to stop: builds the parts, connects them, and lets go of everything in the right order. */
-import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { demotionTotal } from '../carp/context.ts';
-import { wasPaired } from '../carp/group.ts';
 import type { GroupEvent } from '../carp/types.ts';
-import type { MaskedAdvert } from '../carp/unmask.ts';
 import type { MaintenanceResult, SysctlResult } from '../cli/control-types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
-import { sampleOf } from '../feed/sample.ts';
-import { startFeed } from '../feed/server.ts';
-import { GuardKeeper } from '../guard/keeper.ts';
 import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
 import { watchLinks } from '../kernel/links.ts';
 import type { PeerChannel } from '../peer/channel.ts';
@@ -18,37 +12,29 @@ import type { Recorder } from '../record/recorder.ts';
 import type { SharedDocument } from '../replicate/document.ts';
 import type { NodeEvent, NodeStatus } from '../status.ts';
 import { VERSION } from '../version.ts';
-import { Adverts, vipKey } from './adverts.ts';
 import type { Assets } from './assets.ts';
-import { nowUs, REAL_CLOCK } from './clock.ts';
+import { CarpSide } from './carp-side.ts';
+import { Changes } from './changes.ts';
+import { nowUs } from './clock.ts';
 import type { ControlHandler, ControlServer } from './control.ts';
 import { startControl } from './control.ts';
-import { ownAddresses } from './early-take-over.ts';
-import type { RoleAction } from './election.ts';
-import { Election } from './election.ts';
+import { openFeed } from './feed-side.ts';
 import { Firewall } from './firewall.ts';
 import { fixedSections } from './fixed-sections.ts';
-import { groupConfig, linkStates } from './group-config.ts';
 import { HandOver } from './hand-over.ts';
 import { makeHandlers } from './handlers.ts';
 import { Journal } from './journal.ts';
 import type { Log } from './log.ts';
-import { Neighbours } from './neighbours.ts';
 import { sysctl } from './oids.ts';
 import { PeerCheckSide } from './peer-check.ts';
-import { roleOf } from './peer-ear.ts';
 import type { ReceivedReport } from './peer-report.ts';
-import { masterKeys } from './peer-report.ts';
 import { makePeerChannel, syncAddresses } from './peer-side.ts';
 import type { Prepared, PrepareResult } from './prepare.ts';
 import { ReplicateSide } from './replicate-side.ts';
 import { Service, serviceLine } from './service.ts';
-import { Standing } from './standing.ts';
 import { makeStatus } from './status.ts';
 import { localAddresses, SyncSide } from './sync-side.ts';
 import { startTracks } from './tracks.ts';
-import { VipFaults } from './vip-faults.ts';
-import { VipSet } from './vip-set.ts';
 
 export class CarpioNode {
   private config: Config;
@@ -58,11 +44,7 @@ export class CarpioNode {
   private readonly recorder: Recorder | null;
   private readonly assets: Assets;
   private readonly startedUs = nowUs();
-  private readonly election: Election;
-  private readonly adverts: Adverts;
-  private readonly guard: GuardKeeper;
-  private readonly vipSet: VipSet;
-  private readonly vipFaults: VipFaults;
+  private readonly carp: CarpSide;
   private readonly firewall: Firewall;
   private readonly handOver: HandOver;
   private readonly journal: Journal;
@@ -72,9 +54,7 @@ export class CarpioNode {
   private readonly peerCheck: PeerCheckSide;
   private readonly replicate: ReplicateSide | null;
   private current: Prepared;
-  private changing: Promise<unknown> = Promise.resolve();
-  private readonly neighbours: Neighbours;
-  private readonly standing: Standing;
+  private readonly changes = this.makeChanges();
   private control: ControlServer | null = null;
   private watch: LinkWatch | null = null;
   private tracks: { close(): void } | null = null;
@@ -117,86 +97,28 @@ export class CarpioNode {
       line: () => serviceLine(this.status()),
       warn: (message) => log.warning(message),
     });
-    this.adverts = new Adverts({
-      advert: (key, family, advert, from) => this.neighbours.onAdvert({ key, family, advert, from }),
-      sendResult: (key, ok) => this.election.feed({ type: 'sendResult', key, ok }),
-      refused: (counter, role, vhid, from) => this.onRefused(counter, role, vhid, from),
-      warn: (message) => log.warning(message),
-      look: () => this.election.look(),
-    });
     this.channel = makePeerChannel(this.config, {
       publish: (event) => this.publish(event),
       warn: (message) => log.warning(message),
     });
     this.replicate = this.makeReplicate(candidate);
-    this.guard = new GuardKeeper({
-      lost: (reason) => this.publish({ kind: 'guard.lost', reason }),
-      ready: (pid) => this.publish({ kind: 'guard.ready', pid }),
-      fell: (keys, silentMs) => {
-        // The addresses are down and the goodbyes are said, whatever this process thinks of its own sleep.
-        this.election.feed({ type: 'stall', sleptUs: silentMs * 1000 });
-        this.publish({ kind: 'guard.fell', vhids: keys, silent_ms: silentMs });
-        this.adverts.renewLastWords();
-        this.vipSet.guardAll();
-      },
-      warn: (message) => log.warning(message),
-    });
-    this.vipSet = new VipSet({ node: this.config.node.name, runDir }, this.adverts, this.guard, log);
-    this.neighbours = new Neighbours({
-      publish: (event) => this.publish(event),
-      feed: (event) => this.election.feed(event),
-      unmasked: (masked, reason) => this.onUnmasked(masked, reason),
-      group: () => this.election.state,
-      mac: (key) => this.vipSet.facts.get(key)?.mac ?? null,
-      vips: () => this.vips,
-      look: () => this.election.look(),
-      warn: (message) => log.warning(message),
-      taps: recorder,
+    this.carp = new CarpSide(prepared, {
+      log,
+      journal: this.journal,
+      recorder,
+      runDir,
+      electionEvent: (event) => this.handOver.onEvent(event),
+      stopped: (clean, reason) => void this.finish(clean, reason),
+      sync: () => this.sync,
+      channelAddress: () => this.channel?.own ?? null,
     });
     this.peerCheck = new PeerCheckSide(this.channel, {
       config: () => this.config,
       vips: () => this.vips,
       status: () => this.status(),
-      multicast: (role, ms) => this.neighbours.multicast(role, ms),
+      multicast: (role, ms) => this.carp.neighbours.multicast(role, ms),
       rules: () => this.firewall.rules.text,
     });
-    this.vipFaults = new VipFaults({
-      tell: (key, reason) => this.election.feed({ type: 'vip', key, ok: reason === null, reason: reason ?? '' }),
-      repair: (key) => this.vipSet.repair(key, this.links),
-      warn: (message) => log.warning(message),
-    });
-    this.standing = new Standing({
-      sync: () => this.syncFacts(),
-      group: () => this.election.state,
-      wokeUs: () => this.election.wokeUs,
-      feed: (event) => this.election.feed(event),
-      tell: (master, report) => this.sync?.handle.setRole(master, report),
-      extras: () => ({
-        version: VERSION,
-        own: ownAddresses(this.vips, this.links),
-        lists: Object.fromEntries(this.vips.map((vip) => [vipKey(vip), vip.addresses])),
-        ...(this.channel?.own ? { channel: this.channel.own } : {}),
-        lastWords: this.adverts.lastCounter.toString(16).padStart(16, '0'),
-      }),
-    });
-    this.election = new Election(
-      groupConfig(this.config, this.vips, this.links),
-      {
-        role: (action) => this.onRole(action),
-        sendAdvert: (action) => this.adverts.send(action),
-        announce: (key, reason) => this.vipSet.announce(key, reason),
-        event: (event) => this.onElectionEvent(event),
-        stopped: (clean, reason) => void this.finish(clean, reason),
-        roles: () => this.report(),
-        alive: (now) => {
-          this.sync?.handle.alive();
-          this.guard.beat(now, masterKeys(this.election.state));
-        },
-        changed: () => this.onChanged(),
-      },
-      REAL_CLOCK,
-      recorder,
-    );
   }
 
   /**
@@ -207,29 +129,22 @@ export class CarpioNode {
   async start(): Promise<void> {
     try {
       this.control = await startControl(this.config.node.control, this.handlers());
-      const guarded = this.guard.start();
+      const guarded = this.carp.startGuard();
       await this.firewall.apply(this.config, this.vips);
       await guarded;
-      this.vipSet.apply(this.vips, this.links);
+      this.carp.makeDevices();
       this.watch = watchLinks((links) => this.onLinks(links), { onError: (error) => this.log.error(error.message) });
       this.links = this.watch.links();
+      this.carp.setLinks(this.links);
       await this.startSync();
       await this.startFeed();
-      this.tracks = startTracks(this.config.track, {
-        demote: (reason, weight) => this.election.feed({ type: 'demote', reason, weight }),
-        undemote: (reason) => this.election.feed({ type: 'undemote', reason }),
-        warn: (message) => this.log.warning(message),
-      });
+      this.track();
     } catch (error) {
       await this.release();
       throw error;
     }
-    this.feedLinks();
-    this.neighbours.onLinks(this.links);
     this.channel?.setOwn(syncAddresses(this.config, this.links));
-    this.weighSync();
-    if (this.handOver.wasOn()) this.election.feed({ type: 'maintenance', on: true });
-    this.election.feed({ type: 'start' });
+    this.carp.begin(this.links, this.handOver.wasOn());
     this.publish({ kind: 'node.start', version: VERSION });
     this.beginReplicate();
     this.serve();
@@ -247,19 +162,19 @@ export class CarpioNode {
 
   /** Hands over, then lets go of everything. A second call does not wait for the peer. */
   stop(): void {
-    if (this.election.state.stopping !== null) {
+    if (this.carp.group.stopping !== null) {
       void this.finish(false, 'told twice to stop');
       return;
     }
     this.log.info('stopping: handing over first');
     this.service.stopping();
-    this.election.feed({ type: 'stop' });
+    this.carp.election.feed({ type: 'stop' });
   }
 
   /** Takes over a changed configuration as a difference: what has not changed is not touched (invariant 6). */
   async reload(prepared: Prepared): Promise<void> {
     this.service.reloading(nowUs());
-    const failed = await this.change(prepared);
+    const failed = await this.changes.make(prepared);
     if (failed !== null) this.log.error(`reload refused, nothing was changed: ${failed}`);
     this.service.reloaded();
   }
@@ -269,35 +184,17 @@ export class CarpioNode {
     return this.replicate?.sharedForReload;
   }
 
-  /** One change after the other. Resolves with why it could not be; then what was before is in force. */
-  private change(prepared: Prepared): Promise<string | null> {
-    const run = this.changing.then(() => this.changeOrGoBack(prepared));
-    this.changing = run;
-    return run;
+  private makeChanges(): Changes {
+    return new Changes({
+      current: () => this.current,
+      ended: () => (this.ended === null ? 'carpio is stopping' : null),
+      applyRules: ({ config, vips }) => this.firewall.apply(config, vips),
+      takeOver: (prepared) => this.takeOver(prepared),
+      hold: () => this.replicate?.hold(),
+      settle: async () => this.replicate?.settle(),
+    });
   }
 
-  private async changeOrGoBack(prepared: Prepared): Promise<string | null> {
-    if (this.ended === null) return 'carpio is stopping';
-    const before = this.current;
-    this.replicate?.hold();
-    try {
-      await this.firewall.apply(prepared.config, prepared.vips);
-      try {
-        this.takeOver(prepared);
-      } catch (error) {
-        await this.firewall.apply(before.config, before.vips);
-        this.takeOver(before);
-        throw error;
-      }
-      return null;
-    } catch (error) {
-      return error instanceof Error ? error.message : String(error);
-    } finally {
-      await this.replicate?.settle();
-    }
-  }
-
-  // The rules stand already: nothing here may wait, or the two would not fit each other meanwhile.
   private takeOver(prepared: Prepared): void {
     const { config, vips } = prepared;
     for (const section of fixedSections(this.config, config)) {
@@ -307,17 +204,18 @@ export class CarpioNode {
     this.config = config;
     this.vips = vips;
     this.journal.level = config.carp.log;
-    this.election.feed({ type: 'config', config: groupConfig(config, vips, this.links) });
-    this.vipSet.apply(vips, this.links);
-    this.neighbours.configure(config, this.links);
+    this.carp.change(prepared);
+    this.track();
+    this.publish({ kind: 'node.reload' });
+  }
+
+  private track(): void {
     this.tracks?.close();
-    this.tracks = startTracks(config.track, {
-      demote: (reason, weight) => this.election.feed({ type: 'demote', reason, weight }),
-      undemote: (reason) => this.election.feed({ type: 'undemote', reason }),
+    this.tracks = startTracks(this.config.track, {
+      demote: (reason, weight) => this.carp.election.feed({ type: 'demote', reason, weight }),
+      undemote: (reason) => this.carp.election.feed({ type: 'undemote', reason }),
       warn: (message) => this.log.warning(message),
     });
-    this.feedLinks();
-    this.publish({ kind: 'node.reload' });
   }
 
   /** A recording needs the whole state of the worker's machine. */
@@ -330,9 +228,9 @@ export class CarpioNode {
       name: this.config.node.name,
       version: VERSION,
       startedUs: this.startedUs,
-      group: this.election.state,
-      vips: this.vipSet.facts,
-      counters: this.adverts.counters,
+      group: this.carp.group,
+      vips: this.carp.vipSet.facts,
+      counters: this.carp.adverts.counters,
       sync: this.sync,
       channel: this.channel?.status() ?? null,
       replicate: this.replicate?.status() ?? null,
@@ -343,7 +241,7 @@ export class CarpioNode {
   private handlers() {
     const handlers = makeHandlers({
       status: () => this.status(),
-      feed: (event: GroupEvent) => this.election.feed(event),
+      feed: (event: GroupEvent) => this.carp.election.feed(event),
       sync: () => this.sync,
       maintenance: (on, signal) => this.maintenance(on, signal),
       peerCheck: () => this.peerCheck.run(),
@@ -358,17 +256,17 @@ export class CarpioNode {
   }
 
   private maintenance(on: boolean, signal: AbortSignal): Promise<MaintenanceResult> {
-    return this.handOver.change(on, signal, () => this.election.feed({ type: 'maintenance', on }));
+    return this.handOver.change(on, signal, () => this.carp.election.feed({ type: 'maintenance', on }));
   }
 
   private sysctl(name: string, value: number | null): SysctlResult {
     const settings = {
-      group: this.election.state,
+      group: this.carp.group,
       log: this.journal.level,
       setLog: (level: number) => {
         this.journal.level = level;
       },
-      feed: (event: GroupEvent) => this.election.feed(event),
+      feed: (event: GroupEvent) => this.carp.election.feed(event),
     };
     return sysctl(settings, name, value);
   }
@@ -383,7 +281,7 @@ export class CarpioNode {
       );
     }
     if (sync.key !== null) {
-      this.neighbours.trustPeer(new Uint8Array(sync.key.reveal()), this.config, this.links);
+      this.carp.trustPeer(new Uint8Array(sync.key.reveal()));
     }
     this.sync = new SyncSide(this.config, sync, this.links, this.assets, {
       event: (kind, fields) => this.publish({ kind, ...fields }),
@@ -402,19 +300,12 @@ export class CarpioNode {
       current: () => this.current,
       links: () => this.links,
       candidate,
-      change: (prepared: Prepared) => this.change(prepared),
-      checkRules: async ({ config, vips }: Prepared) => {
-        try {
-          await this.firewall.check(config, vips);
-          return null;
-        } catch (error) {
-          return error instanceof Error ? error.message : String(error);
-        }
-      },
+      change: (prepared: Prepared) => this.changes.make(prepared),
+      checkRules: ({ config, vips }: Prepared) => this.firewall.objection(config, vips),
       rules: () => this.firewall.rules,
       roles: () =>
         Object.fromEntries(
-          Object.values(this.election.state.vhids).map((v) => [`${v.config.interface}/${v.config.vhid}`, v.state]),
+          Object.values(this.carp.group.vhids).map((v) => [`${v.config.interface}/${v.config.vhid}`, v.state]),
         ),
       publish: (event: NodeEvent) => this.publish(event),
       warn: (message: string) => this.log.warning(message),
@@ -423,29 +314,18 @@ export class CarpioNode {
   }
 
   private onPeer(received: ReceivedReport | null): void {
-    this.neighbours.onPeer(received);
+    this.carp.onPeer(received);
     this.channel?.learnPeer(received?.channel ?? null);
     if (received !== null) this.channel?.nudge();
-  }
-
-  private onUnmasked({ key, from }: MaskedAdvert, reason: string): void {
-    this.adverts.count('unmasked');
-    const v = this.election.state.vhids[key];
-    this.onRefused('unmasked', roleOf(key), v?.config.vhid ?? null, from, reason);
   }
 
   private async startFeed(): Promise<void> {
     const { feed } = this.config;
     if (feed === null) return;
-    const { token } = feed;
-    const listening = await startFeed({
-      listen: feed.listen,
-      token: token === null ? null : () => token.reveal().toString('utf8'),
-      tls: feed.tls === null ? null : { cert: readFileSync(feed.tls.cert), key: readFileSync(feed.tls.key) },
-      getStatus: () => this.status(),
-      getSample: () => sampleOf(this.status(), this.sync?.handle.stat('inserted') ?? null),
-      getHealth: () => this.health(),
-      page: this.assets.page,
+    const listening = await openFeed(feed, this.assets.page, {
+      status: () => this.status(),
+      inserted: () => this.sync?.handle.stat('inserted') ?? null,
+      health: () => this.health(),
     });
     this.journal.feed = listening;
     this.log.info(`feed on ${listening.addresses.join(', ')}`);
@@ -459,44 +339,10 @@ export class CarpioNode {
   }
 
   private onLinks(links: LinkInfo[]): void {
-    this.election.look();
     this.links = links;
-    this.feedLinks();
-    for (const { key, reason } of this.vipSet.faults(links)) this.vipFaults.found(key, reason);
-    this.vipSet.onLinks(this.vips, links);
-    this.neighbours.onLinks(links);
+    this.carp.onLinks(links);
     this.sync?.handle.setLocal(localAddresses(links));
     this.channel?.setOwn(syncAddresses(this.config, links));
-  }
-
-  private feedLinks(): void {
-    for (const link of linkStates(this.config, this.links)) {
-      if (link.present) this.adverts.listenFor(this.vips, link);
-      else this.adverts.unlisten(link.role);
-      this.election.feed({ type: 'link', interface: link.role, up: link.up, present: link.present });
-    }
-  }
-
-  private onRole(action: RoleAction): void {
-    const fault = this.vipSet.onRole(action.key, action.to === 'MASTER');
-    // One that cannot be let go of is gone, or the guardian's business.
-    if (fault !== null && action.to === 'MASTER') this.vipFaults.found(action.key, fault);
-    const v = this.election.state.vhids[action.key];
-    const { from, to, reason } = action;
-    this.neighbours.onRole(action.key, to);
-    this.publish({
-      kind: 'carp.state',
-      vhid: v?.config.vhid ?? 0,
-      interface: v?.config.interface ?? '',
-      from,
-      to,
-      reason,
-    });
-  }
-
-  private onElectionEvent(event: NodeEvent): void {
-    this.handOver.onEvent(event);
-    this.publish(event);
   }
 
   private serve(): void {
@@ -504,37 +350,11 @@ export class CarpioNode {
     this.service.ready(watchdog === null ? null : { device: watchdog, timeoutS: watchdog_s });
   }
 
-  // After each run of the election: the peer hears of it, and the demotion `sync` fits the new role.
-  private onChanged(): void {
-    this.vipSet.setPaired(wasPaired(this.election.state));
-    this.weighSync();
-    this.report();
-  }
-
-  private report(): void {
-    this.guard.beat(nowUs(), masterKeys(this.election.state));
-    this.standing.report();
-  }
-
-  private syncFacts(): { inStep: boolean | null; checkedMs: number } | null {
-    const handle = this.sync?.handle;
-    return handle === undefined ? null : { inStep: handle.inStep, checkedMs: handle.stat('checkedAt') };
-  }
-
   private onStep(): void {
     const handle = this.sync?.handle;
     if (handle === undefined) return;
     this.publish({ kind: 'sync.in_step', in_step: handle.inStep, reason: handle.inStepReason });
-    this.onChanged();
-  }
-
-  private weighSync(): void {
-    this.standing.weigh(this.config.sync !== null);
-  }
-
-  private onRefused(counter: string, role: string, vhid: number | null, from: string | null, reason = ''): void {
-    this.neighbours.onRefused(counter, role, vhid, from);
-    this.journal.refused(counter, role, vhid, from, reason);
+    this.carp.onChanged();
   }
 
   private publish(event: NodeEvent): void {
@@ -555,24 +375,18 @@ export class CarpioNode {
     if (ended === null) return;
     this.ended = null;
     this.log.info(clean ? `stopped: ${reason}` : `stopped, not handed over cleanly: ${reason}`);
-    this.publish({ kind: 'node.stop', clean, reason, demotion: demotionTotal(this.election.state) });
+    this.publish({ kind: 'node.stop', clean, reason, demotion: demotionTotal(this.carp.group) });
     await this.release();
     ended(this.exitCode);
   }
 
   private async release(): Promise<void> {
-    this.election.close();
+    this.carp.closeEars();
     this.replicate?.close();
     this.channel?.close();
     this.service.close();
-    this.vipFaults.close();
-    this.neighbours.close();
     this.tracks?.close();
-    // The last advert (bow-out) is still on its way through the socket.
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    this.vipSet.close();
-    await this.guard.stop();
-    this.adverts.close();
+    await this.carp.letGo();
     this.watch?.close();
     await this.sync?.handle.stop();
     await this.journal.feed?.close();

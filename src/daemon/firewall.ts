@@ -55,10 +55,13 @@ export class Firewall {
     return { text: this.loaded, tables: this.ruleset.tables };
   }
 
-  /** Would `apply` work? Nothing is changed. @throws Error as `apply` */
-  async check(config: Config, vips: readonly ResolvedVip[]): Promise<void> {
-    const refused = await this.ruleset.check(rulesetOptions(config, vips));
-    if (refused !== null) throw new Error(refused);
+  /** Why `apply` would refuse these rules, in one line; null: it would not. Nothing is changed. */
+  async objection(config: Config, vips: readonly ResolvedVip[]): Promise<string | null> {
+    try {
+      return await this.ruleset.check(rulesetOptions(config, vips));
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   /** Takes back what `apply` did, and nothing when it never succeeded: another node's table may stand here. */
