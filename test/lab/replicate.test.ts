@@ -276,8 +276,9 @@ promise('a push into a failover: afterwards both hold the same, and one is maste
   await reload(on, 'fw-a', original.config.replace('auto = false', 'auto = true'), withRule());
   await pair['fw-a'].ask('demote', { weight: 200, reason: 'test' });
   await watch.until('fw-b to lead', (s) => s['fw-b']?.role === 'master' && s['fw-a']?.role === 'backup', 30_000);
+  // Rules first: what fw-b knows of its source is up to 2 s old.
+  await until('the rule', async () => (await rulesIn(on, 'fw-b')).includes('from fw-a'), WITHIN);
   await seen(on, 'fw-b', 'the same', (status) => status.same === true && !status.pending);
-  assert.match(await rulesIn(on, 'fw-b'), 'from fw-a');
   await pair['fw-a'].ask('undemote', { reason: 'test' });
   await watch.until('fw-a to lead', (s) => s['fw-a']?.role === 'master' && s['fw-b']?.role === 'backup', 30_000);
   assert.equal(watch.violations, []);
