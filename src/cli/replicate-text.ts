@@ -12,6 +12,10 @@ function diffLine(line: string, paint: Paint): string {
   return /^\s*\+|: new/.test(text) ? paint('green', text) : text;
 }
 
+/** The plan is of the files, the push of what runs. */
+const RELOAD =
+  'the files here are not loaded yet: a reload (systemctl reload carpio) takes them over here, then they can be pushed';
+
 const block = (title: string, lines: readonly string[], paint: Paint): string[] =>
   lines.length === 0 ? [] : ['', paint('bold', title), ...lines.map((line) => `  ${diffLine(line, paint)}`)];
 
@@ -19,19 +23,22 @@ const joined = (lines: readonly string[]): string => lines.map((line) => `${line
 
 export function planText(plan: Plan, paint: Paint): string {
   const peer = clean(plan.peer);
+  const files = plan.files ? block('first', [RELOAD], paint) : [];
   if (plan.errors.length > 0) {
     return joined([
       paint('red', `${peer} would refuse:`),
       ...plan.errors.map((error) => `  ${clean(error)}`),
       ...block('what differs', plan.lines, paint),
+      ...files,
     ]);
   }
   if (plan.lines.length === 0)
-    return joined([`${peer} holds the same; nothing to push`, ...block('but', plan.effects, paint)]);
+    return joined([`${peer} holds the same; nothing to push`, ...block('but', plan.effects, paint), ...files]);
   return joined([
     `${peer} would take this; its rules were checked by its own kernel`,
     ...block('what changes there', plan.lines, paint),
     ...block('what that does', plan.effects, paint),
+    ...files,
   ]);
 }
 

@@ -17,7 +17,8 @@ export const command: Command = {
 Keeps what both nodes share the same: virtual IPs, rules, tracking, sync policy. [replicate] from names the node that it
 comes from; the plan and the push are asked for there. What is a node's own (devices, addresses, advskew, keys, feed)
 never travels.
-  plan    what differs, what a push would do, and whether the other node and its kernel would take it; changes nothing
+  plan    what the files here would change on the other node, what that does, and whether it and its kernel would take it;
+          changes nothing, and may be asked before a reload
   push    applies it there in one transaction, reads back what that kernel holds, and has it kept; if anything is not
           as it should be, the other node goes back to what it had
   status  whether both hold the same, and what somebody has changed by hand

@@ -19,7 +19,7 @@ import { nowUs } from './clock.ts';
 import type { ControlHandler, ControlServer } from './control.ts';
 import { startControl } from './control.ts';
 import { openFeed } from './feed-side.ts';
-import { Firewall } from './firewall.ts';
+import { Firewall, rulesText } from './firewall.ts';
 import { fixedSections } from './fixed-sections.ts';
 import { HandOver } from './hand-over.ts';
 import { makeHandlers } from './handlers.ts';
@@ -303,6 +303,7 @@ export class CarpioNode {
       change: (prepared: Prepared) => this.changes.make(prepared),
       checkRules: ({ config, vips }: Prepared) => this.firewall.objection(config, vips),
       rules: () => this.firewall.rules,
+      rulesOf: ({ config }: Prepared) => rulesText(config),
       roles: () =>
         Object.fromEntries(
           Object.values(this.carp.group.vhids).map((v) => [`${v.config.interface}/${v.config.vhid}`, v.state]),

@@ -106,6 +106,11 @@ function rulesetOptions(config: Config, vips: readonly ResolvedVip[]): RulesetOp
   };
 }
 
+/** The text of the rules that this configuration names, read now. @throws Error when the file cannot be read or is too long */
+export function rulesText(config: Config): string | null {
+  return rulesInForce(config)?.text ?? null;
+}
+
 function rulesInForce({ firewall }: Config): RulesetOptions['rules'] {
   if (firewall?.replicated !== undefined) {
     const { text, from, directory } = firewall.replicated;

@@ -66,7 +66,7 @@ export class ReplicateSide {
   }
 
   async plan(): Promise<Plan> {
-    return this.#needSource().plan();
+    return this.#needSource().planOfFiles();
   }
 
   push(): Promise<PushResult> {

@@ -17,6 +17,8 @@ export interface ReplicatePorts {
   change(prepared: Prepared): Promise<string | null>;
   /** The rules in force as text, and the tables that they make. */
   rules(): { text: string | null; tables: readonly TableName[] };
+  /** The rules that this configuration names, read now. @throws Error in one line */
+  rulesOf(prepared: Prepared): string | null;
   /** By `role/vhid`. */
   roles(): Record<string, CarpState>;
   publish(event: NodeEvent): void;

@@ -47,6 +47,8 @@ export interface Plan {
   peer: string;
   /** Both hold the same. */
   same: boolean;
+  /** Of this node's files, which say something else than what it has loaded: a reload comes before a push. */
+  files: boolean;
   /** The differing keys, as lines. */
   lines: string[];
   /** What a push would do, as lines. */
@@ -171,17 +173,29 @@ export class Source {
     }
   }
 
+  /**
+   * The plan for what this node's files say now, loaded or not: it is asked for before a reload, too.
+   * @throws Error with why it cannot be told: the files are not sound, the peer cannot be asked
+   */
+  planOfFiles(): Promise<Plan> {
+    const candidate = this.#ports.candidate(null);
+    if (!candidate.ok) throw new Error(`this node's own files would be refused: ${candidate.errors.join('; ')}`);
+    const { prepared } = candidate;
+    return this.plan(sharedEntries(prepared.config, prepared.vips, this.#ports.rulesOf(prepared)));
+  }
+
   /** What differs, and what a push would do. @throws Error with why it cannot be told */
-  async plan(): Promise<Plan> {
-    const entries = this.entries();
+  async plan(entries = this.entries()): Promise<Plan> {
     this.#checkSize(entries);
     const answer = await this.#call(CALLS.plan, { document: this.#document(entries) }, TIMING.plan, planAnswer);
     const changes = diffEntries(answer.entries, maskEntries(entries, this.#options.key));
     const peer = this.#channel.peer?.node ?? 'the peer';
     const { vhids, effects } = effectsOf(changes, answer, peer);
+    const hash = entriesHash(entries, this.#options.key);
     return {
       peer,
-      same: changes.length === 0 && answer.errors.length === 0 && answer.hash === this.hash(),
+      same: changes.length === 0 && answer.errors.length === 0 && answer.hash === hash,
+      files: hash !== this.hash(),
       lines: describeChanges(changes),
       effects,
       errors: answer.errors,

@@ -6,6 +6,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runCli } from '../../src/cli/app.ts';
 import type { Io } from '../../src/cli/command.ts';
+import { planText } from '../../src/cli/replicate-text.ts';
+import { painter } from '../../src/cli/text.ts';
 import { type ControlHandler, startControl } from '../../src/daemon/control.ts';
 import type { Plan, PushResult } from '../../src/replicate/source.ts';
 import type { Json, ReplicateStatus } from '../../src/status.ts';
@@ -17,6 +19,7 @@ replicate.after(() => rmSync(dir, { recursive: true, force: true }));
 const PLAN: Plan = {
   peer: 'fw-b',
   same: false,
+  files: false,
   lines: ['carp.preempt: false -> true', 'vip[lan/3].mac: new, virtual', 'firewall.rules: changed', '  +2 accept'],
   effects: ['vhid lan/3: new on fw-b, as backup'],
   errors: [],
@@ -126,6 +129,12 @@ replicate('status: 0 the same, 1 not or changed by hand, 2 not known', async () 
 replicate('anything else is a mistake: exit 2', async () => {
   const { code, err } = await run(['pull'], 'replicate.plan', PLAN);
   assert.equal([code, err.includes('allowed plan, push, status')], [2, true]);
+});
+
+replicate('a plan of files that are not loaded says what comes first', () => {
+  const loaded = planText(PLAN, painter(false));
+  assert.not.match(loaded, 'reload');
+  assert.match(planText({ ...PLAN, files: true }, painter(false)), /first\n.*a reload \(systemctl reload carpio\)/);
 });
 
 replicate.run();

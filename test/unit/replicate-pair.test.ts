@@ -40,6 +40,8 @@ class Box {
   current: Prepared;
   rules: string;
   lie: string | null = null;
+  /** Rules on disk that are not loaded yet; null: the same. */
+  file: string | null = null;
   refuse: string | null = null;
   readonly events: NodeEvent[] = [];
   readonly ports: ReplicatePorts;
@@ -60,6 +62,7 @@ class Box {
         return null;
       },
       rules: () => ({ text: this.rules, tables: [] }),
+      rulesOf: () => this.file ?? this.rules,
       roles: () => ({ 'wan/1': 'BACKUP' }),
       publish: (event) => void this.events.push(event),
       warn: () => {},
@@ -155,6 +158,16 @@ async function until(look: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+pairTest('the plan is of the files, before a reload too; a push is of what runs', async ({ a, b, source }) => {
+  a.file = 'one\ntwo\nthree\n';
+  const files = await source.planOfFiles();
+  assert.equal([files.files, files.lines], [true, ['firewall.rules: changed', '  +2 two', '  +3 three']]);
+  assert.is((await source.plan()).files, false);
+  const result = await source.push('asked');
+  assert.ok(result.done, result.reason);
+  assert.is(b.rules, 'one\ntwo\n');
+});
 
 pairTest(
   'a push is applied, proven, confirmed and kept on disk for nobody else to read',
