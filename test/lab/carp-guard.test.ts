@@ -10,6 +10,7 @@ import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { inStep, isBackup, isLearning, isMaster, type Sample } from '../../scripts/lab/watch.ts';
 import { guardOf, logged, virtualAddresses } from './lib/guardian.ts';
 import { residentKb } from './lib/kernel.ts';
+import { NOISE_MS } from './lib/noise.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
@@ -24,9 +25,6 @@ const promise = onStage(guardian, () => stage);
 const settled = (sample: Sample): boolean =>
   isMaster('fw-a')(sample) && isBackup('fw-b')(sample) && inStep(sample) && !isLearning('fw-a')(sample);
 const ADDRESSES = Object.values(VIPS).flatMap((vip) => vip.addresses);
-
-/** What the test machine may add, ms: every wait for a core counts twice here, the guardian's and ours. */
-const NOISE_MS = 400;
 
 /**
  * Ms until the kernel of a node shows no virtual address on a device that is up, as of the beginning of the look that
