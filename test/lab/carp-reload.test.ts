@@ -9,6 +9,7 @@ import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { stateOf } from '../../scripts/lab/watch.ts';
 import { logged } from './lib/guardian.ts';
 import { macvlans } from './lib/kernel.ts';
+import { NOISE_MS } from './lib/noise.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 import { Sniffer } from './lib/sniff.ts';
 
@@ -70,7 +71,8 @@ async function unnoticed(on: Stage, act: () => Promise<void>): Promise<void> {
     .filter((advert) => advert.family === 4)
     .map((advert) => advert.at);
   const gaps = times.slice(1).map((at, i) => at - (times[i] ?? at));
-  assert.ok(Math.max(...gaps) < 1150, `adverts of vhid 2 came ${gaps.map(Math.round)} ms apart`);
+  // One advert that is left out makes 2 s.
+  assert.ok(Math.max(...gaps) < 1000 + NOISE_MS, `adverts of vhid 2 came ${gaps.map(Math.round)} ms apart`);
   process.stdout.write(
     `longest probe gap ${gap_ms.toFixed(0)} ms, adverts at most ${Math.max(...gaps).toFixed(0)} ms apart\n`,
   );
