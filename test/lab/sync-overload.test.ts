@@ -11,7 +11,7 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { bare, DEVICES, PORTS, SERVER_IP } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { STORM_PORTS } from '../../scripts/lab/traffic/storm.ts';
-import { inStep } from '../../scripts/lab/watch.ts';
+import { inStep, type Sample } from '../../scripts/lab/watch.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
@@ -54,10 +54,12 @@ function residentMb(pid: number | null): number {
 
 /** Both nodes hold the same, their kernels too, and no role or connection was lost on the way. */
 async function settlesEqual(on: Stage, least: number): Promise<void> {
-  await on.watch.until('both to be in step', inStep, 60_000);
-  const [own, mirrored] = [await on.pair['fw-a'].status(), await on.pair['fw-b'].status()];
-  assert.ok((own?.sync?.states.own ?? 0) >= least, `${own?.sync?.states.own} own states`);
-  assert.is(mirrored?.sync?.states.mirrored, own?.sync?.states.own);
+  // What each says of itself is looked at one after the other, so both are asked for until it fits.
+  const caughtUp = (sample: Sample): boolean => {
+    const own = sample['fw-a']?.sync?.states.own ?? 0;
+    return inStep(sample) && own >= least && sample['fw-b']?.sync?.states.mirrored === own;
+  };
+  await on.watch.until(`both to be in step, with ${least} states and more`, caughtUp, 60_000);
   const deep = await on.pair['fw-b'].ask<{ in_step: boolean; differences: string[] }>('verify', { deep: true });
   assert.ok(deep.ok && deep.result.in_step, JSON.stringify(deep));
   assert.is((await on.traffic.worked()).alive, 50);
