@@ -100,7 +100,8 @@ async function report(): Promise<object> {
     gap_ms: rounded(open ? silence : window.gap),
     gap_at_ms: rounded(open ? window.lastAnswer - window.begun : window.gapAt),
     late_ms: rounded(window.late),
-    answering: silence < 20 * interval + 100,
+    // Silence while this program itself did not run is not the path's.
+    answering: silence < 20 * interval + 100 + window.late,
   };
 }
 
