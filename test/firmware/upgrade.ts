@@ -1,6 +1,6 @@
 /**
- * Upgrade, refusal of a stranger's signature, a broken upgrade that is taken back, ten power cuts while upgrading, and the
- * factory reset. `--cuts N`: another number of power cuts.
+ * Upgrade, refusal of a stranger's signature, a broken upgrade that is taken back, ten power cuts while upgrading.
+ * `--cuts N`: another number of power cuts; `--only-cuts`: nothing else.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +18,7 @@ const signer = { cert: `${build}/upgrade.cert.pem`, key: `${build}/upgrade.key.p
 const work = mkdtempSync(join(tmpdir(), 'carpio-fw-'));
 const cutsAt = process.argv.indexOf('--cuts');
 const CUTS = cutsAt < 0 ? 10 : Number(process.argv[cutsAt + 1]);
+const ONLY_CUTS = process.argv.includes('--only-cuts');
 let failed = 0;
 
 const host = stickFiles('fw-a')['carpio-host.toml']!.split('\n[ports')[0]!.split('[ports')[0]!;
@@ -45,14 +46,9 @@ async function begin(slot: 'A' | 'B'): Promise<void> {
   await box.login(PASSWORD, BOOT_S);
 }
 
-const { server, port } = await serve(work);
-const url = (name: string) => `http://192.168.77.2:${port}/${name}.raucb`;
-try {
-  const root = `${build}/x86_64/root.img`;
-  bundleOf(root, work, 'good', signer);
-  bundleOf(root, work, 'stranger', strangersKey(work));
+async function upgrades(): Promise<void> {
+  bundleOf(`${build}/x86_64/root.img`, work, 'stranger', strangersKey(work));
   bundleOf(brokenRoot(`${build}/x86_64/root`, work), work, 'broken', signer);
-
   await begin('A');
   const refused = await box.shell(`carpio upgrade ${url('stranger')} && echo taken || echo refused`, 600);
   if (!/refused$/.test(refused)) throw new Error(`a stranger's signature: ${refused}`);
@@ -69,9 +65,17 @@ try {
   console.log('the broken upgrade was taken back');
   await box.login(PASSWORD, BOOT_S);
   await box.cutPower();
+}
 
+const { server, port } = await serve(work);
+const url = (name: string) => `http://192.168.77.2:${port}/${name}.raucb`;
+try {
+  const root = `${build}/x86_64/root.img`;
+  bundleOf(root, work, 'good', signer);
+  if (!ONLY_CUTS) await upgrades();
+  const slot = ONLY_CUTS ? 'A' : 'B';
   for (let cut = 1; cut <= CUTS; cut++) {
-    await begin('B');
+    await begin(slot);
     box.type(`carpio upgrade --no-reboot ${url('good')}\n`);
     await box.expect(/installing|% /, BOOT_S);
     const ms = Math.floor(Math.random() * 20_000);
@@ -85,7 +89,7 @@ try {
   console.log('upgrade: passed');
 } catch (error) {
   failed = 1;
-  console.log(`upgrade: FAILED: ${(error as Error).message}`);
+  console.log(`upgrade: FAILED: ${(error as Error).message}\n${box.tail(60)}`);
 } finally {
   server.close();
   await box.cutPower();
