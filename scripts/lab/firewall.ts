@@ -104,7 +104,11 @@ export class Firewall {
 
   async powerOff(): Promise<void> {
     this.#ending = true;
+    const child = this.#child;
+    const ended = child && once(child, 'exit', { signal: AbortSignal.timeout(5000) });
     await this.#lab.powerOff(this.name);
+    // Only with the event does `running` tell the truth; a take-over can be quicker than the event.
+    await ended;
   }
 
   /** Reboot: an empty kernel, an empty /run; the daemon starts as it would from init. */
