@@ -63,7 +63,10 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     text: 'from when on a connection is synced. `answered` keeps a flood of half-open ones off the link',
   },
   'sync.ignore': { text: 'connections from or to these are never synced' },
-  'sync.defer': { text: 'hold the first packet of a connection until the peer has its state' },
+  'sync.defer': {
+    text: 'hold the first answer of a connection until the peer has its state; see [sync.md](sync.md#defer)',
+  },
+  'sync.defer_ms': { text: 'how long it is held at most; then it is forwarded, counted (`defer_late`)' },
   'sync.port': {
     text: 'TCP port of the peer channel on the sync interface, the same on both nodes; see [peer-channel.md](peer-channel.md)',
   },

@@ -22,9 +22,5 @@ export function notYet(config: Config): NotYet {
     const text = `found ${sync.peer}: the sync link speaks IPv4 only in this version; allowed an IPv4 address`;
     refused.push(errorAt(config, ['sync', 'peer'], text));
   }
-  if (sync?.defer === true) {
-    const text = 'found true: this version does not hold packets back; a connection begins before the peer knows it';
-    said.push(errorAt(config, ['sync', 'defer'], text));
-  }
   return { refused, said };
 }

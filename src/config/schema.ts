@@ -165,6 +165,7 @@ const sync = section('sync', {
   sync_when: oneOf(['all', 'answered', 'assured']).default('answered'),
   ignore: list(network, 256, 'networks').default([]),
   defer: flag.default(false),
+  defer_ms: integer(1, 1000, 'ms').default(20),
   max_states: integer(1024, 16_777_216, 'states').default(1_048_576),
   mtu: integer(576, 9216, 'bytes').default(1500),
   event_buffer: integer(65_536, 1_073_741_824, 'bytes').default(67_108_864),

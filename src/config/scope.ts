@@ -41,6 +41,7 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
   'sync.sync_when': 'shared',
   'sync.ignore': 'shared',
   'sync.defer': 'shared',
+  'sync.defer_ms': 'shared',
   /** Memory and network cards differ. */
   'sync.max_states': 'own',
   'sync.mtu': 'own',

@@ -60,6 +60,8 @@ export class SyncSide {
         ignore: sync.ignore,
         local: localAddresses(links),
         maxStates: sync.max_states,
+        defer: sync.defer,
+        deferMs: sync.defer_ms,
         timeouts: TIMEOUT_SYSCTLS.map(readTimeout),
         realtime: config.service.realtime > 1,
         record: ports.recorder !== null && ports.recorder !== undefined,

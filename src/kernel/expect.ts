@@ -6,6 +6,7 @@
  * Attributes (uapi nfnetlink_conntrack.h): MASTER 1, TUPLE 2, MASK 3, TIMEOUT 4, ID 5, HELP_NAME 6, ZONE 7, FLAGS 8,
  * CLASS 9, NAT 10, FN 11. Payloads here are nfgenmsg (4 bytes) and attributes, as the kernel sends them.
  */
+import { readConnection } from './conntrack-get.ts';
 import { closeQuietly, Errno, errno, libc } from './libc.ts';
 import {
   MessageBuilder,
@@ -20,7 +21,6 @@ import {
 } from './netlink.ts';
 
 const NETLINK_NETFILTER = 12;
-const CT_GET = 0x101;
 const EXP_NEW = 0x200;
 const EXP_GET = 0x201;
 const EXP_DELETE = 0x202;
@@ -31,9 +31,6 @@ const NESTED = 0x8000;
 const MASTER = 1;
 const TUPLE = 2;
 const ZONE = 7;
-const CTA_TUPLE_ORIG = 1;
-const CTA_ZONE = 18;
-const NLMSG_HEADER = 16;
 const BUFFER = 16 * 1024;
 /** Events that one call takes at most. */
 const MOST = 256;
@@ -119,19 +116,5 @@ function masterOf(client: NetlinkClient, payload: Buffer): Buffer | null {
   const attributes = parseAttributes(payload, NFGENMSG);
   const master = attributes.get(MASTER);
   if (master === undefined) return null;
-  const request = new MessageBuilder(CT_GET, NLM_F_REQUEST | NLM_F_ACK, payload.subarray(0, NFGENMSG));
-  request.attr(CTA_TUPLE_ORIG | NESTED, master);
-  const zone = attributes.get(ZONE);
-  if (zone !== undefined) request.attr(CTA_ZONE, zone);
-  let found: { type: number; payload: Buffer } | undefined;
-  try {
-    [found] = client.dump(request, 'read a connection');
-  } catch {
-    return null;
-  }
-  if (found === undefined) return null;
-  const header = Buffer.alloc(NLMSG_HEADER);
-  header.writeUInt32LE(NLMSG_HEADER + found.payload.length, 0);
-  header.writeUInt16LE(found.type, 4);
-  return Buffer.concat([header, found.payload]);
+  return readConnection(client, payload.subarray(0, NFGENMSG), master, attributes.get(ZONE));
 }

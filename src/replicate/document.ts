@@ -61,6 +61,7 @@ export function sharedEntries(config: Config, vips: readonly ResolvedVip[], rule
     entries['sync.sync_when'] = config.sync.sync_when;
     entries['sync.ignore'] = [...config.sync.ignore];
     entries['sync.defer'] = config.sync.defer;
+    entries['sync.defer_ms'] = config.sync.defer_ms;
   }
   if (config.firewall !== null) {
     entries['firewall.forward'] = config.firewall.forward;

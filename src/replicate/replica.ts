@@ -204,7 +204,7 @@ export class Replica {
 
   #notes(next: Prepared): string[] {
     const { sync } = this.#ports.current().config;
-    const keys = ['sync_when', 'ignore', 'defer'] as const;
+    const keys = ['sync_when', 'ignore', 'defer', 'defer_ms'] as const;
     const changed = keys.filter((key) => JSON.stringify(sync?.[key]) !== JSON.stringify(next.config.sync?.[key]));
     return changed.map((key) => `sync.${key} counts there from the next start of carpio`);
   }

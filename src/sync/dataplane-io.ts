@@ -3,6 +3,7 @@
  * sync link, a clock and entropy. The worker has Linux behind it (kernel-io.ts), the simulator a model of it, so that
  * both run the very same loop.
  */
+import type { DeferQueue } from '../kernel/defer-queue.ts';
 import type { Expectations } from '../kernel/expect.ts';
 import type { Engine } from './engine.ts';
 import type { WorkerConfig } from './messages.ts';
@@ -37,6 +38,8 @@ export interface DataplaneIo {
   readonly dump: BatchSource;
   /** Datagrams of the sync link, IP header included. */
   readonly datagrams: BatchSource;
+  /** Packets that wait for the peer; or why there is no such queue though it was asked for. */
+  readonly defer?: DeferQueue | string;
   /** Expectations of the kernel's helpers; absent where there are none. */
   readonly expectations?: Expectations;
   /** The IPv4 address that the datagram in this slot came from. */

@@ -3,6 +3,7 @@
 import { WorkerTaps } from '../record/worker-taps.ts';
 import { Audit } from './audit.ts';
 import type { DataplaneHost, DataplaneIo } from './dataplane-io.ts';
+import { Defer } from './defer.ts';
 import { SyncDriver } from './driver.ts';
 import type { Engine } from './engine.ts';
 import { loadEngine } from './engine.ts';
@@ -24,6 +25,8 @@ const IDLE = 100;
 const IPV4_LEAST = 20;
 /** The control thread looks at its clock every 50 ms. Milliseconds. */
 const CONTROL_SILENT = 200;
+/** As pfsync's. Milliseconds. */
+const DEFER_MS = 20;
 
 export class Dataplane {
   readonly wakeFd: number;
@@ -37,6 +40,7 @@ export class Dataplane {
   private readonly verifier: Verifier;
   private readonly lister: StatesLister;
   private readonly expectations: ExpectationSync | null;
+  private readonly defer: Defer | null;
   private readonly stats: Float64Array;
   private peerAddress: string | null;
   private readonly taps: WorkerTaps | null;
@@ -73,6 +77,7 @@ export class Dataplane {
     this.taps = config.record === true ? this.makeTaps() : null;
     this.driver = this.makeDriver(keys);
     this.expectations = this.makeExpectations();
+    this.defer = this.makeDefer();
     this.audit = new Audit(this.engine, {
       requestDump: (sequence) => this.io.requestDump(sequence),
       unsure: (unsure) => {
@@ -113,16 +118,38 @@ export class Dataplane {
   }
 
   private makeExpectations(): ExpectationSync | null {
-    const { expectations, events } = this.io;
+    const { expectations } = this.io;
     if (expectations === undefined) return null;
     return new ExpectationSync(expectations, {
-      connection: (message) => {
-        this.engine.view().set(message, events.slotOffset(0));
-        this.engine.takeEvents(events.slotOffset(0), message.length);
-      },
+      connection: (message) => this.takeConnection(message),
       tell: (content) => this.driver.tellExpectation(content),
       count: (name) => this.driver.count(name),
     });
+  }
+
+  private makeDefer(): Defer | null {
+    const { defer } = this.io;
+    if (defer === undefined) return null;
+    if (typeof defer === 'string') {
+      this.post({ type: 'event', kind: 'sync.defer', fields: { on: false, reason: defer } });
+      return null;
+    }
+    const { state, outbox } = this.driver;
+    return new Defer(defer, this.config.deferMs ?? DEFER_MS, {
+      connection: (message) => this.takeConnection(message),
+      takeEvents: () => this.takeEvents(),
+      flush: () => this.driver.flushUrgent(this.now()),
+      drained: () => this.engine.dirtyCount() === 0 && outbox.empty(),
+      stream: () => (state.open && state.alive ? { sent: state.txSeq, acked: state.txAcked } : null),
+      count: (name) => this.driver.count(name),
+    });
+  }
+
+  /** A connection that was read from the kernel by itself counts like its event. */
+  private takeConnection(message: Buffer): void {
+    const at = this.io.events.slotOffset(0);
+    this.engine.view().set(message, at);
+    this.engine.takeEvents(at, message.length);
   }
 
   private stepExpectations(now: number): void {
@@ -145,7 +172,8 @@ export class Dataplane {
   due(): number {
     const now = this.now();
     const looks = this.expectations?.deadline() ?? Number.POSITIVE_INFINITY;
-    return Math.min(this.driver.deadline(now), this.verifier.deadline(), looks, now + IDLE);
+    const held = this.defer?.deadline() ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.driver.deadline(now), this.verifier.deadline(), looks, held, now + IDLE);
   }
 
   /** Events have just come in batches: the next pass waits for more of them. */
@@ -188,6 +216,7 @@ export class Dataplane {
     const events = this.takeEvents();
     this.takeDump();
     this.takeDatagrams();
+    this.defer?.step(this.now());
     this.flushKernel();
     const later = this.now();
     this.driver.controlSilent = later - (this.stats[STAT.controlAt] ?? later) > CONTROL_SILENT;

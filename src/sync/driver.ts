@@ -119,6 +119,13 @@ export class SyncDriver {
     this.pump();
   }
 
+  /** As `flush`, for packets that wait until the peer has what is sent (defer.ts). */
+  flushUrgent(now: number): void {
+    this.outbox.urgent = true;
+    this.flush(now);
+    this.outbox.urgent = false;
+  }
+
   setRole(masterAny: boolean, report: Buffer, now: number): void {
     this.setNow(now);
     this.report = report;

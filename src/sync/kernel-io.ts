@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { nativeAead } from '../kernel/aead.ts';
 import { BatchReceiver } from '../kernel/batch.ts';
 import { openConntrack, requestDump, sendMessages } from '../kernel/conntrack.ts';
+import { type DeferQueue, openDeferQueue, removeDeferRules } from '../kernel/defer-queue.ts';
 import type { Instruction } from '../kernel/event-filter.ts';
 import { statusFilter } from '../kernel/event-filter.ts';
 import { openExpectations } from '../kernel/expect.ts';
@@ -69,6 +70,22 @@ function pollSetOf(fds: readonly number[]): Buffer {
   return set;
 }
 
+function tryDefer(): DeferQueue | string {
+  try {
+    return openDeferQueue();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function withoutDefer(): undefined {
+  try {
+    removeDeferRules();
+  } catch {
+    // Nothing is held by rules that nobody listens to.
+  }
+}
+
 function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): DataplaneIo {
   const conntrack = openConntrack(config.eventBuffer, wantedEvents(config.syncWhen));
   const link = openSyncSocket(config.device, config.ifindex);
@@ -77,7 +94,9 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
   const replies = receiver(areas.netlink);
   const datagrams = receiver(areas.datagrams);
   const expectations = openExpectations();
+  const defer = config.defer === true ? tryDefer() : withoutDefer();
   const fds = [conntrack.events, conntrack.dump, link.fd, wakeFd, expectations.fd];
+  if (typeof defer === 'object') fds.push(defer.fd);
   const pollSet = pollSetOf(fds);
   const ready = fds.map(() => ({ is: true }));
   const wakeBytes = Buffer.alloc(8);
@@ -88,6 +107,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     refusals: sourceOf(replies, conntrack.control),
     dump: sourceOf(replies, conntrack.dump, ready[1]),
     datagrams: sourceOf(datagrams, link.fd, ready[2]),
+    ...(defer === undefined ? {} : { defer }),
     expectations: {
       ...expectations,
       // Nothing came for it: not worth a call in every pass.
@@ -114,6 +134,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     close: () => {
       conntrack.close();
       expectations.close();
+      if (typeof defer === 'object') defer.close();
       link.close();
       closeQuietly(wakeFd);
     },

@@ -20,6 +20,10 @@ export interface WorkerConfig {
   ignore: string[];
   local: string[];
   maxStates: number;
+  /** First answers of connections wait for the peer. */
+  defer?: boolean;
+  /** How long at most, ms. */
+  deferMs?: number;
   /** The kernel's timeouts by protocol state, seconds (engine.ts says which place means what). */
   timeouts: number[];
   /** What enters the session machine is recorded. */

@@ -33,6 +33,8 @@ export class Outbox {
   now = 0;
   /** From giving the last acknowledged datagram to the link until the peer's kernel had its states and said so, ms. */
   lag: number | null = null;
+  /** Packets wait for what is sent now: the peer acknowledges it at once. */
+  urgent = false;
   sent = 0;
   sentBytes = 0;
   private readonly engine: Engine;
@@ -156,7 +158,7 @@ export class Outbox {
   private body(seq: number, parts: Buffer[]): Buffer {
     const fixed = Buffer.alloc(FAST_FIXED);
     const { rxSeq, adoptSeen } = this.state;
-    writeFastFixed(fixed, 0, { ack: rxSeq, seq, gap: hasGap(this.state), adoptSeen });
+    writeFastFixed(fixed, 0, { ack: rxSeq, seq, gap: hasGap(this.state), urgent: this.urgent && seq !== 0, adoptSeen });
     return Buffer.concat([fixed, ...parts]);
   }
 

@@ -22,6 +22,7 @@ export function onFast(state: SyncState, fixed: FastFixed, context: Context, act
     state.unacked += 1;
     const delay = context.now - state.ackedAt > TIMING.quiet ? TIMING.ackDelay : TIMING.ackDelayBusy;
     state.ackAt = state.unacked >= LIMITS.ackEvery ? context.now : (state.ackAt ?? context.now + delay);
+    if (fixed.urgent === true) state.ackAt = context.now;
     actions.push({ type: 'apply' });
     return;
   }

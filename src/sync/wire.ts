@@ -14,7 +14,7 @@
  *
  *     0  u32  ack: the last sequence number of the peer's stream that is applied here, the kernel included
  *     4  u32  seq: number of this datagram in the sender's stream, 0 when it is not part of it
- *     8  u8   flags: 1 gap (a number behind `ack` is missing: send again from there)
+ *     8  u8   flags: 1 gap (a number behind `ack` is missing: send again from there), 2 acknowledge at once
  *     9  u8   reserved, 0
  *     10 u16  adoptSeen: the last ADOPT of the peer that the sender had applied
  *
@@ -33,6 +33,8 @@ export const MESSAGE_HEADER = 3;
 export const KIND_HELLO = 1;
 export const KIND_FAST = 2;
 export const FLAG_GAP = 1;
+/** Packets wait for the acknowledgement (defer): it must not wait for company. */
+export const FLAG_URGENT = 2;
 
 /** Message types inside FAST. Those of the first group are only valid in a datagram that has a sequence number. */
 export const MSG = {
@@ -69,6 +71,7 @@ export interface FastFixed {
   ack: number;
   seq: number;
   gap: boolean;
+  urgent?: boolean;
   adoptSeen: number;
 }
 
@@ -119,17 +122,19 @@ export function readHeader(datagram: Buffer): Header | 'short' | 'magic' | 'vers
 export function writeFastFixed(out: Buffer, offset: number, fixed: FastFixed): void {
   out.writeUInt32BE(fixed.ack, offset);
   out.writeUInt32BE(fixed.seq, offset + 4);
-  out.writeUInt8(fixed.gap ? FLAG_GAP : 0, offset + 8);
+  out.writeUInt8((fixed.gap ? FLAG_GAP : 0) | (fixed.urgent === true ? FLAG_URGENT : 0), offset + 8);
   out.writeUInt8(0, offset + 9);
   out.writeUInt16BE(fixed.adoptSeen, offset + 10);
 }
 
 export function readFastFixed(body: Buffer): FastFixed | null {
   if (body.length < FAST_FIXED) return null;
+  const flags = body.readUInt8(8);
   return {
+    ...(flags & FLAG_URGENT ? { urgent: true } : {}),
     ack: body.readUInt32BE(0),
     seq: body.readUInt32BE(4),
-    gap: (body.readUInt8(8) & FLAG_GAP) !== 0,
+    gap: (flags & FLAG_GAP) !== 0,
     adoptSeen: body.readUInt16BE(10),
   };
 }

@@ -141,6 +141,7 @@ load('what is left out gets its default, and a section left out is off', () => {
     sync_when: 'answered',
     ignore: [],
     defer: false,
+    defer_ms: 20,
     max_states: 1_048_576,
     mtu: 1500,
     event_buffer: 67_108_864,

@@ -20,8 +20,8 @@ yet('another dialect and an IPv6 peer are refused at their line', () => {
   assert.equal(found('peer = "fd00::2"').refused, ['12 sync.peer']);
 });
 
-yet('defer is said, replication is there', () => {
-  assert.equal(found('defer = true').said, ['sync.defer']);
+yet('defer and replication are there', () => {
+  assert.equal(found('defer = true').said, []);
   assert.equal(found('', '[replicate]\nfrom = "fw-a"').said, []);
 });
 

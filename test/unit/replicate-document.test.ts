@@ -163,7 +163,13 @@ shared("a replica's own parts stay, the shared ones are the source's", () => {
     [own.document.node, own.document.interfaces, own.document.feed],
   );
   assert.equal(document.carp, { log: 0, preempt: false });
-  assert.equal(document.sync, { peer: 'x', sync_when: 'answered', ignore: ['10.99.0.0/24'], defer: false });
+  assert.equal(document.sync, {
+    peer: 'x',
+    sync_when: 'answered',
+    ignore: ['10.99.0.0/24'],
+    defer: false,
+    defer_ms: 20,
+  });
   const [first, second] = document.vip as Record<string, unknown>[];
   assert.equal([first?.advskew, first?.addresses, first?.peers], [99, ['203.0.113.1/24'], []]);
   assert.equal([second?.advskew, second?.peers], [0, ['10.0.0.3']]);
