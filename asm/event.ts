@@ -4,14 +4,26 @@
  *               no record        mine               the peer's                   nobody's     tombstone
  *   new/update  mine, dirty      update, dirty if   claim: mine, dirty           mine, dirty  lives again, mine, dirty
  *                                changed
- *   destroy     -                end, dirty         put back: the owner decides  end          -
+ *   destroy     -                end, dirty *       put back: the owner decides  end          -
  *   dump line   as dumpMine says update, dirty if   kernel differs: write it     update       only if it ended before
  *                                changed            again                                     the dump began
  *
  * A dump line never touches what an event changed since the dump began.
+ *
+ *   * but put back when it was adopted and an update has already found that its entry was gone before
  */
 
-import { closeDump, dumpActive, dumpListed, dumpListing, dumpMine, seenInDump, stampDump, touch } from './clock';
+import {
+  closeDump,
+  dumpActive,
+  dumpListed,
+  dumpListing,
+  dumpMine,
+  isTouched,
+  seenInDump,
+  stampDump,
+  touch,
+} from './clock';
 import {
   ensureKey,
   entomb,
@@ -56,6 +68,7 @@ import {
   F_KSTAT,
   F_KWANT,
   F_MIRROR,
+  F_REFUSED,
   F_TOMB,
   F_USED,
   F_VTAGS,
@@ -216,6 +229,12 @@ export function onDestroy(): void {
   if (load<u16>(SCRATCH, R_STATUS) & IPS_OFFLOADED && ownerOf(r) == OWNER_ME && holdEnd(r)) {
     cancelKernel(r);
     setInKernel(r, false);
+    return;
+  }
+  const f = flagsOf(r);
+  if (!(f & F_INK) && f & F_REFUSED && !isTouched(r)) {
+    // It ended as the peer's, before it was adopted, and an update has found that out already (reply.ts).
+    wantKernel(r, 0);
     return;
   }
   leftKernel(r);

@@ -93,10 +93,14 @@ function onCreateError(r: u32, errno: u32): void {
 function onUpdateError(r: u32, errno: u32): void {
   if (errno == ENOENT) {
     count(C_KERNEL_GONE);
+    const peers = ownerOf(r) == OWNER_PEER;
     // Mine with traffic here: the kernel is the truth and its destroy event is on the way.
-    if (ownerOf(r) != OWNER_PEER && isTouched(r)) return;
+    if (!peers && isTouched(r)) return;
     setInKernel(r, false);
-    againKernel(r, 0);
+    // Adopted without its entry: the destroy event that is still to be read puts it back (event.ts). Put back now, that
+    // event would be taken for the end of the new entry.
+    if (peers) againKernel(r, 0);
+    else setFlags(r, flagsOf(r) | F_REFUSED);
   } else if ((errno == EBUSY || errno == EOPNOTSUPP) && !(flagsOf(r) & F_KRETRY)) {
     recreate(r);
   } else {

@@ -24,13 +24,13 @@ import {
   families,
   ms,
   newVhid,
-  ownIntervalUs,
   takeOver,
   vhidDeadline,
 } from './machine.ts';
 import { hearPeer, peerDied, peerHolds, stayBehindPeer } from './peer.ts';
 import { applyConfig } from './reload.ts';
 import { retrySending, sendResult } from './senderr.ts';
+import { wakeLate, wasPaired } from './sleep.ts';
 import { PAIRED } from './timers.ts';
 import type { Action, Context, GroupConfig, GroupEvent, GroupState, LinkState, VhidState } from './types.ts';
 
@@ -47,6 +47,7 @@ export function createGroup(config: GroupConfig): GroupState {
     stopping: null,
     stopped: false,
     peer: null,
+    paired: false,
   };
 }
 
@@ -61,10 +62,11 @@ export function step(state: GroupState, event: GroupEvent, nowUs: number): { sta
   const slept = nowUs - state.lastUs;
   state.lastUs = Math.max(state.lastUs, nowUs);
   if (state.stopped) return { state, actions };
-  const woke = state.started && wakeLate(state, actions, slept);
-  if (event.type !== 'stall' || !woke) handle(state, event, actions);
+  if (state.started) wakeLate(state, event, actions, slept);
+  handle(state, event, actions);
   if (state.started) runTimers(state, actions);
   checkHandover(state, contextOf(state, actions));
+  state.paired = wasPaired(state);
   return { state, actions };
 }
 
@@ -78,48 +80,6 @@ export function nextDeadline(state: GroupState): number | null {
     state.stopping?.deadlineUs ?? null,
   ].filter((at) => at !== null);
   return all.length === 0 ? null : Math.min(...all);
-}
-
-/** Invariant 7: a MASTER that did not run for its master-down time has lost its role, whatever the event says. */
-function wakeLate(state: GroupState, actions: Action[], slept: number): boolean {
-  const ctx = contextOf(state, actions);
-  const paired = wasPaired(state, slept);
-  const late = list(state).filter((v) => {
-    if (v.state === 'MASTER') return slept > Math.max(longestNap(v, ctx), paired ? PAIRED.napUs : 0);
-    const last = Math.max(v.down4At ?? 0, v.down6At ?? 0);
-    return v.state === 'BACKUP' && last > 0 && state.lastUs - last > downTimeUs(v);
-  });
-  return fellAsleep(state, actions, slept, late);
-}
-
-/**
- * Whether the peer was heard just before this node fell asleep, and early take-over is in use. Such a peer does not follow
- * the silence of adverts alone, so a short stumble of a fast profile changes no role; and with slow timers it does not
- * wait for them, so neither may this node.
- */
-export function wasPaired(state: GroupState, sleptUs = 0): boolean {
-  return state.config.early === true && state.peer !== null && state.peer.freshUntil >= state.lastUs - sleptUs;
-}
-
-/** A demoted master with advbase 0 has intervals longer than its master-down time: between them it may rest. */
-function longestNap(v: VhidState, ctx: Context): number {
-  const interval = ownIntervalUs(v, ctx.demotion);
-  return interval < downTimeUs(v) ? downTimeUs(v) : interval + downTimeUs(v);
-}
-
-function fellAsleep(state: GroupState, actions: Action[], slept: number, late: VhidState[]): boolean {
-  const ctx = contextOf(state, actions);
-  for (const v of late) {
-    const limit = slept > downTimeUs(v) ? `master-down time ${ms(downTimeUs(v))} ms` : 'the peer waits';
-    const reason = `slept ${ms(slept)} ms, longer than ${limit}`;
-    v.pending = null;
-    // As after a boot: what waited in the socket meanwhile is old, and must not be answered with a take-over.
-    v.listenUntil = ctx.now + downTimeUs(v);
-    if (v.state === 'MASTER') enterBackup(v, ctx, reason);
-    else armDown(v, ctx);
-  }
-  if (late.length > 0) emit(actions, { kind: 'carp.stall', slept_ms: ms(slept) });
-  return late.length > 0;
 }
 
 /** A change of the node's standing is told at once. */
@@ -141,6 +101,7 @@ function demoteFromOutside(state: GroupState, reason: string, weight: number | n
 function handle(state: GroupState, event: GroupEvent, actions: Action[]): void {
   switch (event.type) {
     case 'tick':
+    case 'stall':
       return;
     case 'advert': {
       const v = state.vhids[event.key];
@@ -163,14 +124,6 @@ function handle(state: GroupState, event: GroupEvent, actions: Action[]): void {
     case 'peerDead':
       onPeer(state, event, actions);
       return;
-    case 'stall': {
-      const paired = wasPaired(state, event.sleptUs);
-      const late = list(state).filter(
-        (v) => v.state !== 'INIT' && event.sleptUs > (paired && v.state === 'MASTER' ? PAIRED.napUs : downTimeUs(v)),
-      );
-      fellAsleep(state, actions, event.sleptUs, late);
-      return;
-    }
     default:
       handleCommand(state, event, actions);
       return;

@@ -191,6 +191,8 @@ export interface GroupState {
   stopping: { deadlineUs: number } | null;
   stopped: boolean;
   peer: { report: PeerReport; freshUntil: number } | null;
+  /** What the guardian knows: whether the peer was heard when this node last did anything (`wasPaired`). */
+  paired: boolean;
 }
 
 /** What the functions of one vhid need to know of the group, and where their actions go. */

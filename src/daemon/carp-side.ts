@@ -2,7 +2,7 @@
  * The node's CARP: the election with everything that it hears and does (adverts, neighbours, virtual addresses and what is
  * wrong with them, the guardian, what the peer is told of this node). What is not CARP comes through the ports.
  */
-import { wasPaired } from '../carp/group.ts';
+import { wasPaired } from '../carp/sleep.ts';
 import type { GroupState } from '../carp/types.ts';
 import type { MaskedAdvert } from '../carp/unmask.ts';
 import type { ResolvedVip } from '../config/resolve.ts';

@@ -56,8 +56,16 @@ export class Election {
     this.lastLook = clock.nowUs();
   }
 
-  /** Feeds one event; what the actions cause in turn (a failed send) is fed after it, never inside. */
+  /**
+   * Feeds one event; what the actions cause in turn (a failed send) is fed after it, never inside. If the loop has stood
+   * still, that is said first: no event of the world may be answered by a master that has overslept.
+   */
   feed(event: GroupEvent): void {
+    if (!this.running) this.noticeStall();
+    this.enqueue(event);
+  }
+
+  private enqueue(event: GroupEvent): void {
     this.queue.push(event);
     if (this.running) return;
     this.running = true;
@@ -75,14 +83,17 @@ export class Election {
    * time steps down before it reads or sends anything: while it slept, the other may have taken over.
    */
   look(): void {
+    this.noticeStall();
+    this.ports.alive(this.lastLook);
+  }
+
+  private noticeStall(): void {
     const now = this.clock.nowUs();
     const slept = now - this.lastLook;
     this.lastLook = now;
-    if (slept > STALL_US) {
-      this.wokeUs = now;
-      this.feed({ type: 'stall', sleptUs: slept });
-    }
-    this.ports.alive(now);
+    if (slept <= STALL_US) return;
+    this.wokeUs = now;
+    this.enqueue({ type: 'stall', sleptUs: slept });
   }
 
   close(): void {

@@ -31,6 +31,8 @@ export class Audit {
   private readonly ports: AuditPorts;
   private phase: Phase = 'idle';
   private wanted = false;
+  /** Events were lost, and older ones still wait in the socket. */
+  private lossy = false;
   private atStart = false;
   private sequence = 0;
   private progressAt = 0;
@@ -52,12 +54,34 @@ export class Audit {
   }
 
   busy(): boolean {
-    return this.phase !== 'idle';
+    return this.phase !== 'idle' || this.lossy;
+  }
+
+  /**
+   * Events were lost; what still waits in the socket is older than the loss. Read after the dump has begun, it would count
+   * as newer than the dump, and what was lost of it (its end) would never be missed. And until the socket is empty the
+   * kernel loses everything further without another word (netlink_overrun, NETLINK_S_CONGESTED). So first `drained`.
+   */
+  lost(): void {
+    this.ports.unsure(true);
+    this.lossy = true;
+  }
+
+  get losing(): boolean {
+    return this.lossy;
+  }
+
+  /** The events' socket has been read until it was empty. */
+  drained(now: number): void {
+    if (!this.lossy) return;
+    this.lossy = false;
+    this.begin('audit', now);
   }
 
   /** `start`: what is found belongs to nobody yet. `audit`: what is found and was not known is this node's own. */
   begin(kind: 'start' | 'audit', now: number): void {
     this.ports.unsure(true);
+    if (this.lossy) return;
     if (this.phase !== 'idle') {
       this.wanted = true;
       return;
@@ -92,6 +116,7 @@ export class Audit {
       return;
     }
     if (this.phase !== 'closing') return;
+    if (this.lossy) return;
     if (this.wanted) {
       if (now - this.askedAt < AGAIN) return;
       // Something was lost while reading: nothing may be concluded from what was not seen.

@@ -260,16 +260,20 @@ export class Dataplane {
     for (let batch = 0; batch < MOST_BATCHES; batch++) {
       const result = events.receive();
       if (result.kind === 'overrun') {
-        // What was lost is lost: the table is read again, and until then this node's digest proves nothing.
+        // What was lost is lost: the table is read again, and until then this node's digest proves nothing. How it begins
+        // stands with audit.lost().
         this.figures.overruns += 1;
         this.post({ type: 'event', kind: 'sync.overrun', fields: { overruns: this.figures.overruns } });
-        this.audit.begin('audit', this.now());
+        this.audit.lost();
         continue;
       }
-      if (result.kind !== 'messages') break;
+      if (result.kind !== 'messages') {
+        this.audit.drained(this.now());
+        break;
+      }
       for (let i = 0; i < result.count; i++) this.engine.takeEvents(events.slotOffset(i), events.length(i));
       taken += result.count;
-      if (result.count < events.slots) break;
+      if (result.count < events.slots && !this.audit.losing) break;
     }
     this.figures.created += this.engine.counter('inserts') - before;
     this.figures.events += taken;

@@ -82,7 +82,7 @@ for (const [name, seed] of Object.entries(SEEDS)) {
 }
 
 /** What the simulator has found in the product, as the shortest schedules: each failed before its cause was mended. */
-const FOUND: { what: string; seed: number; faults: Partial<Fault>[] }[] = [
+const FOUND: { what: string; seed: number; faults: Partial<Fault>[]; episodes?: number }[] = [
   {
     what: 'the master comes back at once with an empty table: its backup alone knows the connections',
     seed: 1,
@@ -119,12 +119,46 @@ const FOUND: { what: string; seed: number; faults: Partial<Fault>[] }[] = [
     seed: 300043,
     faults: [{ kind: 'deaf-kernel', afterUs: 1_917_000, box: 1, forUs: 2_917_000 }],
   },
+  {
+    what: 'a master stood still, its guardian let go, and the guardian’s word comes before the look at the clock',
+    seed: 1000434,
+    faults: [{ kind: 'pause', afterUs: 1_568_564, box: 0, role: 'wan', forUs: 2_532_455, size: 0.97 }],
+  },
+  {
+    what: 'a connection’s begin is read after the overrun that swallowed its end',
+    seed: 1000251,
+    faults: [
+      { kind: 'maintenance', afterUs: 90_565, box: 0, forUs: 4953, size: 0.88 },
+      { kind: 'overrun', afterUs: 2_041_094, box: 0, role: 'wan', forUs: 4_476_771, size: 0.906 },
+    ],
+  },
+  {
+    what: 'the take-over finds the entry gone, whose end is still to be read',
+    seed: 1000087,
+    episodes: 4,
+    faults: [
+      { episode: 0, kind: 'kill', afterUs: 1_686_261, box: 1, forUs: 1_844_568, size: 0.6230536841321737 },
+      {
+        episode: 1,
+        kind: 'copies',
+        afterUs: 693_635,
+        box: 1,
+        role: 'wan',
+        forUs: 1_314_456,
+        size: 0.38186405529268086,
+      },
+      { episode: 2, kind: 'carrier', afterUs: 112_175, box: 0, forUs: 1_849_705, size: 0.28819305496290326 },
+      { episode: 2, kind: 'slow-cpu', afterUs: 1_993_302, box: 0, forUs: 950_243, size: 0.06291230232454836 },
+      { episode: 2, kind: 'deaf-kernel', afterUs: 2_434_539, box: 1, role: 'wan', forUs: 6_979_517, size: 0.38 },
+      { episode: 3, kind: 'reload', afterUs: 1_493_478, box: 0, forUs: 143_311, size: 0.8634050998371094 },
+    ],
+  },
 ];
 
-for (const { what, seed, faults } of FOUND) {
+for (const { what, seed, faults, episodes = 1 } of FOUND) {
   cluster(`found before: ${what}`, () => {
     const whole = faults.map((fault) => ({ episode: 0, role: 'lan', size: 0.5, ...fault }) as Fault);
-    const result = simulate(optionsOf(seed, { episodes: 1, faults: whole }));
+    const result = simulate(optionsOf(seed, { episodes, faults: whole }));
     assert.is(result.problem, null, result.problem === null ? '' : explain(result));
   });
 }

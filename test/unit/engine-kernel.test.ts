@@ -114,7 +114,8 @@ test('an update that the kernel can’t do becomes a new entry', () => {
   }
 });
 
-test('an adopted entry that traffic has ended is not made again', () => {
+/** Two mirrored entries leave the kernel, then both are adopted: the updates of the take-over find nothing. */
+function adoptedGone(): { engine: Engine; kernel: FakeKernel } {
   const engine = makeEngine();
   const kernel = new FakeKernel();
   engine.applyRecords(encodeUpsert(make(1)), false);
@@ -128,11 +129,33 @@ test('an adopted entry that traffic has ended is not made again', () => {
   assert.is(kinds(updates), 'update update');
   event(engine, make(1, { l4: 4 }));
   reply(engine, kernel.handle(updates));
+  assert.is(kinds(settle(engine, kernel)), '', 'their events come first: made now, they would be taken for ended');
+  assert.is(engine.kernelMissing('me'), 1, 'and it is told as missing');
+  return { engine, kernel };
+}
+
+test('an adopted entry that traffic has ended is not made again, one that had gone before is', () => {
+  const { engine, kernel } = adoptedGone();
+  destroy(engine, make(1));
+  destroy(engine, make(2));
   assert.is(
     kinds(settle(engine, kernel)),
     'create',
     'the untouched one is the peer’s word, the touched one the kernel’s',
   );
+  assert.ok(kernel.get(make(2)));
+  assert.is(engine.kernelMissing('me'), 0);
+  assert.is(listAll(engine).length, 1);
+});
+
+test('an adopted entry whose end nobody tells is made again with the next sweep', () => {
+  const { engine, kernel } = adoptedGone();
+  engine.sweepBegin();
+  finish((n) => engine.sweep(n));
+  assert.is(kinds(settle(engine, kernel)), 'create');
+  assert.ok(kernel.get(make(2)));
+  destroy(engine, make(2));
+  assert.is(listAll(engine).length, 1, 'then its end is its end');
 });
 
 test('answers to nothing we know are counted, acknowledgements are not', () => {

@@ -3,7 +3,7 @@
  * peer) and the production dataplane loop, connected as src/daemon/carpio-node.ts connects them.
  */
 import { readFileSync } from 'node:fs';
-import { wasPaired } from '../../../src/carp/group.ts';
+import { wasPaired } from '../../../src/carp/sleep.ts';
 import type { GroupEvent } from '../../../src/carp/types.ts';
 import type { MaskedAdvert } from '../../../src/carp/unmask.ts';
 import type { ResolvedVip } from '../../../src/config/resolve.ts';

@@ -9,7 +9,10 @@ IP_HEADER.writeUInt8(255, 8);
 
 /** A socket's buffer, read in batches into the module's memory. */
 export class Queue implements BatchSource {
-  /** Messages that have room; what comes when it is full is lost, and the reader is told once. */
+  /**
+   * Messages that have room. What comes when it is full is lost, the reader is told once, and as in the kernel (netlink's
+   * "congested") everything that follows is lost too, without a word, until the reader has emptied it.
+   */
   most = 20_000;
   lost = 0;
   readonly slots: number;
@@ -18,6 +21,7 @@ export class Queue implements BatchSource {
   private waiting: Buffer[] = [];
   private lengths: number[] = [];
   private overrun = false;
+  private congested = false;
 
   constructor(engine: Engine, area: Area) {
     this.engine = engine;
@@ -35,16 +39,19 @@ export class Queue implements BatchSource {
   }
 
   push(bytes: Buffer): void {
-    if (this.waiting.length < this.most) this.waiting.push(bytes);
-    else {
-      this.lost += 1;
-      this.overrun = true;
+    if (this.waiting.length < this.most && !this.congested) {
+      this.waiting.push(bytes);
+      return;
     }
+    this.lost += 1;
+    if (!this.congested) this.overrun = true;
+    this.congested = true;
   }
 
   clear(): void {
     this.waiting = [];
     this.overrun = false;
+    this.congested = false;
   }
 
   receive(): Batch {
@@ -52,8 +59,9 @@ export class Queue implements BatchSource {
       this.overrun = false;
       return { kind: 'overrun' };
     }
-    if (this.waiting.length === 0) return { kind: 'empty' };
     const taken = this.waiting.splice(0, this.slots);
+    if (this.waiting.length === 0) this.congested = false;
+    if (taken.length === 0) return { kind: 'empty' };
     const memory = new Uint8Array(this.engine.memory.buffer);
     taken.forEach((bytes, i) => {
       memory.set(bytes, this.slotOffset(i));
