@@ -41,11 +41,23 @@ export function stayBehindPeer(v: VhidState, ctx: Context, silence: string): voi
   emit(ctx.actions, { kind: 'carp.multicast_lost', ...place(v), reason });
 }
 
+/**
+ * The peer was the master and says it is backup, and nobody else leads: it slept for too long, but not long enough to be
+ * declared dead. Without this the segment would have no master until a timer ends. A demoted backup leaves it to the timers.
+ */
+function isFree(v: VhidState, ctx: Context, theirs: PeerVhid): boolean {
+  if (v.state !== 'BACKUP' || demoteByte(ctx.demotion) > 0) return false;
+  return v.heard4 === null || theirs.address === undefined || v.heard4.from === theirs.address;
+}
+
 /** A report came in: acts on it for one vhid. */
 export function hearPeer(v: VhidState, ctx: Context, report: PeerReport): void {
   const theirs = report.vhids[v.config.key];
   if (theirs?.state === 'MASTER') v.peerWasMaster = true;
-  if (theirs?.state === 'BACKUP') v.peerWasMaster = false;
+  if (theirs?.state === 'BACKUP') {
+    if (v.peerWasMaster && isFree(v, ctx, theirs)) takeOver(v, ctx, 'rescue', 'peer says it is no longer master');
+    v.peerWasMaster = false;
+  }
   if (v.state === 'MASTER') compareMasters(v, ctx, report, theirs);
   if (v.state !== 'BACKUP' || !v.peerWasMaster) return;
   const fault = peerFault(v, report);

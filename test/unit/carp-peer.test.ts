@@ -3,6 +3,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { peerReport } from '../../src/carp/report.ts';
+import type { GroupConfig } from '../../src/carp/types.ts';
 import { adverts, Box, kinds, reasonOf, roles, SECOND, vip } from './carp-box.ts';
 
 const one = () => [vip('wan', 100)];
@@ -47,6 +48,24 @@ second('the peer gives up: taken over at once, with its reason', () => {
     box.take();
     assert.equal(roles(box.peer(...report)), [`wan/1 BACKUP>MASTER: ${reason}`]);
   }
+});
+
+second('the master slept and is backup again, but not dead: taken over at once, or nobody would lead for 3 s', () => {
+  const seen = (change: Partial<GroupConfig>, from = '10.0.0.2'): Box => {
+    const box = Box.listening({ vips: one(), ...change });
+    box.run(5 * SECOND, () => [box.advert('wan/1', 1, 0, 0, from), box.peer({}, peerMaster)]);
+    box.take();
+    return box;
+  };
+  const slept = { 'wan/1': 'BACKUP' as const };
+  assert.equal(roles(seen({}).peer({}, slept)), ['wan/1 BACKUP>MASTER: peer says it is no longer master']);
+  assert.equal(roles(seen({}, '10.0.0.3').peer({}, slept)), [], 'a third node may lead');
+  const demoted = seen({});
+  demoted.feed({ type: 'demote', reason: 'sync', weight: 200 });
+  assert.equal(roles(demoted.peer({}, slept)), [], 'what is not in step waits');
+  const holding = Box.listening({ vips: one(), startHoldUs: 20 * SECOND });
+  holding.run(2 * SECOND, () => holding.peer({}, peerMaster));
+  assert.equal(roles(holding.peer({}, slept)), [], 'nor does a start hold end early');
 });
 
 second('a backup that is demoted itself leaves a going-down peer the time of an orderly hand-over', () => {
