@@ -103,11 +103,20 @@ function cellAt(index: u32): u32 {
   return cells + index * CELL;
 }
 
-/** Begins: 16 bytes of key at `keyOff`, about `expected` ids. Returns 0 without memory for them. */
+/** Begins, or begins anew: 16 bytes of key at `keyOff`, about `expected` ids. Returns 0 without memory for them. */
 export function ibInit(keyOff: u32, expected: u32): u32 {
+  forget();
   k0 = load<u64>(keyOff);
   k1 = load<u64>(keyOff, 8);
   return u32(reach(u64(HEAP) + u64(expected) * ITEM));
+}
+
+/** Cells and links are taken to be zero where nothing has been written yet. */
+function forget(): void {
+  const end = cells ? cells + made * CELL : HEAP + items * ITEM;
+  memory.fill(HEAP, 0, end - HEAP);
+  items = cells = taken = made = done = target = phase = cursor = found = 0;
+  look = 1;
 }
 
 /** Adds `n` ids (u64) that stand at `off`. Returns 0 without memory, or when cells exist already. */
