@@ -34,6 +34,8 @@ const SEEDS: Record<string, number> = {
   'strict-window': 1,
   'forgotten-deletes': 1,
   'old-comparison': 23,
+  'eager-take-over': 1,
+  'no-sweep': 6,
   'no-retry': 1,
 };
 

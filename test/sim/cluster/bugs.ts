@@ -112,6 +112,21 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
       };
     },
   }),
+  bug('eager-take-over', 'a new master brings all that it adopts in order before it goes on', {
+    patch: ({ driver, io }) => {
+      if (driver === null || io === null) return;
+      const setRole = driver.setRole.bind(driver);
+      driver.setRole = (...all) => {
+        setRole(...all);
+        while (io.engine.sweep(2000) !== 0);
+      };
+    },
+  }),
+  bug('no-sweep', 'tags are never brought in order again after a take-over', {
+    patch: ({ io }) => {
+      if (io !== null) io.engine.sweep = () => 0;
+    },
+  }),
   bug('no-retry', 'what the kernel refused once is never tried again', {
     patch: ({ driver }) => {
       if (driver !== null) Reflect.set(driver, 'retryRefused', () => {});
@@ -137,6 +152,8 @@ export const HUNTS: Record<string, Hunt> = {
   'strict-window': hunt(null, 5),
   'forgotten-deletes': hunt(null, 5),
   'old-comparison': hunt(['sync-cut', 'sync-loss'], 30),
+  'eager-take-over': hunt(null, 3),
+  'no-sweep': hunt(['maintenance'], 30),
   'no-retry': hunt(['full'], 10),
 };
 

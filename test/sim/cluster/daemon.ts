@@ -28,6 +28,7 @@ import { cancel } from './calendar.ts';
 import { SimIo } from './dataplane-host.ts';
 import { inside } from './inside.ts';
 import { configOf, linksOf, ownAddress, ROLES, SYNC, vipsOf } from './plan.ts';
+import { Work } from './work.ts';
 
 const MODULE = new WebAssembly.Module(readFileSync(new URL('../../../build/engine.wasm', import.meta.url)));
 const TIMEOUTS = TIMEOUT_SYSCTLS.map(({ fallback }) => fallback);
@@ -50,6 +51,7 @@ export class Daemon {
   readonly roles = new Map<string, string>();
   io: SimIo | null = null;
   private plane: Dataplane | null = null;
+  private work: Work | null = null;
   private readonly stats = new Float64Array(STAT_COUNT);
   private readonly commands: ToWorker[] = [];
   private passJob: Job | null = null;
@@ -238,7 +240,18 @@ export class Daemon {
     // The loop made its own view of the counters.
     this.shareStats(stats);
     box.world.bug?.patch?.(this);
+    this.watchWork();
     this.kick(20);
+  }
+
+  private watchWork(): void {
+    const { io, box } = this;
+    if (io === null) return;
+    this.work = new Work(
+      io.engine,
+      () => io.changed,
+      (text) => box.world.problem(`${box.name}: ${text}`),
+    );
   }
 
   private shareStats(stats: Float64Array): void {
@@ -253,7 +266,10 @@ export class Daemon {
     if (plane === null) return;
     this.passJob = null;
     this.lastPassUs = this.box.world.calendar.now;
-    for (const message of this.commands.splice(0)) plane.command(message);
+    for (const message of this.commands.splice(0)) {
+      if (message.type === 'role') this.box.world.watch.takeOver(this.work, () => plane.command(message));
+      else plane.command(message);
+    }
     plane.pass();
     const wait = Math.max(0, plane.due() - this.clock.nowUs() / 1000) * 1000;
     if (this.io?.ready === true || this.commands.length > 0) this.kick(20);

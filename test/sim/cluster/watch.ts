@@ -11,6 +11,7 @@ import type { Daemon } from './daemon.ts';
 import { inside } from './inside.ts';
 import { SYNC } from './plan.ts';
 import { eligible } from './traffic.ts';
+import type { Work } from './work.ts';
 import type { World } from './world.ts';
 
 /** Two masters that have heard each other: what is held back for the peer's word, and the way of that word. */
@@ -31,7 +32,7 @@ interface Pair {
 
 export class Watch {
   /** How often what was checked. */
-  readonly checks = { inStep: 0, masters: 0, holders: 0, memory: 0, leads: 0, sleeps: 0 };
+  readonly checks = { inStep: 0, masters: 0, holders: 0, memory: 0, leads: 0, sleeps: 0, roles: 0 };
   private readonly world: World;
   private readonly pairs = new Map<string, Pair>();
   private readonly holding = new Map<string, number>();
@@ -102,6 +103,13 @@ export class Watch {
     if (daemon.inStep === true) this.notInStepSince.delete(box);
     else if (!this.notInStepSince.has(box)) this.notInStepSince.set(box, now);
     this.masters();
+  }
+
+  /** Invariant 4, see work.ts. */
+  takeOver(work: Work | null, tell: () => void): void {
+    this.checks.roles += 1;
+    if (work === null) tell();
+    else work.role(tell);
   }
 
   // --- what is looked at ---
