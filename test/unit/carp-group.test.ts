@@ -198,6 +198,37 @@ standing('negative demotion changes nothing on the wire', () => {
   assert.is(box.of('wan/1'), 'BACKUP');
 });
 
+standing('each reason has its name and its weight; all of them together are advertised as 240', () => {
+  const box = Box.master({ linkWeights: { dmz: 50 } });
+  const told: string[] = [];
+  const feed = (event: Parameters<Box['feed']>[0]): void => {
+    const found = box.feed(event).filter((a) => a.type === 'event' && a.event.kind === 'carp.demotion');
+    for (const a of found) if (a.type === 'event') told.push(`${a.event.reason} ${a.event.weight}`);
+  };
+  for (let i = 0; i < 3; i++) feed({ type: 'sendResult', key: 'wan/1', ok: false });
+  feed({ type: 'demote', reason: 'sync', weight: 200 });
+  feed({ type: 'demote', reason: 'script:uplink', weight: 20 });
+  feed({ type: 'demote', reason: 'file:away', weight: 30 });
+  feed({ type: 'demote', reason: 'by hand', weight: 40 });
+  feed({ type: 'link', interface: 'dmz', up: false, present: true });
+  feed({ type: 'vip', key: 'lan/1', ok: false, reason: 'address removed' });
+  feed({ type: 'maintenance', on: true });
+  box.take();
+  feed({ type: 'stop' });
+  assert.equal(told, [
+    'senderr:wan/1 240',
+    'sync 200',
+    'script:uplink 20',
+    'file:away 30',
+    'by hand 40',
+    'link:dmz 50',
+    'vip:lan/1 240',
+    'maintenance 240',
+    'shutdown 240',
+  ]);
+  assert.equal(adverts(box.take()), ['wan/1 1/240 255']);
+});
+
 standing('refused: unknown and own reasons, no whole number, too many', () => {
   const box = Box.master();
   const refused = (event: Parameters<Box['feed']>[0]) => reasonOf(box.feed(event), 'carp.refused');
