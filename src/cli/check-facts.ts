@@ -1,12 +1,14 @@
 /** Gathers the facts for `carpio check` from /proc, /sys and the probes. Changes nothing and never throws. */
 
-import { accessSync, constants, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { networkInterfaces, release } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { DEFAULT_CONFIG } from '../config/default-paths.ts';
 import { deviceOf } from '../config/devices.ts';
 import { type LoadResult, loadConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
+import { findProgram } from '../kernel/programs.ts';
+import { messageOf } from '../message-of.ts';
 import type { KernelProbe, ProbeResult } from './kernel-probe.ts';
 import type { DeviceFacts, FileFacts, NodeFacts, PathFacts, SystemFacts } from './system-facts.ts';
 
@@ -114,29 +116,12 @@ function linkName(path: string): string | null {
   }
 }
 
-const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** Looks where the service looks too: a login shell of an ordinary user has no /usr/sbin. */
-function findProgram(name: string): string | null {
-  for (const dir of `${process.env.PATH ?? ''}:${PROGRAM_PATH}`.split(':')) {
-    const path = join(dir, name);
-    try {
-      if (dir.startsWith('/')) accessSync(path, constants.X_OK);
-      else continue;
-      return path;
-    } catch {
-      // not there
-    }
-  }
-  return null;
-}
-
 async function runProbes(load: () => Promise<KernelProbe>): Promise<SystemFacts['probes']> {
   const attempt = async (act: () => Promise<ProbeResult>): Promise<ProbeResult> => {
     try {
       return await act();
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       return { ok: false, found: `could not be tried: ${message.split('\n')[0]}`, mend: null };
     }
   };
@@ -193,7 +178,7 @@ async function trySync(load: () => Promise<KernelProbe>, result: LoadResult, dev
   try {
     return await (await load()).syncPath(device, sync.peer, sync.mtu);
   } catch (error) {
-    return { largest: null, rtt_ms: null, failed: error instanceof Error ? error.message : String(error) };
+    return { largest: null, rtt_ms: null, failed: messageOf(error) };
   }
 }
 

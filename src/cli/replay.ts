@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { messageOf } from '../message-of.ts';
 import { isSame, Replay, type ReplayReport, type Step } from '../record/replay.ts';
 import { encodeValue } from '../record/values.ts';
 import { VERSION } from '../version.ts';
@@ -91,7 +92,7 @@ the recording, so that nobody can tell.`,
         toPrint = [];
       }
     } catch (error) {
-      throw new CommandError(`cannot read ${path}: ${error instanceof Error ? error.message : error}`);
+      throw new CommandError(`cannot read ${path}: ${messageOf(error)}`);
     }
     const { report } = replay;
     if (args.options.json === true) await io.out(`${JSON.stringify({ same: isSame(report), ...report }, null, 2)}\n`);

@@ -1,5 +1,6 @@
 /** `carpio replicate` for people. Pure. */
-import type { Plan, PushResult } from '../replicate/source.ts';
+import type { Plan } from '../replicate/plan.ts';
+import type { PushResult } from '../replicate/source.ts';
 import type { ReplicateStatus } from '../status.ts';
 import { clean, duration, type Paint, table } from './text.ts';
 

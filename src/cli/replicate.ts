@@ -1,4 +1,5 @@
-import type { Plan, PushResult } from '../replicate/source.ts';
+import type { Plan } from '../replicate/plan.ts';
+import type { PushResult } from '../replicate/source.ts';
 import type { ReplicateStatus } from '../status.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
 import { asObject } from './control-types.ts';

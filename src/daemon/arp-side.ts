@@ -6,6 +6,7 @@
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { PacketSocket } from '../kernel/packet-socket.ts';
+import { messageOf } from '../message-of.ts';
 import { addressBytes, formatIp } from '../net/ip.ts';
 import { parseMac } from '../net/mac.ts';
 import { arpRequest, claimFilter, readClaim } from '../probe/arp.ts';
@@ -117,7 +118,7 @@ export class ArpSide {
       );
       segment.sockets.push(socket);
     } catch (error) {
-      this.ports.warn(`duplicates on ${role} are not watched: ${error instanceof Error ? error.message : error}`);
+      this.ports.warn(`duplicates on ${role} are not watched: ${messageOf(error)}`);
     }
   }
 

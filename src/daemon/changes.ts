@@ -1,4 +1,6 @@
 /** Changes of the running configuration: one after the other, each whole or not at all (invariant 6). */
+
+import { messageOf } from '../message-of.ts';
 import type { Prepared } from './prepare.ts';
 
 export interface ChangePorts {
@@ -47,7 +49,7 @@ export class Changes {
       }
       return null;
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     } finally {
       await ports.settle();
     }

@@ -12,6 +12,7 @@
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { messageOf } from '../message-of.ts';
 import type { Json } from '../status.ts';
 
 export const CONTROL_LIMITS = {
@@ -134,7 +135,7 @@ class Client {
     try {
       reply = { ok: true, result: await this.#call(line) };
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       reply = { ok: false, error: oneLine(message) || 'failed without saying why' };
     }
     await this.#write(`${JSON.stringify(reply)}\n`);

@@ -14,6 +14,7 @@ import { REMOVE_OWN_TABLE } from '../kernel/nft-text.ts';
 import type { RulesetOptions } from '../kernel/ruleset.ts';
 import { Ruleset } from '../kernel/ruleset.ts';
 import { Sysctls } from '../kernel/sysctl.ts';
+import { messageOf } from '../message-of.ts';
 import { PAIR_PORT } from '../pair/tls.ts';
 import type { Log } from './log.ts';
 import { hasPeerChannel } from './peer-side.ts';
@@ -60,7 +61,7 @@ export class Firewall {
     try {
       return await this.ruleset.check(rulesetOptions(config, vips));
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     }
   }
 
@@ -85,7 +86,7 @@ export class Firewall {
     try {
       this.sysctls.set(['net', 'ipv6', 'conf', 'all', 'forwarding'], '1');
     } catch (error) {
-      this.log.warning(`IPv6 is not forwarded: ${error instanceof Error ? error.message : error}`);
+      this.log.warning(`IPv6 is not forwarded: ${messageOf(error)}`);
     }
   }
 }
@@ -126,6 +127,6 @@ function readRules(path: string): string {
     if (size > MAX_RULES) throw new Error(`found ${size} bytes, allowed at most ${MAX_RULES}`);
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new Error(`[firewall] rules: ${path}: ${error instanceof Error ? error.message : error}`);
+    throw new Error(`[firewall] rules: ${path}: ${messageOf(error)}`);
   }
 }

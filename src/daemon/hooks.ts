@@ -4,6 +4,7 @@
  * counted.
  */
 import { spawn } from 'node:child_process';
+import { start } from '../kernel/spawn.ts';
 import type { NodeEvent } from '../status.ts';
 
 const MAX_WAITING = 256;
@@ -37,11 +38,9 @@ export class EventHook {
     if (this.running || text === undefined) return;
     this.waiting.shift();
     this.running = true;
-    const child = spawn(this.program, [], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      timeout: TIMEOUT,
-      killSignal: 'SIGKILL',
-    });
+    const child = start(this.program, [], (program, args) =>
+      spawn(program, args, { stdio: ['pipe', 'ignore', 'ignore'], timeout: TIMEOUT, killSignal: 'SIGKILL' }),
+    );
     let ended = false;
     const done = (fault: string | null): void => {
       if (ended) return;

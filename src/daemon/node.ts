@@ -2,6 +2,7 @@
 
 import { syslogTarget } from '../config/listen.ts';
 import { hurryHelpers, makeRealTime } from '../kernel/scheduling.ts';
+import { messageOf } from '../message-of.ts';
 import { Recorder } from '../record/recorder.ts';
 import { loadAssets } from './assets.ts';
 import { CarpioNode } from './carpio-node.ts';
@@ -84,16 +85,12 @@ async function startRecorder(
 // Before any thread or process is started: none of them inherits it.
 function preferElection(priority: number, log: Log): void {
   if (priority === 0) return;
-  hurryHelpers();
   try {
     makeRealTime(priority);
+    hurryHelpers(priority - 1);
   } catch (error) {
     log.info(
       `no real-time priority for the election (${messageOf(error)}); [service] realtime = 0 does not ask for it`,
     );
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -8,6 +8,7 @@ import type { PeerCheck, SideCheck } from '../cli/peer-check-types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import { pathMtu, sizesUpTo } from '../kernel/path-mtu.ts';
+import { messageOf } from '../message-of.ts';
 import type { PeerChannel } from '../peer/channel.ts';
 import { sharedEntries } from '../replicate/document.ts';
 import type { Json, NodeStatus } from '../status.ts';
@@ -134,7 +135,7 @@ export class PeerCheckSide {
       const parsed = answerSchema.safeParse(await this.channel.call('check', { nonce }, ANSWER_MS));
       return parsed.success ? parsed.data : 'its answer is not one that this version understands';
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     }
   }
 

@@ -10,6 +10,7 @@ import { Secret } from '../config/secret.ts';
 import type { Config } from '../config/types.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
+import { messageOf } from '../message-of.ts';
 import type { SharedDocument } from '../replicate/document.ts';
 import { merge } from '../replicate/merge.ts';
 import { ReplicaStore } from '../replicate/store.ts';
@@ -125,8 +126,4 @@ function listLinks(): LinkInfo[] {
   } finally {
     netlink.close();
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -4,6 +4,7 @@
  */
 import { NotifySocket } from '../kernel/notify-socket.ts';
 import { WatchdogDevice } from '../kernel/watchdog-device.ts';
+import { messageOf } from '../message-of.ts';
 import type { NodeStatus } from '../status.ts';
 
 /** The shortest beat, ms: also of a manager that asks for more. */
@@ -111,7 +112,7 @@ export class Service {
     try {
       this.device?.feed();
     } catch (error) {
-      this.ports.warn(`watchdog: ${error instanceof Error ? error.message : error}`);
+      this.ports.warn(`watchdog: ${messageOf(error)}`);
       this.device = null;
     }
   }
@@ -124,7 +125,7 @@ export class Service {
     try {
       return act();
     } catch (error) {
-      this.ports.warn(`service: ${error instanceof Error ? error.message : error}`);
+      this.ports.warn(`service: ${messageOf(error)}`);
       return null;
     }
   }

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { access } from 'node:fs';
 import type { TrackConfig } from '../config/types.ts';
+import { start } from '../kernel/spawn.ts';
 
 export interface TrackPorts {
   demote(reason: string, weight: number): void;
@@ -51,14 +52,12 @@ function tracker(track: Watched, ports: TrackPorts): () => void {
       access(track.path, (error) => found(error !== null, `${track.path} is there`));
       return;
     }
-    execFile(
-      track.path,
-      [],
-      { timeout: track.timeout * 1000, killSignal: 'SIGKILL', maxBuffer: 64 * 1024 },
-      (error) => {
+    const limits = { timeout: track.timeout * 1000, killSignal: 'SIGKILL', maxBuffer: 64 * 1024 } as const;
+    start(track.path, [], (program, args) =>
+      execFile(program, args, limits, (error) => {
         const code = error === null ? 0 : (error.code ?? 'no answer in time');
         found(error === null, `${track.path} ended with ${code}`);
-      },
+      }),
     );
   };
 }

@@ -8,6 +8,7 @@ import type { GuardedVhid, LastWord } from '../guard/messages.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
 import { readSysctl, Sysctls } from '../kernel/sysctl.ts';
+import { messageOf } from '../message-of.ts';
 import { formatIp, parsePrefix } from '../net/ip.ts';
 import type { Adverts } from './adverts.ts';
 import { vipKey } from './adverts.ts';
@@ -140,7 +141,7 @@ export class VipSet {
       this.set(entry.vip, this.spec(entry.vip), links);
       return null;
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     }
   }
 
@@ -168,7 +169,7 @@ export class VipSet {
     try {
       this.set(vip, this.spec(vip), links);
     } catch (error) {
-      this.log.error(`${vipKey(vip)}: ${error instanceof Error ? error.message : error}`);
+      this.log.error(`${vipKey(vip)}: ${messageOf(error)}`);
     }
   }
 

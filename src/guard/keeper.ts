@@ -3,7 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import sea from 'node:sea';
 import { check, closeQuietly, libc, Sock } from '../kernel/libc.ts';
+import { start } from '../kernel/spawn.ts';
 import { type FdWatch, watchFd } from '../kernel/uv-poll.ts';
+import { messageOf } from '../message-of.ts';
 import type { FromGuard, GuardedVhid, ToGuard } from './messages.ts';
 import { decode, encode, MESSAGE_BYTES } from './messages.ts';
 
@@ -102,7 +104,7 @@ export class GuardKeeper {
     try {
       this.running = this.spawn();
     } catch (error) {
-      this.again(error instanceof Error ? error.message : String(error));
+      this.again(messageOf(error));
       return;
     }
     const { child } = this.running;
@@ -119,7 +121,9 @@ export class GuardKeeper {
     try {
       const { program, args } = guardProgram();
       // A session of its own: what a terminal sends to the daemon's group does not reach it.
-      const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit', theirs], detached: true, cwd: '/' });
+      const child = start(program, args, (file, argv) =>
+        spawn(file, argv, { stdio: ['ignore', 'ignore', 'inherit', theirs], detached: true, cwd: '/' }),
+      );
       const watch = watchFd(
         mine,
         () => this.read(mine),

@@ -10,6 +10,7 @@ import { constants } from 'node:os';
 import { closeQuietly, Errno, errno, libc, Sock } from '../kernel/libc.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
 import { GUARD_PRIORITY, makeRealTime, runSooner } from '../kernel/scheduling.ts';
+import { messageOf } from '../message-of.ts';
 import { Speaker } from './last-words.ts';
 import type { FromGuard, GuardedVhid, ToGuard } from './messages.ts';
 import { decode, encode, MESSAGE_BYTES } from './messages.ts';
@@ -140,7 +141,7 @@ class Guard {
     try {
       act();
     } catch (error) {
-      this.tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+      this.tell({ type: 'failed', message: messageOf(error) });
     }
   }
 

@@ -7,6 +7,8 @@
  * Sending: one socket per family and vhid, bound to the device whose MAC the frame shall carry. Its protocol is
  * IPPROTO_RAW: it takes complete packets, header included, and receives nothing.
  */
+
+import { messageOf } from '../message-of.ts';
 import { deviceFlags } from './device-flags.ts';
 import { loadRawSocket, type RawSocket } from './natives.ts';
 
@@ -283,5 +285,5 @@ function lost(device: string): Error | null {
 
 // raw-socket's errors carry only the C library's words, so what was attempted is put in front.
 function described(attempted: string, error: unknown): Error {
-  return new Error(`${attempted}: ${error instanceof Error ? error.message : String(error)}`);
+  return new Error(`${attempted}: ${messageOf(error)}`);
 }

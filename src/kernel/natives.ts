@@ -13,6 +13,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import sea from 'node:sea';
+import { messageOf } from '../message-of.ts';
 
 export type Koffi = typeof import('koffi');
 
@@ -134,7 +135,7 @@ function dlopen(file: string): unknown {
 }
 
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+  return messageOf(error).split('\n')[0] ?? '';
 }
 
 Object.defineProperty(globalThis, '__carpioNative', { value: loadNative, configurable: true });

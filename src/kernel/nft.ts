@@ -1,6 +1,7 @@
 /** Runs the `nft` program: text on its standard input, bounded in time and output. Nothing is ever passed through a shell. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { start } from './spawn.ts';
 
 const TIME_LIMIT_MS = 10_000;
 const OUTPUT_LIMIT = 4 * 1024 * 1024;
@@ -20,12 +21,14 @@ export interface NftAnswer {
  */
 export function runNft(args: readonly string[], input = '', directory?: string): Promise<NftAnswer> {
   return new Promise((resolve) => {
-    const child = spawn(PROGRAM, args, {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, LC_ALL: 'C' },
-      // A working directory that is missing would look like a missing nft.
-      ...(directory !== undefined && existsSync(directory) ? { cwd: directory } : {}),
-    });
+    const child = start(PROGRAM, args, (program, argv) =>
+      spawn(program, argv, {
+        stdio: ['pipe', 'pipe', 'pipe'],
+        env: { ...process.env, LC_ALL: 'C' },
+        // A working directory that is missing would look like a missing nft.
+        ...(directory !== undefined && existsSync(directory) ? { cwd: directory } : {}),
+      }),
+    );
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     let size = 0;

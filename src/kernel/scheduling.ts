@@ -17,18 +17,46 @@ export const GUARD_PRIORITY = 20;
  * @throws SysError EPERM without CAP_SYS_NICE (or RLIMIT_RTPRIO)
  */
 export function makeRealTime(priority: number): void {
+  setScheduler(SCHED_RR | SCHED_RESET_ON_FORK, priority);
+  held = priority;
+}
+
+/** Of the calling thread (every thread has this module for itself); 0: an ordinary one. */
+let held = 0;
+
+/**
+ * Until the result is called, what this thread starts has its priority too.
+ * @returns null when it has none to give, or may not (CAP_SYS_NICE is needed to take the flag away)
+ */
+export function inheritPriority(): (() => void) | null {
+  if (held === 0) return null;
+  try {
+    setScheduler(SCHED_RR, held);
+  } catch {
+    return null;
+  }
+  return () => setScheduler(SCHED_RR | SCHED_RESET_ON_FORK, held);
+}
+
+/** @param thread its id; 0: the calling one */
+function setScheduler(policy: number, priority: number, thread = 0): void {
   const param = Buffer.alloc(4);
   param.writeInt32LE(priority);
-  check(libc().sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, param), `take real-time priority ${priority}`);
+  check(libc().sched_setscheduler(thread, policy, param), `take real-time priority ${priority}`);
 }
 
 /**
  * For the main thread, before it starts threads of its own: those that are there are V8's, which collect garbage and compile
- * for it while it waits. At ordinary priority, with every core busy, it waited for half a second.
+ * for it while it waits. At ordinary priority, with every core busy, it waited for half a second; first among the ordinary
+ * ones, it still waited as long as a real-time thread (the own dataplane) had the core that the helper was on.
+ * @param priority below the thread's that waits; 0: first among the ordinary ones
+ * @throws SysError EPERM as `makeRealTime`
  */
-export function hurryHelpers(): void {
+export function hurryHelpers(priority: number): void {
   for (const thread of readdirSync('/proc/self/task').map(Number)) {
-    if (thread !== process.pid) runSooner(constants.priority.PRIORITY_HIGHEST, thread);
+    if (thread === process.pid) continue;
+    if (priority > 0) setScheduler(SCHED_RR | SCHED_RESET_ON_FORK, priority, thread);
+    else runSooner(constants.priority.PRIORITY_HIGHEST, thread);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Runs the probe machine on the real clock and the real networks, and answers the peer's probes. */
 import { randomBytes } from 'node:crypto';
+import { messageOf } from '../message-of.ts';
 import type { Tap, TapMaker } from '../record/tap.ts';
 import type { ProbeAction, ProbeEvent } from './machine.ts';
 import { createProbe, probeDeadline, stepProbe } from './machine.ts';
@@ -133,7 +134,7 @@ export class Prober {
       try {
         sockets.push(this.open(path, family));
       } catch (error) {
-        this.ports.warn(`probes on ${path.role}: ${error instanceof Error ? error.message : error}`);
+        this.ports.warn(`probes on ${path.role}: ${messageOf(error)}`);
       }
     }
     this.paths.set(path.role, { ...path, sockets, nonces: before?.nonces ?? [] });

@@ -3,6 +3,7 @@
  * in memory is lost and counted. Files are bounded: a full one becomes FILE.1, the oldest goes. Mode 0600.
  */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { messageOf } from '../message-of.ts';
 import { VERSION } from '../version.ts';
 import type { MachineName } from './machines.ts';
 import type { TapMaker } from './tap.ts';
@@ -124,7 +125,7 @@ export class Recorder implements TapMaker {
   /** The disk is full, or worse: what was not written is lost, and is said. */
   private async failed(text: string, error: unknown): Promise<void> {
     this.lost += text.split('\n').length - 1;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     if (!this.lossy) this.ports.warn(`recording: ${why}`);
     this.lossy = true;
     await this.file?.close().catch(() => {});

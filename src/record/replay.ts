@@ -3,6 +3,7 @@
  * so that a file of any length needs no memory. Pure: lines in, a report out.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { messageOf } from '../message-of.ts';
 import { MACHINES, type MachineName, runMachine } from './machines.ts';
 import { decodeValue, encodeValue } from './values.ts';
 
@@ -87,7 +88,7 @@ export class Replay {
     try {
       value = decodeValue(text);
     } catch (error) {
-      if (ended) this.damaged(error instanceof Error ? error.message : String(error));
+      if (ended) this.damaged(messageOf(error));
       else this.report.cut = true;
       return;
     }
@@ -141,7 +142,7 @@ export class Replay {
       actions = runMachine(line.m, running.state, line.in);
       if (!Array.isArray(actions)) throw new Error('this is no input of the machine');
     } catch (error) {
-      this.differ(line, 'failed', line.in, line.out, error instanceof Error ? error.message : String(error));
+      this.differ(line, 'failed', line.in, line.out, messageOf(error));
       this.running.delete(line.m);
       return;
     }

@@ -1,5 +1,6 @@
 /** What the two nodes say to each other about their shared configuration, checked like anything from a network. Pure. */
 import { z } from 'zod';
+import type { PeerChannel } from '../peer/channel.ts';
 import type { Json } from '../status.ts';
 import { MAX_SHARED_RULES } from './document.ts';
 
@@ -100,4 +101,15 @@ export function checkedBody<T>(schema: z.ZodType<T>, body: Json, what: string): 
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new Error(`${what}: ${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not as expected'}`);
+}
+
+/** Asks the peer, and checks what it answers. @throws CallError, or Error with the first thing that is not as expected */
+export async function callChecked<T>(
+  channel: PeerChannel,
+  name: string,
+  body: unknown,
+  ms: number,
+  schema: z.ZodType<T>,
+): Promise<T> {
+  return checkedBody(schema, await channel.call(name, body as Json, ms), `answer to ${name}`);
 }

@@ -1,5 +1,6 @@
 /** The node that takes its shared configuration from the other one: checks it, applies it, keeps it once it is confirmed. */
 import type { Prepared } from '../daemon/prepare.ts';
+import { messageOf } from '../message-of.ts';
 import type { Caller } from '../peer/calls.ts';
 import type { Json } from '../status.ts';
 import { type CommitAction, type CommitEvent, type CommitState, freshCommit, stepCommit } from './commit.ts';
@@ -213,7 +214,7 @@ export class Replica {
     try {
       this.#store.stage({ taken: new Date().toISOString(), document });
     } catch (error) {
-      return `it cannot be written to the disk: ${error instanceof Error ? error.message : error}`;
+      return `it cannot be written to the disk: ${messageOf(error)}`;
     }
     const failed = await this.#ports.change(prepared);
     if (failed === null) return null;

@@ -1,33 +1,22 @@
-/** The node whose shared configuration is the pair's: plans, pushes, proves, and looks every few seconds whether it still holds. */
-import { randomBytes } from 'node:crypto';
+/** The node whose shared configuration is the pair's: plans, pushes, and looks every few seconds whether it still holds. */
 import type { Prepared } from '../daemon/prepare.ts';
+import { messageOf } from '../message-of.ts';
 import { CallError } from '../peer/calls.ts';
 import type { PeerChannel } from '../peer/channel.ts';
 import type { Json } from '../status.ts';
-import { type Change, describeChanges, diffEntries, diffLines } from './diff.ts';
+import { type Entries, entriesHash, MAX_SHARED_RULES, makeDocument, sharedEntries } from './document.ts';
 import {
-  type Entries,
-  entriesHash,
-  MAX_SHARED_RULES,
-  makeDocument,
-  maskEntries,
-  schemaKey,
-  sharedEntries,
-} from './document.ts';
-import {
-  type ApplyAnswer,
-  applyAnswer,
   REPLICATE_CALLS as CALLS,
-  checkedBody,
-  type PlanAnswer,
+  callChecked,
   planAnswer,
-  rulesAnswer,
   type StateAnswer,
   type StateCall,
   stateAnswer,
 } from './messages.ts';
+import { makePlan, type Plan } from './plan.ts';
 import type { ReplicatePorts } from './ports.ts';
-import { type KernelTruth, rulesHash } from './truth.ts';
+import { applyOn, Refusal } from './push.ts';
+import type { KernelTruth } from './truth.ts';
 
 /** Milliseconds. */
 const TIMING = {
@@ -35,30 +24,11 @@ const TIMING = {
   call: 5000,
   /** A check of a long rules file on a small box. */
   plan: 20_000,
-  apply: 30_000,
-  confirmEvery: 250,
   /** An automatic push that was refused is tried again after this, sooner only when something has changed. */
   again: 60_000,
   /** The same when it broke off: the channel was lost, or a failover came in between. */
   soon: 5000,
 } as const;
-
-export interface Plan {
-  peer: string;
-  /** Both hold the same. */
-  same: boolean;
-  /** Of this node's files, which say something else than what it has loaded: a reload comes before a push. */
-  files: boolean;
-  /** The differing keys, as lines. */
-  lines: string[];
-  /** What a push would do, as lines. */
-  effects: string[];
-  /** Why it would be refused; empty: it would not. */
-  errors: string[];
-  unknown: string[];
-  unshared: string[];
-  vhids: string[];
-}
 
 export interface PushResult {
   done: boolean;
@@ -79,9 +49,6 @@ export interface SourceOptions {
 export interface LastPush extends PushResult {
   time: string;
 }
-
-/** The replica has said no. */
-class Refusal extends Error {}
 
 export class Source {
   readonly #options: SourceOptions;
@@ -187,22 +154,14 @@ export class Source {
   /** What differs, and what a push would do. @throws Error with why it cannot be told */
   async plan(entries = this.entries()): Promise<Plan> {
     this.#checkSize(entries);
-    const answer = await this.#call(CALLS.plan, { document: this.#document(entries) }, TIMING.plan, planAnswer);
-    const changes = diffEntries(answer.entries, maskEntries(entries, this.#options.key));
-    const peer = this.#channel.peer?.node ?? 'the peer';
-    const { vhids, effects } = effectsOf(changes, answer, peer);
-    const hash = entriesHash(entries, this.#options.key);
-    return {
-      peer,
-      same: changes.length === 0 && answer.errors.length === 0 && answer.hash === hash,
-      files: hash !== this.hash(),
-      lines: describeChanges(changes),
-      effects,
-      errors: answer.errors,
-      unknown: answer.unknown,
-      unshared: answer.unshared,
-      vhids,
-    };
+    const answer = await callChecked(
+      this.#channel,
+      CALLS.plan,
+      { document: this.#document(entries) },
+      TIMING.plan,
+      planAnswer,
+    );
+    return makePlan(this.#channel.peer?.node ?? 'the peer', entries, this.hash(), answer, this.#options.key);
   }
 
   /** Applies this node's shared configuration on the replica, proves it, and has it kept. Never throws. */
@@ -243,88 +202,12 @@ export class Source {
     if (plan.errors.length > 0) return result(false, `${plan.peer} refuses: ${plan.errors.join('; ')}`);
     const drifted = (this.#answer?.drift.length ?? 0) > 0;
     if (plan.same && !drifted) return result(true, `${plan.peer} holds the same already`);
-    const entries = this.entries();
-    const id = randomBytes(8).toString('hex');
-    const wanted = {
-      hash: this.hash(),
-      rules: rulesHash(await this.#truth.rules()),
-      nft: await this.#truth.nftVersion(),
-    };
-    const by = performance.now() + this.#settings.confirmMs;
-    let answer: ApplyAnswer;
-    try {
-      const body = { id, document: this.#document(entries), confirm_ms: this.#settings.confirmMs };
-      answer = await this.#call(CALLS.apply, body, TIMING.apply, applyAnswer);
-    } catch (error) {
-      await this.#abort(id, `applying it failed: ${messageOf(error)}`);
-      const said = this.#sayFailed(error, plan.peer);
-      throw error instanceof CallError && error.trouble === 'refused' ? new Refusal(said) : new Error(said);
-    }
-    const wrong = await this.#compareAnswer(answer, wanted);
-    if (wrong !== null) {
-      await this.#abort(id, wrong);
-      const brokeOff = answer.roles_changed.length > 0;
-      return { ...result(false, `${wrong}; ${plan.peer} has gone back to what it had`), brokeOff };
-    }
-    await this.#confirm(id, by, plan.peer);
-    const unknown = answer.unknown.length === 0 ? '' : `; ${plan.peer} does not know ${answer.unknown.join(', ')}`;
+    const confirmMs = this.#settings.confirmMs;
+    const document = this.#document(this.entries());
+    const applied = await applyOn(plan.peer, { document, hash: this.hash(), confirmMs }, this.#channel, this.#truth);
+    if (!applied.kept) return { ...result(false, applied.reason), brokeOff: applied.brokeOff };
     const changes = plan.lines.filter((line) => !line.startsWith('  ')).length;
-    return result(true, `${plan.peer} holds the same, read back from its kernel${unknown}`, changes);
-  }
-
-  /** What the replica read back against what this node holds; null: the same. */
-  async #compareAnswer(
-    answer: ApplyAnswer,
-    wanted: { hash: string; rules: string; nft: string },
-  ): Promise<string | null> {
-    if (answer.hash !== wanted.hash) return 'its configuration is not the same after applying it';
-    if (answer.addresses.length > 0) return `its kernel holds other addresses: ${answer.addresses.join(', ')}`;
-    if (answer.roles_changed.length > 0) return `a role has changed: ${answer.roles_changed.join(', ')}`;
-    // Two versions of nft may write one and the same rule differently: then their texts prove nothing.
-    if (answer.rules === wanted.rules || answer.nft !== wanted.nft) return null;
-    const lines = await this.#rulesDifference();
-    return `its kernel holds other rules: ${lines.join(' | ')}`;
-  }
-
-  async #rulesDifference(): Promise<string[]> {
-    try {
-      const theirs = await this.#call(CALLS.rules, {}, TIMING.call, rulesAnswer);
-      return diffLines(await this.#truth.rules(), theirs.lines, 6);
-    } catch (error) {
-      return [`(the lines cannot be had: ${messageOf(error)})`];
-    }
-  }
-
-  /** Until the replica's patience ends: the channel may break just now, and come back in time. */
-  async #confirm(id: string, by: number, peer: string): Promise<void> {
-    for (;;) {
-      try {
-        await this.#channel.call(CALLS.confirm, { id }, Math.max(200, Math.min(2000, by - performance.now())));
-        return;
-      } catch (error) {
-        const final = error instanceof CallError && error.trouble === 'refused';
-        if (final) throw new Error(`${peer} has gone back to what it had: ${messageOf(error)}`);
-        if (performance.now() >= by) {
-          throw new Error(`${peer} could not be told to keep it (${messageOf(error)}), so it goes back to what it had`);
-        }
-        await new Promise((resolve) => setTimeout(resolve, TIMING.confirmEvery));
-      }
-    }
-  }
-
-  async #abort(id: string, reason: string): Promise<void> {
-    try {
-      await this.#channel.call(CALLS.abort, { id, reason: reason.slice(0, 500) }, TIMING.call);
-    } catch {
-      // It goes back by itself when no confirmation comes.
-    }
-  }
-
-  #sayFailed(error: unknown, peer: string): string {
-    const unsure = error instanceof CallError && (error.trouble === 'lost' || error.trouble === 'timeout');
-    return unsure
-      ? `${messageOf(error)}; without a confirmation ${peer} goes back to what it had within ${this.#settings.confirmMs / 1000} s`
-      : `${peer} refuses: ${messageOf(error)}`;
+    return result(true, applied.reason, changes);
   }
 
   #after(outcome: PushResult, why: 'automatic' | 'asked'): void {
@@ -354,7 +237,7 @@ export class Source {
       differs: this.#differs?.lines.slice(0, 100).map((line) => line.slice(0, 500)) ?? null,
       reason: this.#last?.done === false ? this.#last.reason.slice(0, 500) : null,
     };
-    const answer = await this.#call(CALLS.state, call, TIMING.call, stateAnswer);
+    const answer = await callChecked(this.#channel, CALLS.state, call, TIMING.call, stateAnswer);
     this.#answer = answer;
     this.#answeredAt = performance.now();
     return answer;
@@ -376,37 +259,4 @@ export class Source {
     if (size <= MAX_SHARED_RULES) return;
     throw new Error(`the rules have ${size} bytes; at most ${MAX_SHARED_RULES} can be replicated`);
   }
-
-  async #call<T>(name: string, body: unknown, ms: number, schema: Parameters<typeof checkedBody<T>>[0]): Promise<T> {
-    return checkedBody(schema, await this.#channel.call(name, body as Json, ms), `answer to ${name}`);
-  }
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** What a push with these changes would do on the replica, in words. */
-function effectsOf(
-  changes: readonly Change[],
-  { roles, notes, unknown, unshared }: PlanAnswer,
-  peer: string,
-): { vhids: string[]; effects: string[] } {
-  const vhids = [...new Set(changes.flatMap(({ key }) => /^vip\[(.*)\]\./.exec(key)?.[1] ?? []))].sort();
-  const effects = vhids.map((vip) => {
-    const own = changes.filter(({ key }) => key.startsWith(`vip[${vip}].`));
-    const role = roles[vip];
-    if (own.every(({ kind }) => kind === 'added')) return `vhid ${vip}: new on ${peer}, as backup`;
-    if (own.every(({ kind }) => kind === 'removed')) {
-      return `vhid ${vip}: leaves ${peer}${role === 'MASTER' ? ', which is MASTER of it: its addresses go' : ''}`;
-    }
-    const keys = own.map(({ key }) => schemaKey(key).slice('vip.'.length)).join(', ');
-    return `vhid ${vip}: ${keys} changed, ${peer} stays ${role ?? 'what it is'}`;
-  });
-  if (changes.some(({ key }) => key === 'firewall.rules'))
-    effects.push('rules: loaded in one transaction, checked there');
-  if (changes.some(({ key }) => key === 'carp.preempt'))
-    effects.push('carp.preempt: may move the role at the next failure');
-  effects.push(...notes);
-  effects.push(...unknown.map((key) => `${key}: ${peer} does not know it; it keeps it and does nothing with it`));
-  effects.push(...unshared.map((key) => `${key}: not shared by this node's version, ${peer} keeps its own`));
-  return { vhids, effects };
 }

@@ -9,6 +9,7 @@ import type { LinkInfo } from '../kernel/links.ts';
 import { runNft } from '../kernel/nft.ts';
 import { NftGeneration } from '../kernel/nft-generation.ts';
 import { OWN_TABLE } from '../kernel/nft-text.ts';
+import { messageOf } from '../message-of.ts';
 import { formatIp, parsePrefix } from '../net/ip.ts';
 import { diffLines } from './diff.ts';
 import { canonicalRules } from './kernel-rules.ts';
@@ -78,7 +79,7 @@ export class KernelTruth {
       this.#baseline = await this.#everything();
       this.#seen = generation;
     } catch (error) {
-      this.#ports.warn(`the kernel's rules cannot be read back: ${error instanceof Error ? error.message : error}`);
+      this.#ports.warn(`the kernel's rules cannot be read back: ${messageOf(error)}`);
     } finally {
       this.#held--;
       this.#rules = [];
@@ -162,7 +163,7 @@ export class KernelTruth {
       this.#seen = generation;
       this.#rules = diffLines(baseline, lines, MOST_LINES).map((line) => `rules: ${line}`);
     } catch (error) {
-      this.#rules = [`rules: they cannot be read: ${error instanceof Error ? error.message : error}`];
+      this.#rules = [`rules: they cannot be read: ${messageOf(error)}`];
     }
   }
 

@@ -6,6 +6,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { isMainThread, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { makeRealTime, runSooner } from '../kernel/scheduling.ts';
+import { messageOf } from '../message-of.ts';
 import { Dataplane } from './dataplane.ts';
 import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
 
@@ -40,7 +41,7 @@ function main(): void {
   try {
     dataplane = new Dataplane(workerData as WorkerData, post);
   } catch (error) {
-    post({ type: 'fatal', reason: error instanceof Error ? error.message : String(error) });
+    post({ type: 'fatal', reason: messageOf(error) });
     return;
   }
   post({ type: 'ready', wakeFd: dataplane.wakeFd });

@@ -9,7 +9,8 @@ import type { Io } from '../../src/cli/command.ts';
 import { planText } from '../../src/cli/replicate-text.ts';
 import { painter } from '../../src/cli/text.ts';
 import { type ControlHandler, startControl } from '../../src/daemon/control.ts';
-import type { Plan, PushResult } from '../../src/replicate/source.ts';
+import type { Plan } from '../../src/replicate/plan.ts';
+import type { PushResult } from '../../src/replicate/source.ts';
 import type { Json, ReplicateStatus } from '../../src/status.ts';
 
 const replicate = suite('cli: replicate');
