@@ -22,6 +22,7 @@ export { nlFill, setLongTimeout, setSeq } from './ctwrite';
 export { idsCopied, idsCopy, pickAdd, pickApply, pickClear, pickSend, pickUnseen } from './difference';
 export { bucketsWrite, digestWrite } from './digest';
 export { dumpEnd, setClaimEvents } from './event';
+export { extraOf, helperName } from './extra';
 export { setLists, setSyncWhen } from './filter';
 export { sip13 } from './hash';
 export { homeOf, homesClaim, setHomes } from './homes';

@@ -91,6 +91,8 @@ export const FILTER_KEYS: Readonly<Record<string, Key>> = {
   nat: wordKey('snat, dnat, both, any or none', NATS, natFits),
   mark: numberKey(0xffffffff, (state) => [state.mark]),
   zone: numberKey(65_535, (state) => [state.zone]),
+  label: numberKey(127, (state) => state.labels ?? []),
+  helper: wordKey('a helper, as in ftp', null, (state, value) => same(state.helper ?? null, value)),
   owner: wordKey('own, peer (or mirrored) or unclaimed', OWNERS, (state, value) =>
     value === 'peer' ? state.owner === 'mirrored' : state.owner === value,
   ),

@@ -27,6 +27,12 @@ export interface StateView {
   status: string[];
   mark: number;
   zone: number;
+  /** Numbers of the label bits that are set. These three are missing in what older nodes send. */
+  labels?: number[];
+  /** The connection helper's name, as in `ftp`. */
+  helper?: string | null;
+  /** The zone counts in this direction only; `null`: in both. */
+  zone_direction?: 'original' | 'reply' | null;
   /** Own: this node forwards it. Mirrored: the peer does. Unclaimed: nobody has said so yet. */
   owner: 'own' | 'mirrored' | 'unclaimed';
   /** Is it in this node's kernel? */
@@ -54,7 +60,10 @@ export function stateLine(state: StateView): string {
   if (state.status.includes('ASSURED')) parts.push('[ASSURED]');
   if (state.status.includes('OFFLOAD')) parts.push('[OFFLOAD]');
   parts.push(`mark=${state.mark}`);
-  if (state.zone !== 0) parts.push(`zone=${state.zone}`);
+  const direction = state.zone_direction ? `${state.zone_direction === 'original' ? 'orig' : 'reply'}-` : '';
+  if (state.zone !== 0 || direction !== '') parts.push(`${direction}zone=${state.zone}`);
+  if (state.labels !== undefined && state.labels.length > 0) parts.push(`labels=${state.labels.join(',')}`);
+  if (state.helper) parts.push(`helper=${clean(state.helper)}`);
   if (state.nat !== null) parts.push(`nat=${state.nat}`);
   parts.push(`owner=${state.owner}`, `kernel=${state.kernel ? 'yes' : 'no'}`);
   return parts.join(' ');

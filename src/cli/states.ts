@@ -76,8 +76,8 @@ direction, then owner (own: this node forwards it; mirrored: the peer does) and 
 
 EXPR is one or more KEY=VALUE or KEY!=VALUE with spaces between, all of which must hold; VALUE may be a list with commas:
   carpio states --filter 'proto=tcp dst=192.0.2.0/24 dport=443,8443 owner=peer kernel=no'
-Keys: proto family state status nat mark zone owner kernel; of the original direction src dst sport dport; of the reply
-reply-src reply-dst reply-sport reply-dport; of either addr port. Ports, mark and zone take ranges: sport=1024-2047.`,
+Keys: proto family state status nat mark zone label helper owner kernel; of the original direction src dst sport dport; of the reply
+reply-src reply-dst reply-sport reply-dport; of either addr port. Ports, mark, zone and label take ranges: sport=1024-2047.`,
   async run(args, io) {
     const { expression, test } = filterOf(args);
     if (args.options.count === true) return printCount(args, io, expression, test);

@@ -53,6 +53,8 @@ export interface EngineExports {
   memoryUsed(): number;
   next(record: number): number;
   ownerOf(record: number): number;
+  extraOf(record: number): number;
+  helperName(number: number): number;
   idsCopy(from: number, slots: number, owners: number): number;
   idsCopied(): number;
   pickClear(): void;

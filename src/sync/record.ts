@@ -31,6 +31,12 @@ export const FIELD = {
 
 const IN_KERNEL = 0x0080;
 
+/** What few connections have, in a block beside the record (asm/extra.ts). */
+const EXTRA = { size: 32, zoneDirection: 1, zone: 2, helper: 4, labels: 16 } as const;
+const HAS = { labels: 1, helper: 2, zone: 8 } as const;
+const LABEL_BYTES = 16;
+const HELPER_NAME = 16;
+
 const AF_INET = 2;
 const TCP = 6;
 const SCTP = 132;
@@ -128,11 +134,40 @@ export function readState(engine: Engine, at: number): StateView {
     status: STATUS_BITS.filter((_, bit) => (status & (1 << bit)) !== 0),
     mark: record.getUint32(FIELD.mark, true),
     zone: u16(FIELD.zone),
+    ...rare(engine, at),
     owner: owner === 'me' ? 'own' : owner === 'peer' ? 'mirrored' : 'unclaimed',
     kernel: (u16(FIELD.flags) & IN_KERNEL) !== 0,
     // The kernel refreshes timeouts with every packet and tells nobody.
     timeout: null,
   };
+}
+
+/** Labels, helper and the zone of one direction; `zone` stands over the record's own when it is of replies only. */
+function rare(engine: Engine, at: number): Pick<StateView, 'labels' | 'helper' | 'zone_direction'> & { zone?: number } {
+  const offset = engine.x.extraOf(at) >>> 0;
+  if (offset === 0) return { labels: [], helper: null, zone_direction: null };
+  const block = new DataView(engine.memory.buffer, offset, EXTRA.size);
+  const present = block.getUint8(0);
+  const replies = (present & HAS.zone) !== 0 && block.getUint8(EXTRA.zoneDirection) === 2;
+  return {
+    labels: (present & HAS.labels) === 0 ? [] : labelsOf(block),
+    helper: (present & HAS.helper) === 0 ? null : helperOf(engine, block.getUint32(EXTRA.helper, true)),
+    zone_direction: (present & HAS.zone) === 0 ? null : replies ? 'reply' : 'original',
+    ...(replies ? { zone: block.getUint16(EXTRA.zone, true) } : {}),
+  };
+}
+
+/** The numbers of the bits that are set, as nftables counts them. */
+function labelsOf(block: DataView): number[] {
+  const bits = Array.from({ length: LABEL_BYTES * 8 }, (_, bit) => bit);
+  return bits.filter((bit) => ((block.getUint8(EXTRA.labels + (bit >> 3)) >> (bit & 7)) & 1) === 1);
+}
+
+function helperOf(engine: Engine, number: number): string | null {
+  if (number === 0) return null;
+  const bytes = Buffer.from(engine.memory.buffer, engine.x.helperName(number) >>> 0, HELPER_NAME);
+  const end = bytes.indexOf(0);
+  return bytes.toString('latin1', 0, end < 0 ? HELPER_NAME : end);
 }
 
 function address(record: DataView, offset: number, family: number): string {

@@ -30,6 +30,9 @@ const ICMP: StateView = {
   status: [],
   mark: 0,
   zone: 3,
+  labels: [5, 77],
+  helper: 'ftp',
+  zone_direction: 'reply',
   owner: 'mirrored',
   kernel: false,
   timeout: null,
@@ -73,13 +76,16 @@ filter('each key tells the two apart', () => {
     ['mark=16', 'tcp'],
     ['mark=0x10', 'tcp'],
     ['zone=3', 'icmpv6'],
+    ['label=70-77', 'icmpv6'],
+    ['label!=5', 'tcp'],
+    ['helper=FTP', 'icmpv6'],
     ['owner=own', 'tcp'],
     ['owner=peer', 'icmpv6'],
     ['owner=mirrored', 'icmpv6'],
     ['kernel=no', 'icmpv6'],
   ];
   for (const [term, expected] of terms) assert.is(fits(term), expected, term);
-  const used = new Set(terms.map(([term]) => term.split('=')[0]));
+  const used = new Set(terms.map(([term]) => term.split(/!?=/)[0]));
   assert.equal(
     Object.keys(FILTER_KEYS).filter((key) => !used.has(key)),
     [],
@@ -127,7 +133,7 @@ filter('lines read like conntrack -L', () => {
   );
   assert.is(
     stateLine(ICMP),
-    'icmpv6   - src=2001:db8::5 dst=2001:db8:1::1 type=128 code=0 id=7 [UNREPLIED] src=2001:db8:1::1 dst=2001:db8::5 type=129 code=0 id=7 mark=0 zone=3 owner=mirrored kernel=no',
+    'icmpv6   - src=2001:db8::5 dst=2001:db8:1::1 type=128 code=0 id=7 [UNREPLIED] src=2001:db8:1::1 dst=2001:db8::5 type=129 code=0 id=7 mark=0 reply-zone=3 labels=5,77 helper=ftp owner=mirrored kernel=no',
   );
 });
 

@@ -1,6 +1,7 @@
 /** Labels, helper, sequence adjustment, zones for one direction: read, sent, written, dropped again. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readState } from '../../src/sync/record.ts';
 import { type Attributes, attribute, errorMessage, kernelMessage, type Taken } from './reference/ctmsg.ts';
 import {
   destroy,
@@ -47,6 +48,21 @@ function mirrored(state: State): { create: Taken; engine: ReturnType<typeof make
 
 const bytesOf = (from: Attributes, ...path: number[]): string =>
   Buffer.from(attribute(from, ...path) ?? []).toString('hex');
+
+test('shown: label numbers, the helper, the zone of one direction', () => {
+  const shown = (state: State): unknown => {
+    const { engine } = mirrored(state);
+    const { labels, helper, zone, zone_direction } = readState(engine, engine.next(0));
+    return [labels, helper, zone, zone_direction];
+  };
+  const labels = new Uint8Array(16);
+  labels[0] = 0x20;
+  labels[9] = 0x20;
+  labels[15] = 0x80;
+  assert.equal(shown(tcp(1, { labels, helper: 'ftp' })), [[5, 77, 127], 'ftp', 0, null]);
+  assert.equal(shown(tcp(2, {}, 9)), [[], null, 9, null]);
+  assert.equal(shown(tcp(3, { zone: { direction: 2, zone: 7 } })), [[], null, 7, 'reply']);
+});
 
 test('from one kernel into the other: labels, helper, sequence adjustment', () => {
   const { create, engine } = mirrored(tcp(1, ALL));
