@@ -16,6 +16,8 @@ export interface Stage {
 
 export interface StageOptions extends TrafficOptions {
   config?: ConfigOptions;
+  /** Between the cables and the daemons. */
+  before?: (lab: Lab) => Promise<void>;
   /** One line a step. */
   say?: (text: string) => void;
 }
@@ -27,6 +29,7 @@ export interface StageOptions extends TrafficOptions {
 export async function setUpStage(options: StageOptions = {}): Promise<Stage> {
   const lab = new Lab();
   await lab.up();
+  await options.before?.(lab);
   options.say?.('lab is up: client, LAN switch, fw-a, fw-b, WAN switch, server, sync cable');
   const pair = { 'fw-a': new Firewall(lab, 'fw-a', options.config), 'fw-b': new Firewall(lab, 'fw-b', options.config) };
   try {

@@ -1,6 +1,7 @@
 /**
  * FTP through NAT with the kernel's helper, and the master's power goes: the control connection lives on, the data
- * connection that was agreed on before the power went still passes, and new transfers work on the other node.
+ * connection that was agreed on before the power went still passes, and new transfers work on the other node. Negative
+ * control: the one whose expectation is taken from the backup does not pass.
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -115,13 +116,19 @@ promise('a backup whose daemon has begun anew is told of the expectations there 
 });
 
 promise('the power of the master goes between PORT and RETR, and between PASV and RETR', async (on) => {
-  const [active, passive] = [new Client(on), new Client(on)];
-  for (const client of [active, passive]) {
+  const [active, passive, lost] = [new Client(on), new Client(on), new Client(on)];
+  for (const client of [active, passive, lost]) {
     await client.do('login');
     // The control connections have adjusted sequence numbers before the take-over.
     await client.do('port');
     await client.do('get');
   }
+  await lost.do('pasv');
+  await on.watch.until('both to be in step', inStep, 10_000);
+  await until('its expectation to be at the backup', async () => (await expectations(on, 'fw-b')) > 0 || null, {
+    withinMs: 5000,
+  });
+  await on.lab.exec('fw-b', ['conntrack', '-F', 'expect']);
   await active.do('port');
   await passive.do('pasv');
   await on.watch.until('both to be in step', inStep, 10_000);
@@ -136,6 +143,12 @@ promise('the power of the master goes between PORT and RETR, and between PASV an
     await client.do('noop');
     client.end();
   }
+  const refused = await lost.do('get', 3000).then(
+    (answer) => JSON.stringify(answer),
+    () => null,
+  );
+  assert.is(refused, null, 'what the backup was not told of does not pass');
+  lost.end();
   assert.ok((await control(on, 'fw-b')).every((entry) => number(entry[3]) & 2));
 });
 

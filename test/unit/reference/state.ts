@@ -100,7 +100,7 @@ export function numbersOf(list: readonly number[]): Buffer {
 }
 
 /** The bytes that are hashed (asm/hash.ts): the key, and with `value` also what both nodes must agree on. */
-function hashed(state: State, value: boolean): Buffer {
+export function hashed(state: State, value: boolean): Buffer {
   const pair = state.family === 2 ? 8 : 32;
   const out = Buffer.alloc(8 + pair + (value ? pair + 16 : 0));
   out.writeUInt16LE(state.zone, 0);

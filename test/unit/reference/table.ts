@@ -2,7 +2,7 @@
  * The table's rules in plain TypeScript: a Map, owners written into every record, no tags, no queues but the set of
  * things the peer must hear. Slow and obvious, to be compared with the module.
  */
-import { clone, fingerprint, keyOf, type State, TCP } from './state.ts';
+import { clone, fingerprint, keyOf as keyOfState, type State, TCP } from './state.ts';
 
 const MASK = (1n << 128n) - 1n;
 
@@ -22,6 +22,12 @@ function merged(now: State, known: State | undefined): State {
   return { ...now, extra: { ...(labels ? { labels } : {}), ...(seq ? { seq } : {}), ...now.extra } };
 }
 
+/** How a state is named and summed; a test of millions brings its own, which remembers. */
+export interface Ways {
+  keyOf(state: State): string;
+  fingerprint(state: State): bigint;
+}
+
 export class ReferenceTable {
   readonly entries = new Map<string, Entry>();
   /** Keys of which the peer must hear: live ones as upsert, ended ones as delete. */
@@ -29,19 +35,19 @@ export class ReferenceTable {
   preferPeer = false;
   conflicts = 0;
   claims = 0;
-  private readonly key: Uint8Array;
+  private readonly ways: Ways;
 
-  constructor(key: Uint8Array) {
-    this.key = key;
+  constructor(key: Uint8Array, ways: Partial<Ways> = {}) {
+    this.ways = { keyOf: keyOfState, fingerprint: (state) => fingerprint(state, key), ...ways };
   }
 
   private put(key: string, state: State, owner: Owner, touched: boolean): void {
-    this.entries.set(key, { state: clone(state), owner, touched, fingerprint: fingerprint(state, this.key) });
+    this.entries.set(key, { state: clone(state), owner, touched, fingerprint: this.ways.fingerprint(state) });
   }
 
   /** What the kernel reports: `withoutInfo` = the protocol part did not change and was left out. */
   event(state: State, withoutInfo = false): void {
-    const key = keyOf(state);
+    const key = this.ways.keyOf(state);
     const old = this.entries.get(key);
     const now = merged(clone(state), old?.state);
     if (withoutInfo) {
@@ -64,7 +70,7 @@ export class ReferenceTable {
   }
 
   destroy(state: State): void {
-    const key = keyOf(state);
+    const key = this.ways.keyOf(state);
     const old = this.entries.get(key);
     if (old === undefined || old.owner === 'peer') return;
     this.entries.delete(key);
@@ -73,12 +79,12 @@ export class ReferenceTable {
 
   /** A whole dump, no event meanwhile. `mine`: what is not known is mine. */
   dump(lines: State[], mine: boolean): void {
-    const seen = new Set(lines.map(keyOf));
+    const seen = new Set(lines.map((line) => this.ways.keyOf(line)));
     for (const [key, entry] of this.entries) {
       if (!seen.has(key) && entry.owner !== 'peer') this.destroy(entry.state);
     }
     for (const state of lines) {
-      const key = keyOf(state);
+      const key = this.ways.keyOf(state);
       const old = this.entries.get(key);
       if (old === undefined) {
         this.put(key, state, mine ? 'me' : 'none', mine);
@@ -95,7 +101,7 @@ export class ReferenceTable {
   }
 
   upsert(state: State, late: boolean, yours: boolean): void {
-    const key = keyOf(state);
+    const key = this.ways.keyOf(state);
     const old = this.entries.get(key);
     const owner = old?.owner;
     if (owner === undefined && late && this.dirty.has(key)) return;
@@ -115,7 +121,7 @@ export class ReferenceTable {
   }
 
   delete(state: State, late: boolean): void {
-    const key = keyOf(state);
+    const key = this.ways.keyOf(state);
     const old = this.entries.get(key);
     if (old === undefined) {
       this.dirty.delete(key);
