@@ -13,7 +13,7 @@ const MS = 1000;
 const SECOND = 1_000_000;
 const KEYS = ['wan/1', 'lan/1'];
 
-function config(index: number, advbase = 1, early = false): GroupConfig {
+function config(index: number, advbase = 1): GroupConfig {
   const vip = (role: string): VhidConfig => ({
     key: `${role}/1`,
     vhid: 1,
@@ -24,7 +24,7 @@ function config(index: number, advbase = 1, early = false): GroupConfig {
     v6: false,
     ownAddress: `10.0.0.${index + 1}`,
   });
-  return { preempt: true, startHoldUs: 0, vips: [vip('wan'), vip('lan')], early };
+  return { preempt: true, startHoldUs: 0, vips: [vip('wan'), vip('lan')], early: true };
 }
 
 interface Pair {
@@ -35,12 +35,10 @@ interface Pair {
 }
 
 /** Two nodes in step for five seconds, a is master. */
-function pair(
-  options: { seed?: number; loss?: number; careless?: Careless; blind?: boolean; early?: boolean } = {},
-): Pair {
+function pair(options: { seed?: number; loss?: number; careless?: Careless; blind?: boolean } = {}): Pair {
   const world = new World(seeded(options.seed ?? 1), { delayUs: 300, jitterUs: 200, loss: options.loss ?? 0 });
-  const a = world.addNode(config(0, 1, options.early));
-  const b = world.addNode(config(1, 1, options.early));
+  const a = world.addNode(config(0));
+  const b = world.addNode(config(1));
   world.startSync();
   world.boot(a, 0);
   world.boot(b, 0);
@@ -171,7 +169,7 @@ test('a master that paused is replaced, and there is one master one advert after
 test('a master that sleeps too long to stay and too short to be dead: somebody leads within 150 ms after it wakes', () => {
   for (let seed = 1; seed <= 8; seed++) {
     for (let ms = 260; ms <= 480; ms += 20) {
-      const { world, a } = pair({ seed, early: true });
+      const { world, a } = pair({ seed });
       world.pause(a, ms * MS);
       world.runUntil(world.now + (ms + 150) * MS);
       for (const key of KEYS)
