@@ -34,7 +34,7 @@ import { ReplicateSide } from './replicate-side.ts';
 import { Service, serviceLine } from './service.ts';
 import { makeStatus } from './status.ts';
 import { localAddresses, SyncSide } from './sync-side.ts';
-import { startTracks } from './tracks.ts';
+import { Tracks } from './tracks.ts';
 
 export class CarpioNode {
   private config: Config;
@@ -57,7 +57,7 @@ export class CarpioNode {
   private readonly changes = this.makeChanges();
   private control: ControlServer | null = null;
   private watch: LinkWatch | null = null;
-  private tracks: { close(): void } | null = null;
+  private readonly tracks: Tracks;
   private ended: ((code: number) => void) | null = null;
   /** Resolves with the exit code when the node has let go of everything. */
   readonly done = new Promise<number>((resolve) => {
@@ -112,6 +112,11 @@ export class CarpioNode {
       sync: () => this.sync,
       channelAddress: () => this.channel?.own ?? null,
     });
+    this.tracks = new Tracks({
+      demote: (reason, weight) => this.carp.election.feed({ type: 'demote', reason, weight }),
+      undemote: (reason) => this.carp.election.feed({ type: 'undemote', reason }),
+      warn: (message) => log.warning(message),
+    });
     this.peerCheck = new PeerCheckSide(this.channel, {
       config: () => this.config,
       vips: () => this.vips,
@@ -138,7 +143,7 @@ export class CarpioNode {
       this.carp.setLinks(this.links);
       await this.startSync();
       await this.startFeed();
-      this.track();
+      this.tracks.watch(this.config.track);
     } catch (error) {
       await this.release();
       throw error;
@@ -205,17 +210,8 @@ export class CarpioNode {
     this.vips = vips;
     this.journal.level = config.carp.log;
     this.carp.change(prepared);
-    this.track();
+    this.tracks.watch(config.track);
     this.publish({ kind: 'node.reload' });
-  }
-
-  private track(): void {
-    this.tracks?.close();
-    this.tracks = startTracks(this.config.track, {
-      demote: (reason, weight) => this.carp.election.feed({ type: 'demote', reason, weight }),
-      undemote: (reason) => this.carp.election.feed({ type: 'undemote', reason }),
-      warn: (message) => this.log.warning(message),
-    });
   }
 
   /** A recording needs the whole state of the worker's machine. */
@@ -386,7 +382,7 @@ export class CarpioNode {
     this.replicate?.close();
     this.channel?.close();
     this.service.close();
-    this.tracks?.close();
+    this.tracks.close();
     await this.carp.letGo();
     this.watch?.close();
     await this.sync?.handle.stop();

@@ -4,6 +4,7 @@
  * counted.
  */
 import { spawn } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import { start } from '../kernel/spawn.ts';
 import type { NodeEvent } from '../status.ts';
 
@@ -59,7 +60,9 @@ export class EventHook {
       );
     });
     // A hook that does not read its input closes the pipe: its own affair.
-    child.stdin.on('error', () => {});
-    child.stdin.end(text);
+    // Without a file descriptor to spare there is no pipe at all; 'error' tells.
+    const input: Writable | undefined = child.stdin;
+    input?.on('error', () => {});
+    input?.end(text);
   }
 }

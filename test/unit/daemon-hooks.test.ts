@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { until } from '../../scripts/lab/command.ts';
+import { command, until } from '../../scripts/lab/command.ts';
 import { EventHook } from '../../src/daemon/hooks.ts';
 
 const hooks = suite('event hook');
@@ -88,5 +88,21 @@ hooks(
     assert.is(said.length, 3);
   },
 );
+
+hooks('no file descriptor to spare: a failed event, not the end of the node', async () => {
+  const source = new URL('../../src/daemon/hooks.ts', import.meta.url).href;
+  const body = `
+    import { openSync } from 'node:fs';
+    import { EventHook } from ${JSON.stringify(source)};
+    const hook = new EventHook('/bin/true', (message) => console.log(message));
+    try { for (;;) openSync('/dev/null'); } catch {}
+    hook.push({ kind: 'carp.stall', time: '', node: '' });
+  `;
+  const file = join(dir, 'starved.mjs');
+  writeFileSync(file, body);
+  const argv = ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh', process.execPath, '--disable-warning=ExperimentalWarning'];
+  const { stdout } = await command([...argv, file], { timeoutMs: 60_000 });
+  assert.match(stdout, /EMFILE/);
+});
 
 hooks.run();

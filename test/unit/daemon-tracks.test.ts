@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { pause, until } from '../../scripts/lab/command.ts';
 import type { TrackConfig } from '../../src/config/types.ts';
-import { startTracks } from '../../src/daemon/tracks.ts';
+import { Tracks } from '../../src/daemon/tracks.ts';
 
 const tracks = suite('tracks');
 const dir = mkdtempSync(join(tmpdir(), 'carpio-track-'));
@@ -22,17 +22,18 @@ function program(name: string, body: string): string {
 /** What the tracks say, in order, for as long as `body` runs. */
 async function watched(
   list: TrackConfig[],
-  body: (said: string[], warned: string[]) => Promise<unknown>,
+  body: (said: string[], warned: string[], tracks: Tracks) => Promise<unknown>,
 ): Promise<void> {
   const said: string[] = [];
   const warned: string[] = [];
-  const running = startTracks(list, {
+  const running = new Tracks({
     demote: (reason, weight) => said.push(`+${reason} ${weight}`),
     undemote: (reason) => said.push(`-${reason}`),
     warn: (message) => warned.push(message),
   });
+  running.watch(list);
   try {
-    await body(said, warned);
+    await body(said, warned, running);
   } finally {
     running.close();
   }
@@ -55,16 +56,17 @@ tracks('a script demotes by its weight while it fails: told once, taken back onc
   const bad = join(dir, 'bad');
   const path = program('uplink', `echo >>${dir}/runs; test ! -e ${bad}`);
   await watched([script('uplink', path)], async (said, warned) => {
-    await is('good', said, ['-script:uplink']);
-    writeFileSync(bad, '');
-    await is('bad', said, ['-script:uplink', '+script:uplink 50']);
-    assert.equal(warned, [`track script:uplink: ${path} ended with 1`]);
     const runs = (): number => readFileSync(`${dir}/runs`, 'utf8').length;
+    await until('two runs', () => existsSync(`${dir}/runs`) && runs() >= 2, { withinMs: 20_000 });
+    assert.equal(said, [], 'what is well from the start is no news');
+    writeFileSync(bad, '');
+    await is('bad', said, ['+script:uplink 50']);
+    assert.equal(warned, [`track script:uplink: ${path} ended with 1`]);
     const before = runs();
     await until('three runs more', () => runs() >= before + 3, { withinMs: 20_000 });
-    assert.is(said.length, 2, 'not told again');
+    assert.is(said.length, 1, 'not told again');
     rmSync(bad);
-    await is('good again', said, ['-script:uplink', '+script:uplink 50', '-script:uplink']);
+    await is('good again', said, ['+script:uplink 50', '-script:uplink']);
   });
 });
 
@@ -81,24 +83,52 @@ tracks('a script that does not end in time, or is not there, demotes', async () 
 tracks('never two runs of one script at a time', async () => {
   const go = join(dir, 'go');
   const path = program('long', `echo >>${dir}/begun; while [ ! -e ${go} ]; do sleep 0.02; done`);
-  await watched([script('long', path)], async (said) => {
+  await watched([script('long', path)], async () => {
     await until('the first run', () => existsSync(`${dir}/begun`), { withinMs: 20_000 });
     await pause(200); // ten intervals
     assert.is(readFileSync(`${dir}/begun`, 'utf8').length, 1);
     writeFileSync(go, '');
-    await is('it ends', said, ['-script:long']);
+    await until('the next run', () => readFileSync(`${dir}/begun`, 'utf8').length > 1, { withinMs: 20_000 });
   });
 });
 
 tracks('a file demotes while it is there', async () => {
   const path = join(dir, 'stay-away');
   await watched([{ kind: 'file', name: 'away', weight: 240, path, interval: 0.02 }], async (said, warned) => {
-    await is('not there', said, ['-file:away']);
+    await pause(60);
     writeFileSync(path, '');
-    await is('there', said, ['-file:away', '+file:away 240']);
+    await is('there', said, ['+file:away 240']);
     assert.equal(warned, [`track file:away: ${path} is there`]);
     rmSync(path);
-    await is('gone', said, ['-file:away', '+file:away 240', '-file:away']);
+    await is('gone', said, ['+file:away 240', '-file:away']);
+  });
+});
+
+tracks(
+  'a reload: what a removed track has demoted is taken back, what stays is looked at anew, with its new weight',
+  async () => {
+    const path = program('fails', 'exit 1');
+    await watched([script('one', path), script('two', path)], async (said, _warned, running) => {
+      await until('both', () => said.length === 2, { withinMs: 20_000 });
+      said.length = 0;
+      running.watch([script('two', path, { weight: 60 })]);
+      assert.equal(said, ['-script:one']);
+      await is('anew', said, ['-script:one', '+script:two 60']);
+      running.watch([]);
+      assert.equal(said.slice(2), ['-script:two']);
+    });
+  },
+);
+
+tracks('a run that began before a reload has no say after it', async () => {
+  const go = join(dir, 'late');
+  const path = program('late-script', `echo >>${dir}/late-begun; while [ ! -e ${go} ]; do sleep 0.02; done; exit 1`);
+  await watched([script('late', path)], async (said, _warned, running) => {
+    await until('the run', () => existsSync(`${dir}/late-begun`), { withinMs: 20_000 });
+    running.watch([]);
+    writeFileSync(go, '');
+    await pause(300);
+    assert.equal(said, []);
   });
 });
 
