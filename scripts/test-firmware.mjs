@@ -12,10 +12,15 @@ const TESTS = {
   boot: ['boot.ts', 'x86_64'],
   uefi: ['boot.ts', 'x86_64', 'uefi'],
   arm64: ['boot.ts', 'arm64'],
+  box: ['box.ts'],
   pair: ['pair.ts'],
   upgrade: ['upgrade.ts'],
 };
-const FIRMWARE = ['/usr/share/OVMF/OVMF_CODE_4M.fd', '/usr/share/AAVMF/AAVMF_CODE.fd'];
+const FIRMWARE = [
+  '/usr/share/OVMF/OVMF_CODE_4M.fd',
+  '/usr/share/OVMF/OVMF_CODE_4M.ms.fd',
+  '/usr/share/AAVMF/AAVMF_CODE.fd',
+];
 
 await runMain(async () => {
   const names = process.argv.slice(2).filter((word) => !word.startsWith('-'));

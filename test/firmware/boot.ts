@@ -4,25 +4,17 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SAFE_ADDRESS, SAFE_TOKEN } from '../../src/box/safe-mode.ts';
 import { diskOf, Machine } from './lib/machine.ts';
-import { imageOf, note, removeFolder, waitFor } from './lib/run.ts';
+import { freePort, imageOf, note, removeFolder, waitFor } from './lib/run.ts';
+import { sshBanner } from './lib/ssh.ts';
 
 const arch = process.argv[2] === 'arm64' ? 'arm64' : 'x86_64';
 const uefi = arch === 'arm64' || process.argv.includes('uefi');
 /** Seconds; what an emulated start takes on a busy machine. */
 const START_S = 1800;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
-}
 
 async function answers(port: number): Promise<string | null> {
   try {
@@ -37,6 +29,7 @@ async function answers(port: number): Promise<string | null> {
 
 const work = mkdtempSync(join(tmpdir(), 'carpio-fw-'));
 const port = await freePort();
+const sshPort = await freePort();
 const image = imageOf(arch);
 const machine = new Machine({
   name: 'box',
@@ -45,7 +38,9 @@ const machine = new Machine({
   uefi,
   disk: diskOf(image, `${work}/disk.qcow2`),
   cpus: 2,
-  nets: [`user,net=192.168.77.0/24,host=192.168.77.2,hostfwd=tcp:127.0.0.1:${port}-${SAFE_ADDRESS}:8180`],
+  nets: [
+    `user,net=192.168.77.0/24,host=192.168.77.2,hostfwd=tcp:127.0.0.1:${port}-${SAFE_ADDRESS}:8180,hostfwd=tcp:127.0.0.1:${sshPort}-${SAFE_ADDRESS}:22`,
+  ],
   verbose: process.argv.includes('--verbose'),
 });
 const what = `boot ${arch} by ${uefi ? 'UEFI' : 'BIOS'}`;
@@ -66,6 +61,7 @@ try {
   note(machine, `${what}: /status after`);
   const found = JSON.parse(status!) as { version: string; role: string; carp: { vips: unknown[] } };
   if (found.carp.vips.length !== 0) throw new Error(`safe mode has virtual addresses: ${status}`);
+  if ((await sshBanner(sshPort)) !== null) throw new Error('ssh is on without a key');
   const size = spawnSync('sh', ['-c', `zstd -q -9 -c "$0" | wc -c`, image], { encoding: 'utf8' });
   console.log(`${what}: passed; role ${found.role}; image ${(Number(size.stdout) / 1e6).toFixed(1)} MB compressed`);
 } catch (error) {

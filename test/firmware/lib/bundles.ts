@@ -1,6 +1,6 @@
 /** Upgrades for the tests: the image's own system again, and one whose Carpio does not start. */
 import { spawnSync } from 'node:child_process';
-import { createReadStream, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 
 function must(program: string, args: readonly string[]): void {
@@ -44,27 +44,32 @@ export function bundleOf(root: string, folder: string, name: string, signer: { c
   return out;
 }
 
-/** The tree of the image's build with a Carpio that ends at once. */
-export function brokenRoot(tree: string, folder: string): string {
-  const broken = `${folder}/broken`;
-  must('cp', ['-al', tree, broken]);
-  rmSync(`${broken}/usr/bin/carpio`);
-  writeFileSync(`${broken}/usr/bin/carpio`, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
-  const out = `${folder}/broken.squashfs`;
-  must('mksquashfs', [
-    broken,
-    out,
-    '-comp',
-    'gzip',
-    '-Xcompression-level',
-    '1',
-    '-no-xattrs',
-    '-all-root',
-    '-quiet',
-    '-no-progress',
-  ]);
-  rmSync(broken, { recursive: true });
+/** The tree of the image's build with another program as its Carpio. */
+function rootWith(tree: string, folder: string, name: string, program: Buffer): string {
+  const copy = `${folder}/${name}`;
+  must('cp', ['-al', tree, copy]);
+  rmSync(`${copy}/usr/bin/carpio`);
+  writeFileSync(`${copy}/usr/bin/carpio`, program, { mode: 0o755 });
+  const out = `${folder}/${name}.squashfs`;
+  const fast = ['-comp', 'gzip', '-Xcompression-level', '1'];
+  must('mksquashfs', [copy, out, ...fast, '-no-xattrs', '-all-root', '-quiet', '-no-progress']);
+  rmSync(copy, { recursive: true });
   return out;
+}
+
+/** A system whose Carpio ends at once. */
+export const brokenRoot = (tree: string, folder: string): string =>
+  rootWith(tree, folder, 'broken', Buffer.from('#!/bin/sh\nexit 1\n'));
+
+/** A system whose Carpio is the same program under another version number, of the same length. */
+export function renamedRoot(tree: string, folder: string, from: string, to: string): string {
+  const program = readFileSync(`${tree}/usr/bin/carpio`);
+  const [old, fresh] = [Buffer.from(`"${from}"`), Buffer.from(`"${to}"`)];
+  if (old.length !== fresh.length) throw new Error(`${from} and ${to} differ in length`);
+  let at = program.indexOf(old);
+  if (at < 0) throw new Error(`no ${from} in the program`);
+  for (; at >= 0; at = program.indexOf(old, at)) fresh.copy(program, at);
+  return rootWith(tree, folder, 'renamed', program);
 }
 
 /** Serves the files of a folder on 127.0.0.1; a box with user networking sees it at its gateway. */

@@ -10,6 +10,8 @@ export interface MachineOptions {
   /** FAT image, plugged in as a USB stick. */
   stick?: string;
   uefi?: boolean;
+  /** x86_64: UEFI with Secure Boot on and Microsoft's keys, as a PC leaves the factory. */
+  secure?: boolean;
   /** One network card each, as QEMU's -netdev describes it without the id. */
   nets: readonly string[];
   memoryMb?: number;
@@ -23,6 +25,7 @@ const TICKS = 100;
 const FIRMWARE = {
   x86_64: ['/usr/share/OVMF/OVMF_CODE_4M.fd', '/usr/share/OVMF/OVMF_VARS_4M.fd'],
   arm64: ['/usr/share/AAVMF/AAVMF_CODE.fd', '/usr/share/AAVMF/AAVMF_VARS.fd'],
+  secure: ['/usr/share/OVMF/OVMF_CODE_4M.ms.fd', '/usr/share/OVMF/OVMF_VARS_4M.ms.fd'],
 } as const;
 
 function must(program: string, ...args: string[]): void {
@@ -95,13 +98,15 @@ export class Machine {
   }
 
   private arguments(): string[] {
-    const { arch, disk, stick, uefi, nets, memoryMb, cpus, work, name } = this.options;
+    const { arch, disk, stick, uefi, secure, nets, memoryMb, cpus, work, name } = this.options;
     const args = ['-accel', 'tcg,thread=multi', '-display', 'none', '-monitor', 'none', '-serial', 'stdio'];
     args.push('-m', String(memoryMb ?? 512), '-smp', String(cpus ?? 1));
     // Newer models have the guest use vector instructions, which cost an emulator more than they save.
     args.push(...(arch === 'arm64' ? ['-machine', 'virt', '-cpu', 'cortex-a72'] : ['-cpu', 'Nehalem']));
-    if (uefi || arch === 'arm64') {
-      const [code, variables] = FIRMWARE[arch];
+    // The firmware alone may write its variables, from system management mode.
+    if (secure) args.push('-machine', 'q35,smm=on', '-global', 'driver=cfi.pflash01,property=secure,value=on');
+    if (uefi || secure || arch === 'arm64') {
+      const [code, variables] = FIRMWARE[secure ? 'secure' : arch];
       const own = `${work}/${name}.vars`;
       if (!existsSync(own)) copyFileSync(variables, own);
       args.push(

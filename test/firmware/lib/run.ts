@@ -1,5 +1,6 @@
 /** What every firmware test needs: the image, waiting with a reason, and the figures. */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Machine } from './machine.ts';
 
@@ -11,6 +12,15 @@ export function imageOf(arch: 'x86_64' | 'arm64', ending = 'img'): string {
   const name = existsSync(OUT) ? readdirSync(OUT).find((file) => file.endsWith(`-${arch}.${ending}`)) : undefined;
   if (name === undefined) throw new Error(`no image in ${OUT}: npm run firmware -- --arch ${arch}`);
   return `${OUT}/${name}`;
+}
+
+/** A port of 127.0.0.1 that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address ? address.port : 0;
 }
 
 export function note(machine: Machine, what: string): void {

@@ -54,6 +54,8 @@ export class Talk {
   private server: ChildProcess | null = null;
   private client: ChildProcess | null = null;
   private last = 0;
+  private lastAt = 0;
+  private gap = 0;
   private ended = '';
 
   /** After buildStreet(). */
@@ -64,7 +66,7 @@ export class Talk {
     this.client = inside('client', TALK);
     this.client.stdout?.on('data', (chunk: Buffer) => {
       for (const line of chunk.toString().split('\n')) {
-        if (line.startsWith('answer ')) this.last = Number(line.slice(7));
+        if (line.startsWith('answer ')) this.heard(Number(line.slice(7)));
         if (/^(error|closed)/.test(line)) this.ended = line;
       }
     });
@@ -76,10 +78,35 @@ export class Talk {
     return this.last;
   }
 
+  private heard(number: number): void {
+    const now = performance.now();
+    if (this.lastAt > 0) this.gap = Math.max(this.gap, now - this.lastAt);
+    this.last = number;
+    this.lastAt = now;
+  }
+
+  /** Seconds of the longest silence since the last call. */
+  longestGap(): number {
+    const { gap } = this;
+    this.gap = 0;
+    return gap / 1000;
+  }
+
   end(): void {
     this.client?.kill('SIGKILL');
     this.server?.kill('SIGKILL');
   }
+}
+
+const FILES = `const fs = require('fs'); require('http').createServer((q, r) => {
+  const path = process.argv[1] + q.url; r.writeHead(200, { 'content-length': fs.statSync(path).size }); fs.createReadStream(path).pipe(r);
+}).listen(8000, () => console.log('listening'))`;
+
+/** Serves the files of a folder to the boxes, at the client's address and port 8000. */
+export async function serveFiles(folder: string): Promise<ChildProcess> {
+  const server = inside('client', FILES, folder);
+  await new Promise((resolve) => server.stdout?.once('data', resolve));
+  return server;
 }
 
 const GET = `fetch('http://' + process.argv[1] + ':8180/status', { headers: { authorization: 'Bearer ' + process.argv[2] }, signal: AbortSignal.timeout(8000) })
