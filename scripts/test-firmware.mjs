@@ -13,6 +13,7 @@ const TESTS = {
   uefi: ['boot.ts', 'x86_64', 'uefi'],
   arm64: ['boot.ts', 'arm64'],
   box: ['box.ts'],
+  secure: ['box.ts', 'secure'],
   pair: ['pair.ts'],
   upgrade: ['upgrade.ts'],
 };

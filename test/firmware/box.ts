@@ -1,6 +1,6 @@
 /**
  * One box that a stick tells everything: host name, VLAN, console password, ssh key, syslog. Then what brings a box back:
- * the hardware watchdog and both factory resets. It starts by UEFI with Secure Boot on; `bios`: without either.
+ * a daemon that hangs, the hardware watchdog, both factory resets. `secure`: by UEFI with Secure Boot on, only the first part.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -17,7 +17,7 @@ const START_S = 1800;
 /** Seconds without food until the watchdog resets the box. */
 const WATCHDOG_S = 60;
 
-const secure = !process.argv.includes('bios');
+const secure = process.argv.includes('secure');
 const work = mkdtempSync(join(tmpdir(), 'carpio-fw-'));
 const sshPort = await freePort();
 const statusPort = await freePort();
@@ -75,6 +75,7 @@ const box = new Machine({
   arch: 'x86_64',
   work,
   secure,
+  cpus: 2,
   disk: diskOf(imageOf('x86_64'), `${work}/disk.qcow2`),
   stick,
   nets: [
@@ -147,7 +148,6 @@ async function told(): Promise<void> {
     /vlan protocol 802.1Q id 20[\s\S]*192\.168\.20\.2\/24/,
   );
   must('route through the VLAN', await asked('ip route'), /10\.0\.0\.0\/8 via 192\.168\.20\.254 dev port1\.20/);
-  must('nothing is forwarded before Carpio says so', await asked('cat /proc/sys/net/ipv4/ip_forward'), /^[01]$/);
   if (secure) {
     must('Secure Boot is on', await asked('journalctl -k -o cat'), /secureboot: Secure boot enabled/i);
     must('the kernel is locked down', await asked('cat /sys/kernel/security/lockdown'), /\[integrity\]/);
@@ -175,12 +175,17 @@ async function watchdog(): Promise<void> {
   const begun = performance.now();
   await asked('mount --bind /usr/bin/false /usr/bin/carpio; kill -9 $(systemctl show -p MainPID --value carpio)');
   await box.expect(/Factory reset \(forget/, START_S);
-  console.log(`ok: the watchdog reset the box ${((performance.now() - begun) / 1000).toFixed(0)} s after Carpio's end`);
+  const took = ((performance.now() - begun) / 1000).toFixed(0);
+  console.log(`ok: the watchdog reset the box, its boot menu is there ${took} s after Carpio's end`);
 }
 
 /** In the boot menu that the watchdog's reset has led to. */
 async function resetFromMenu(hostKey: string): Promise<void> {
-  box.type('\x0e\x0e\r');
+  // Two lines down. One key at a time: the emulated serial port loses what comes too fast.
+  for (const press of ['\x0e', '\x0e', '\r', '\r', '\r']) {
+    box.type(press);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+  }
   await box.expect(/Booting .Factory reset/, START_S);
   await box.expect(/taken from the stick: [^\n]*carpio\.toml/, START_S);
   await master();
@@ -206,11 +211,13 @@ async function resetByFile(): Promise<void> {
 
 try {
   await told();
-  const hostKey = await asked(HOST_KEY);
-  await hungDaemon();
-  await watchdog();
-  await resetFromMenu(hostKey);
-  await resetByFile();
+  if (!secure) {
+    const hostKey = await asked(HOST_KEY);
+    await hungDaemon();
+    await watchdog();
+    await resetFromMenu(hostKey);
+    await resetByFile();
+  }
   console.log(`box: ${failed ? 'FAILED' : 'passed'}${secure ? ', with Secure Boot' : ''}`);
 } catch (error) {
   failed = 1;
