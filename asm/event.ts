@@ -59,6 +59,7 @@ import {
 import { NOTE_CHANGED, NOTE_GONE, NOTE_MISSING, note, takeBack } from './notes';
 import { holdEnd, isHeld } from './offload';
 import { tagMine, tagNone } from './owner';
+import { mayPutBack } from './putback';
 import { cancelKernel, markDirty, release, wantKernel } from './queue';
 import {
   F_DOUBT,
@@ -245,7 +246,9 @@ function leftKernel(r: u32): void {
   setInKernel(r, false);
   if (owner == OWNER_PEER) {
     count(C_MIRROR_LOST);
-    wantKernel(r, 0);
+    cancelKernel(r);
+    if (mayPutBack()) wantKernel(r, 0);
+    else setFlags(r, flagsOf(r) | F_REFUSED);
     return;
   }
   entomb(r);

@@ -278,12 +278,16 @@ export class Daemon {
 
   /** As SyncSide and DataplaneHandle: messages of the worker reach the control thread a moment later. */
   private fromWorker(message: FromWorker): void {
-    const { world } = this.box;
-    world.calendar.after(
-      HOP + this.box.lag(),
+    const { calendar } = this.box.world;
+    // A message port keeps the order, however slow the machine is.
+    this.lastHop = Math.max(this.lastHop, calendar.now + HOP + this.box.lag());
+    calendar.at(
+      this.lastHop,
       this.box.bound(() => this.onWorker(message), 'socket'),
     );
   }
+
+  private lastHop = 0;
 
   private onWorker(message: FromWorker): void {
     if (message.type === 'event') {
