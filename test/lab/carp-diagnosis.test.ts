@@ -134,4 +134,8 @@ promise('a switch that does not let the virtual MAC pass', async (on) => {
   );
 });
 
+promise('and through all of it there was one master', async ({ watch }) => {
+  assert.equal(watch.violations, []);
+});
+
 naming.run();

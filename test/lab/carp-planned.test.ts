@@ -1,4 +1,4 @@
-/** Planned moves of the lead lose nothing: maintenance on and off again, with probes every 2 ms from the client to the server. */
+/** Planned moves of the lead lose nothing: maintenance and demotion, on and off again, and SIGTERM, with probes every 2 ms from the client to the server. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { pause } from '../../scripts/lab/command.ts';
@@ -49,29 +49,48 @@ const line = (all: readonly Seen[]): string =>
     )
     .join(', ');
 
-promise(
-  `${2 * MOVES} moves, back and forth: not one probe more is lost than in as many windows without a move`,
-  async (on) => {
-    const { pair, watch } = on;
-    const moved: Seen[] = [];
-    const calm: Seen[] = [];
-    for (let move = 0; move < 2 * MOVES; move++) {
-      const away = move % 2 === 0;
-      calm.push(await windowOf(on, () => pause(100)));
-      moved.push(
-        await windowOf(on, async () => {
-          const answer = await pair['fw-a'].ask<{ done: boolean; reason: string }>('maintenance', { on: away });
-          assert.ok(answer.ok, JSON.stringify(answer));
-          await watch.until('the move', away ? isMaster('fw-b') : isMaster('fw-a'), 10_000);
-        }),
+const MEANS = {
+  maintenance: (on: boolean) => ({ cmd: 'maintenance', args: { on } }),
+  demotion: (on: boolean) =>
+    on ? { cmd: 'demote', args: { weight: 240, reason: 'test' } } : { cmd: 'undemote', args: { reason: 'test' } },
+};
+
+for (const [means, ask] of Object.entries(MEANS))
+  promise(
+    `${means}: ${2 * MOVES} moves, back and forth: not one probe more is lost than in as many windows without a move`,
+    async (on) => {
+      const { pair, watch } = on;
+      const moved: Seen[] = [];
+      const calm: Seen[] = [];
+      for (let move = 0; move < 2 * MOVES; move++) {
+        const away = move % 2 === 0;
+        calm.push(await windowOf(on, () => pause(100)));
+        moved.push(
+          await windowOf(on, async () => {
+            const { cmd, args } = ask(away);
+            const answer = await pair['fw-a'].ask(cmd, args);
+            assert.ok(answer.ok, JSON.stringify(answer));
+            await watch.until('the move', away ? isMaster('fw-b') : isMaster('fw-a'), 10_000);
+          }),
+        );
+        const there = (s: Sample): boolean => isMaster('fw-b')(s) && isBackup('fw-a')(s) && inStep(s);
+        await watch.until('a pair in order', away ? there : settled, 20_000);
+      }
+      process.stdout.write(
+        `${means}: lost in moves (longest silence): ${line(moved)}\nwithout a move: ${line(calm)}\n`,
       );
-      const there = (s: Sample): boolean => isMaster('fw-b')(s) && isBackup('fw-a')(s) && inStep(s);
-      await watch.until('a pair in order', away ? there : settled, 20_000);
-    }
-    process.stdout.write(`lost in moves (longest silence): ${line(moved)}\nwithout a move: ${line(calm)}\n`);
-    assert.ok(lost(moved) <= lost(calm), `${lost(moved)} probes lost by moves, ${lost(calm)} without`);
-    assert.equal(watch.violations, []);
-  },
-);
+      assert.ok(lost(moved) <= lost(calm), `${lost(moved)} probes lost by moves, ${lost(calm)} without`);
+      assert.equal(watch.violations, []);
+    },
+  );
+
+promise('SIGTERM: not one probe more is lost than in a window without it', async (on) => {
+  const calm = [await windowOf(on, () => pause(100))];
+  const moved = [await windowOf(on, async () => assert.is(await on.pair['fw-a'].stop(), 0))];
+  process.stdout.write(`SIGTERM: lost (longest silence): ${line(moved)}\nwithout: ${line(calm)}\n`);
+  await on.watch.until('fw-b to be master', isMaster('fw-b'), 5000);
+  assert.ok(lost(moved) <= lost(calm), `${lost(moved)} probes lost, ${lost(calm)} without`);
+  assert.equal(on.watch.violations, []);
+});
 
 planned.run();

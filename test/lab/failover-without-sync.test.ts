@@ -38,6 +38,7 @@ promise('power-off: the addresses move, no connection works again', async ({ pai
   const connections = await traffic.connections.ask<ConnectionsReport>('report');
   const probe = await traffic.probe.ask<ProbeReport>('report');
   assert.ok(probe.answering, 'a flow that founds its own state goes through fw-b');
+  assert.equal(watch.violations, []);
   assert.is(connections.worked_after_ms, null);
   assert.is(connections.silent + connections.count - connections.alive, 200, 'silent or dead, every one of them');
 });

@@ -108,6 +108,14 @@ interop('ucarp with the worse advskew follows carpio', async () => {
   assert.is((await vip())?.state, 'MASTER');
 });
 
+interop('carpio dies: ucarp takes over; back, the better advskew leads again', async () => {
+  await carpio.kill();
+  await holders(['fw-a']);
+  await carpio.start();
+  await becomes('MASTER');
+  await holders(['fw-b']);
+});
+
 interop('negative control: a wrong pass phrase is counted and not believed', async () => {
   ucarp.kill('SIGKILL');
   const before = (await carpio.status())?.carp.counters.badauth ?? 0;
@@ -116,6 +124,8 @@ interop('negative control: a wrong pass phrase is counted and not believed', asy
     withinMs: 15_000,
   });
   assert.is((await vip())?.state, 'MASTER', 'a stranger does not move the address');
+  // Nor does ucarp believe carpio: it leads by itself, which is all the protocol can do.
+  await holders(['fw-a', 'fw-b']);
 });
 
 let begun: number | null = null;
