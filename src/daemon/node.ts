@@ -31,13 +31,13 @@ export async function runNode(options: NodeOptions): Promise<number> {
   const { service } = prepared.config;
   const syslog = new Syslog(prepared.config.node.name, service.syslog.map(syslogTarget));
   log.copyTo((level, time, text) => syslog.say(level, time, text));
-  preferElection(service.realtime, log);
   // A reload that comes while the node starts must not end the process, as the signal by itself would.
   let reloadDue = false;
   const early = (): void => {
     reloadDue = true;
   };
   process.on('SIGHUP', early);
+  await preferElection(service.realtime, log);
   let node: CarpioNode | null = null;
   let recorder: Recorder | null = null;
   try {
@@ -83,11 +83,11 @@ async function startRecorder(
 }
 
 // Before any thread or process is started: none of them inherits it.
-function preferElection(priority: number, log: Log): void {
+async function preferElection(priority: number, log: Log): Promise<void> {
   if (priority === 0) return;
   try {
     makeRealTime(priority);
-    hurryHelpers(priority - 1);
+    await hurryHelpers(priority - 1);
   } catch (error) {
     log.info(
       `no real-time priority for the election (${messageOf(error)}); [service] realtime = 0 does not ask for it`,

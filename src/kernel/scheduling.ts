@@ -1,5 +1,6 @@
 /** The calling thread's place in the kernel's queue (sched(7)). */
 import { readdirSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
 import { check, libc } from './libc.ts';
 
@@ -46,13 +47,19 @@ function setScheduler(policy: number, priority: number, thread = 0): void {
 }
 
 /**
- * For the main thread, before it starts threads of its own: those that are there are V8's, which collect garbage and compile
- * for it while it waits. At ordinary priority, with every core busy, it waited for half a second; first among the ordinary
- * ones, it still waited as long as a real-time thread (the own dataplane) had the core that the helper was on.
+ * For the main thread, before it starts threads of its own: makes the threads of the runtime that it waits for urgent, too.
+ *
+ * V8's collect garbage and compile for it. At ordinary priority, with every core busy, it waited for half a second; first among
+ * the ordinary ones, it still waited as long as a real-time thread (the own dataplane) had the core that the helper was on.
+ *
+ * libuv's pool wakes it from inside a locked mutex (worker() in threadpool.c calls uv_async_send with wq_mutex held): woken, it
+ * takes the core from the thread that holds the mutex, and then waits for that thread, which waits for a core.
  * @param priority below the thread's that waits; 0: first among the ordinary ones
  * @throws SysError EPERM as `makeRealTime`
  */
-export function hurryHelpers(priority: number): void {
+export async function hurryHelpers(priority: number): Promise<void> {
+  // The pool makes all its threads with the first piece of work.
+  await stat('/');
   for (const thread of readdirSync('/proc/self/task').map(Number)) {
     if (thread === process.pid) continue;
     if (priority > 0) setScheduler(SCHED_RR | SCHED_RESET_ON_FORK, priority, thread);

@@ -46,7 +46,8 @@ promise('the election before the threads that it waits for, these before the dat
     return;
   }
   assert.is(threads.find(({ id }) => id === pid)?.priority, 10, 'the election');
-  assert.ok(count(9) >= 2, `V8's helper threads: ${JSON.stringify(threads)}`);
+  // V8's (their number is the machine's affair) and libuv's four.
+  assert.ok(count(9) > 4, `helper threads: ${JSON.stringify(threads)}`);
   assert.is(count(1), 1, 'the dataplane');
   assert.is(count(10), 1, 'nobody else is as soon as the election');
   const [guard = 0] = childrenOf(pid);
