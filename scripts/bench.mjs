@@ -1,6 +1,6 @@
 /**
  * npm run bench: every scripts/bench/*.ts in order on the bundled runtime; arguments are handed on to each.
- * `--only NAME,...` runs only these; `--only sync` is all that concerns state sync: engine, growth, repair, path, causes.
+ * `--only NAME,...` runs only these; `--only sync` is all that concerns state sync.
  */
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { buildAddon } from './lib/addon.mjs';
@@ -17,7 +17,7 @@ await runMain(async () => {
   const folder = `${ROOT}/scripts/bench`;
   const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.ts')) : [];
   const at = process.argv.indexOf('--only');
-  const names = (process.argv[at + 1] ?? '').replace(/^sync$/, 'engine,growth,repair,path,causes').split(',');
+  const names = (process.argv[at + 1] ?? '').replace(/^sync$/, 'engine,growth,repair,path,causes,defer').split(',');
   const chosen = at < 0 ? files.sort() : names.map((name) => `${name}.ts`);
   const unknown = chosen.find((file) => !files.includes(file));
   if (unknown !== undefined)

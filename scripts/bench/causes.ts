@@ -288,7 +288,13 @@ async function killed(): Promise<void> {
     const at = curve.find(([, count]) => count >= reached)?.[0];
     const sent = curve.findLast(([ns]) => ns <= Number(died))?.[1] ?? 0;
     const ms = at === undefined ? null : (Number(died) - at) / 1e6;
-    tell('killed', sent, null, ms === null ? null : ms, `${reached} of ${sent} there; none older than ${ms?.toFixed(1)} ms is missing`);
+    tell(
+      'killed',
+      sent,
+      null,
+      ms === null ? null : ms,
+      `${reached} of ${sent} there; none older than ${ms?.toFixed(1)} ms is missing`,
+    );
   } finally {
     await scene.lab.down();
   }
