@@ -186,7 +186,6 @@ async function resetFromMenu(hostKey: string): Promise<void> {
     box.type(press);
     await new Promise((resolve) => setTimeout(resolve, 1500));
   }
-  await box.expect(/Booting .Factory reset/, START_S);
   await box.expect(/taken from the stick: [^\n]*carpio\.toml/, START_S);
   await master();
   await sshIsOn();
