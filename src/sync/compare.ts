@@ -66,7 +66,7 @@ function takeInherited(state: SyncState, digest: DigestMessage, context: Context
   const states = context.counts.unclaimed;
   if (states === 0 || digest.count > 0n || digest.unclaimed > 0) return;
   const reason = 'the peer has started anew, and knows none of them';
-  state.mine = null;
+  forgetVerdicts(state);
   actions.push({ type: 'adoptUnclaimed' }, { type: 'event', kind: 'sync.adopt', fields: { states, reason } });
 }
 
@@ -78,9 +78,17 @@ function madeAt(state: SyncState, digest: DigestMessage): number {
   return sentAt(state, digest.applied);
 }
 
+/** What this node owns has changed at once: the last verdict, and those still on their way, are about something else. */
+export function forgetVerdicts(state: SyncState): void {
+  state.mine = null;
+  state.ownedSeq = state.txSeq;
+}
+
 /** The verdict on a digest is as old as that digest. */
 export function onVerdict(state: SyncState, event: Extract<SyncEvent, { type: 'verdict' }>): void {
   const { equal, missing, seq } = event.verdict;
+  // A recording of an older version has no such number.
+  if (!seqAfter(seq, state.ownedSeq ?? 0)) return;
   state.mine = { equal, missing, at: sentAt(state, seq), unclaimed: 0 };
 }
 

@@ -6,6 +6,7 @@
  * it, and what it still had to say about them is marked as late, so that nothing falls between the two. With the peer
  * gone, the session ends with the adoption; when the peer returns, both tables meet anew.
  */
+import { forgetVerdicts } from './compare.ts';
 import { renewSession } from './handshake.ts';
 import { dropRepairIn } from './repair-mirror.ts';
 import type { Context, SyncAction, SyncState } from './state.ts';
@@ -22,6 +23,7 @@ export function considerAdoption(state: SyncState, context: Context, actions: Sy
   if (state.masterAny) {
     if (!state.alive) adoptAlone(state, context, actions);
     else if (state.peerMasterAny === false) adoptWithPeer(state, context, actions);
+    else if (state.peerMasterAny === true) adoptLeft(state, context, actions);
     return;
   }
   // What the peer itself has not decided about yet may still turn out to be the same connections.
@@ -50,8 +52,8 @@ function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]
   // by then would be nobody's.
   if (state.theirs?.equal !== true || state.bulkIn) return;
   if (unclaimed > 0) {
-    // The peer's last verdict was about less than this node owns now.
-    state.mine = null;
+    // The peer's verdicts so far are about less than this node owns now.
+    forgetVerdicts(state);
     actions.push({ type: 'adoptUnclaimed' });
   }
   // The peer's repair works on a snapshot of what this node owns now.
@@ -68,6 +70,22 @@ function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]
 }
 
 /**
+ * Both lead, and each has claimed what it forwards itself (homes.ts). What still belongs to nobody here, and is proven to be
+ * none of the peer's, only this node knows: both daemons have started anew, and nobody is left who could say that it has
+ * ended. If both have such states the senior begins; what it sends finds its owner at the junior.
+ */
+function adoptLeft(state: SyncState, context: Context, actions: SyncAction[]): void {
+  const { unclaimed } = context.counts;
+  const { theirs } = state;
+  if (unclaimed === 0 || theirs?.equal !== true || state.bulkIn) return;
+  if (theirs.unclaimed > 0 && state.junior) return;
+  forgetVerdicts(state);
+  actions.push({ type: 'adoptUnclaimed' });
+  const reason = 'both are master, and the peer knows none of them';
+  actions.push({ type: 'event', kind: 'sync.adopt', fields: { states: unclaimed, reason } });
+}
+
+/**
  * The peer has adopted this node's states. Two adoptions that cross (both became master at the same moment) would leave
  * every state without an owner if both nodes gave: the junior gives, the senior does not.
  */
@@ -77,6 +95,6 @@ export function onAdopt(state: SyncState, id: number, crossed: boolean, actions:
   // What is given now is not in the snapshot of the peer's states, and would be taken for too much.
   dropRepairIn(state, actions);
   state.late = true;
-  state.mine = null;
+  forgetVerdicts(state);
   actions.push({ type: 'giveMine' });
 }

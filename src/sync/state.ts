@@ -108,6 +108,8 @@ export interface StreamState {
   /** The peer's verdict on this node's states, and this node's verdict on the peer's. */
   mine: Comparison | null;
   theirs: Comparison | null;
+  /** Verdicts on digests up to this number of the own stream are about other states than those this node owns now. */
+  ownedSeq: number;
   /** When numbers of the own stream left, oldest first: how old a digest is that speaks of them. */
   sentLog: { seq: number; at: number }[];
   /** This node, no master, holds states that the peer owned in its last life; the peer's first digest decides about them. */
@@ -232,6 +234,7 @@ export function freshStream(): StreamState {
     resyncWait: TIMING.resyncMin,
     mine: null,
     theirs: null,
+    ownedSeq: 0,
     sentLog: [],
     inherited: false,
   };

@@ -135,6 +135,14 @@ const FOUND: { what: string; seed: number; faults: Partial<Fault>[]; episodes?: 
     ],
   },
   {
+    what: 'both daemons start anew, then both lead: what only one of them knows is not nobody’s for ever',
+    seed: 3001220,
+    faults: [
+      { kind: 'kill', afterUs: 1_292_468, box: 0, role: 'wan', forUs: 1_286_621, size: 0.42 },
+      { kind: 'kill', afterUs: 1_713_956, box: 1, role: 'wan', forUs: 870_330, size: 0.1 },
+    ],
+  },
+  {
     what: 'the take-over finds the entry gone, whose end is still to be read',
     seed: 1000087,
     episodes: 4,
