@@ -12,8 +12,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BUILD, DIST, ROOT } from '../../scripts/lib/paths.mjs';
 
-const BASE = `${BUILD}/debian-base`;
-const PACKAGES = 'systemd,systemd-sysv,nftables,iproute2,kmod,libstdc++6';
+/** What the package depends on, beside systemd: dpkg fetches nothing. */
+const PACKAGES = 'systemd,systemd-sysv,nftables,iproute2,kmod,netbase,libstdc++6';
+/** Another list, another Debian. */
+const BASE = `${BUILD}/debian-base-${PACKAGES.split(',').length}`;
 const LIMIT_MS = 300_000;
 
 function must(program, ...args) {
