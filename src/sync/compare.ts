@@ -34,10 +34,9 @@ export function onDigest(
   const { unclaimed } = event.digest;
   if (state.inherited) takeInherited(state, event.digest, context, actions);
   state.theirs = { equal: event.equal, missing: context.counts.missing, at: madeAt(state, event.digest), unclaimed };
-  actions.push({
-    type: 'sendVerdict',
-    verdict: { seq: event.seq, equal: event.equal, missing: context.counts.missing },
-  });
+  const { missing, unsure } = context.counts;
+  // A node that does not know its own kernel's table has no word on what that kernel lacks.
+  if (!unsure) actions.push({ type: 'sendVerdict', verdict: { seq: event.seq, equal: event.equal, missing } });
   judgeRepair(state, event.equal, actions);
   if (event.equal) {
     state.differsSince = null;
@@ -116,9 +115,13 @@ export interface InStep {
 /**
  * The fact with its age: both nodes' states were equal on both sides, kernel included, that long ago.
  * @param counts of this node's table. `unsure`: it has lost events, so whatever was compared before, it does not know its
- *   own table; `unclaimed`: states that no digest speaks of, and that the peer may not have
+ *   own table; `missing`: what this kernel lacks by now; `unclaimed`: states that no digest speaks of, and that the peer may not have
  */
-export function inStep(state: SyncState, now: number, counts: Pick<Counts, 'unsure' | 'unclaimed'>): InStep {
+export function inStep(
+  state: SyncState,
+  now: number,
+  counts: Pick<Counts, 'unsure' | 'unclaimed' | 'missing'>,
+): InStep {
   if (!state.open || !state.alive) {
     const silence =
       state.heardAt === null
@@ -135,8 +138,10 @@ export function inStep(state: SyncState, now: number, counts: Pick<Counts, 'unsu
   if (mine === null || theirs === null) return { inStep: null, reason: 'not yet compared', checkedMsAgo: null };
   const checkedMsAgo = now - Math.min(mine.at, theirs.at);
   if (!mine.equal || !theirs.equal) return { inStep: false, reason: 'the digests differ', checkedMsAgo };
-  if (mine.missing > 0 || theirs.missing > 0) {
-    const where = mine.missing > 0 ? `the peer's kernel lacks ${mine.missing}` : `this kernel lacks ${theirs.missing}`;
+  // Missing when the digest was read, or found to be missing since.
+  const here = Math.max(theirs.missing, counts.missing);
+  if (mine.missing > 0 || here > 0) {
+    const where = mine.missing > 0 ? `the peer's kernel lacks ${mine.missing}` : `this kernel lacks ${here}`;
     return { inStep: false, reason: `${where} mirrored states`, checkedMsAgo };
   }
   if (!Number.isFinite(checkedMsAgo)) return { inStep: null, reason: 'not yet compared', checkedMsAgo: null };

@@ -135,6 +135,16 @@ const FOUND: { what: string; seed: number; faults: Partial<Fault>[]; episodes?: 
     ],
   },
   {
+    what: 'a backup that reads its table again, because its kernel took no changes, is asked whether it has everything',
+    seed: 4000931,
+    episodes: 4,
+    faults: [
+      { episode: 0, kind: 'maintenance', afterUs: 1_651_549, box: 1, role: 'wan', forUs: 218_921, size: 0.66 },
+      { episode: 1, kind: 'deaf-kernel', afterUs: 182_026, box: 1, forUs: 10_319_402, size: 0.1876964101102203 },
+      { episode: 1, kind: 'flush', afterUs: 821_446, box: 1, role: 'wan', forUs: 90_546, size: 0.4561301108915359 },
+    ],
+  },
+  {
     what: 'both daemons start anew, then both lead: what only one of them knows is not nobody’s for ever',
     seed: 3001220,
     faults: [

@@ -83,7 +83,7 @@ test('entries do not push each other out for ever, and all are there when there 
   world.run(4);
   world.evictions = 0;
   world.run(20);
-  // As fast as the loop turns that would be 50,000 a second. What is left are the sweeps, here one a second.
+  // As fast as the loop turns that would be 25,000 a second. What is left are the sweeps, here one a second.
   assert.ok(world.evictions < 5000, `${world.evictions} evictions in 20 s`);
   assert.ok(world.engine.kernelMissing() >= 50, `${world.engine.kernelMissing()} told as missing`);
   world.kernel.most = 1e6;

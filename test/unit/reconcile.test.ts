@@ -69,8 +69,8 @@ const ask: Recon = { type: 'ask', id: 9, count: 1000, buckets: new Uint32Array(2
 test('the mirror: ask, snapshot, symbols, more, apply, proof', () => {
   const box = new Box();
   assert.ok(box.digest(false).includes('askRepair'));
-  assert.is(inStep(box.state, box.now, { unsure: false, unclaimed: 0 }).inStep, false);
-  assert.is(inStep(box.state, box.now, { unsure: false, unclaimed: 0 }).reason, 'repairing the difference');
+  assert.is(inStep(box.state, box.now, { unsure: false, unclaimed: 0, missing: 0 }).inStep, false);
+  assert.is(inStep(box.state, box.now, { unsure: false, unclaimed: 0, missing: 0 }).reason, 'repairing the difference');
   assert.ok(box.recon(begin(1)).includes('snapshot'));
   assert.ok(box.recon(symbols(1, 0, 40)).includes('takeSymbols'));
   assert.ok(box.do('repairDry').includes('askMore'));

@@ -119,8 +119,8 @@ export class Daemon {
   private breakEvents(): void {
     const change = this.box.world.bug?.event;
     if (change === undefined) return;
-    const feed = this.election.feed.bind(this.election);
-    this.election.feed = (event) => feed(change(this, event));
+    const enqueue = inside<(event: GroupEvent) => void>(this.election, 'enqueue').bind(this.election);
+    Reflect.set(this.election, 'enqueue', (event: GroupEvent) => enqueue(change(this, event)));
   }
 
   get driver(): SyncDriver | null {
