@@ -121,8 +121,10 @@ export class Diagnoser {
 
   private expire(): void {
     const now = performance.now();
+    const present = new Set(this.ports.vips().map(vipKey));
     for (const [name, { vip, diagnosis, at, standing }] of this.complaints) {
-      if (standing || now - at < OVER) continue;
+      // A reload that takes a vhid away ends what was wrong with it.
+      if (present.has(vipKey(vip)) && (standing || now - at < OVER)) continue;
       this.complaints.delete(name);
       this.ports.tell(vip, diagnosis, true);
     }

@@ -15,9 +15,9 @@ const ADDRESSES = ['10.77.1.1/24', 'fd77:1::1/64'];
 function box(addresses = ADDRESSES) {
   const said: string[] = [];
   const reasons: string[] = [];
-  const vip = { vhid: 2, interface: 'lan', addresses } as unknown as ResolvedVip;
+  const vips = [{ vhid: 2, interface: 'lan', addresses } as unknown as ResolvedVip];
   const diagnoser = new Diagnoser({
-    vips: () => [vip],
+    vips: () => vips,
     tell: (_vip, { what, reason }, over) => {
       said.push(`${over ? '-' : '+'}${what}`);
       reasons.push(reason);
@@ -25,7 +25,7 @@ function box(addresses = ADDRESSES) {
   });
   const peerLists = (lists: Record<string, string[]>): void =>
     diagnoser.onReport({ lists, own: { lan: [PEER] } } as unknown as ReceivedReport);
-  return { diagnoser, said, reasons, peerLists };
+  return { diagnoser, said, reasons, peerLists, vips };
 }
 
 naming('missing_vhid: the peer has no such vhid; taken back when it has', () => {
@@ -114,6 +114,22 @@ naming('what is no longer repeated is over; what stands until it is mended is no
     diagnoser.close();
   } finally {
     clock.mock.restore();
+    mock.timers.reset();
+  }
+});
+
+naming('a vhid that a reload takes away takes what was wrong with it along', () => {
+  mock.timers.enable({ apis: ['setInterval'] });
+  try {
+    const { diagnoser, said, peerLists, vips } = box();
+    peerLists({});
+    mock.timers.tick(5000);
+    assert.equal(said, ['+missing_vhid']);
+    vips.length = 0;
+    mock.timers.tick(5000);
+    assert.equal(said, ['+missing_vhid', '-missing_vhid']);
+    diagnoser.close();
+  } finally {
     mock.timers.reset();
   }
 });
