@@ -32,7 +32,9 @@ export function onDigest(
   if (event.adoptSeen !== state.adoptId || state.late || seqAfter(state.lateSeq, event.digest.applied)) return;
   const before = state.theirs;
   const { unclaimed } = event.digest;
-  if (state.inherited) takeInherited(state, event.digest, context, actions);
+  // With no master there is nobody either who could say of what only this node knows that it has ended.
+  const leaderless = !state.masterAny && state.peerMasterAny === false;
+  if (state.inherited || leaderless) takeInherited(state, event.digest, context, actions);
   state.theirs = { equal: event.equal, missing: context.counts.missing, at: madeAt(state, event.digest), unclaimed };
   const { missing, unsure } = context.counts;
   // A node that does not know its own kernel's table has no word on what that kernel lacks.
@@ -56,7 +58,7 @@ export function onDigest(
 }
 
 /**
- * The first digest of a peer that has started anew. One that has kept its kernel's table will make these states its own,
+ * The first digest of a peer that has started anew, or one while neither node is master of anything. One that has kept its kernel's table will make these states its own,
  * and what it does not name has ended. One that comes with nothing at all knows nothing of them: they are only here, so
  * this node owns them, and the newcomer must learn them before it is in step, whoever of the two becomes master.
  */

@@ -109,6 +109,14 @@ const FOUND: { what: string; seed: number; faults: Partial<Fault>[]; episodes?: 
     ],
   },
   {
+    what: 'one daemon dies as the other box reboots: nobody leads, and only one kernel still has the connections',
+    seed: 7000883,
+    faults: [
+      { kind: 'power', afterUs: 2_247_914, box: 1, forUs: 213_535 },
+      { kind: 'kill', afterUs: 1_673_339, box: 0, forUs: 1_366_287 },
+    ],
+  },
+  {
     what: 'a new master takes over what nobody owned: the last comparison was about less',
     seed: 300424,
     faults: [

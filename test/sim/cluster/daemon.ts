@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { wasPaired } from '../../../src/carp/sleep.ts';
+import { masterDownUs } from '../../../src/carp/timers.ts';
 import type { GroupEvent } from '../../../src/carp/types.ts';
 import type { MaskedAdvert } from '../../../src/carp/unmask.ts';
 import type { ResolvedVip } from '../../../src/config/resolve.ts';
@@ -137,12 +138,12 @@ export class Daemon {
     return this.stats[STAT[name]] ?? Number.NaN;
   }
 
-  /** Node's time at which the vhid last came out of INIT, us. */
-  upSince(key: string): number {
-    return this.up.get(key) ?? Number.NEGATIVE_INFINITY;
+  /** Since when the vhid is out of INIT (the node's time), and how long it has to listen by what it was told then, us. */
+  listening(key: string): { since: number; forUs: number } {
+    return this.up.get(key) ?? { since: Number.NEGATIVE_INFINITY, forUs: 0 };
   }
 
-  private readonly up = new Map<string, number>();
+  private readonly up = new Map<string, { since: number; forUs: number }>();
 
   /** As CarpioNode.start(). */
   start(maintenance: boolean): void {
@@ -325,10 +326,15 @@ export class Daemon {
     this.standing.report();
   }
 
+  private mustListenUs(key: string): number {
+    const config = this.election.state.vhids[key]?.config;
+    return config === undefined ? 0 : masterDownUs(config.advbase, config.advskew);
+  }
+
   private onRole(action: RoleAction): void {
     const { key, from, to, reason } = action;
     this.box.say('carp.state', { key, from, to, reason });
-    if (from === 'INIT') this.up.set(key, this.clock.nowUs());
+    if (from === 'INIT') this.up.set(key, { since: this.clock.nowUs(), forUs: this.mustListenUs(key) });
     this.roles.set(key, to);
     this.box.setAddress(key, to === 'MASTER');
     this.box.world.roleChanged(this, action);

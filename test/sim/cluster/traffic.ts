@@ -199,11 +199,15 @@ export class Traffic {
     return new Set(this.world.plan.couples.map((couple) => couple.lead)).size > 1;
   }
 
-  /** A full kernel has given up a connection that was not assured: here it is over, or nothing is promised any more. */
+  /**
+   * A full kernel has given up a connection that was not assured: here it is over, or nothing is promised any more. The
+   * word of a box that leads may count at the other one, too, while a hand has made both lead.
+   */
   evicted(box: Box, orig: string): void {
     const flow = [...this.flows.values()].find((one) => one.orig === orig);
     if (flow === undefined) return;
-    flow.promised.delete(box.index);
+    if (box.addresses.size > 0) flow.promised.clear();
+    else flow.promised.delete(box.index);
     if (this.through(flow.couple) === box) this.flows.delete(flow.id);
   }
 

@@ -197,11 +197,10 @@ export class Watch {
 
   // Whoever has just come up listens first, but for what nobody leads.
   private booted(daemon: Daemon, key: string, reason: string): void {
-    const v = daemon.election.state.vhids[key];
-    if (v === undefined || reason === 'set by hand') return;
-    const listened = daemon.clock.nowUs() - daemon.upSince(key);
-    const { advbase, advskew } = v.config;
-    if (listened >= masterDownUs(advbase, advskew) - 1000) return;
+    if (reason === 'set by hand') return;
+    const { since, forUs } = daemon.listening(key);
+    const listened = daemon.clock.nowUs() - since;
+    if (listened >= forUs - 1000) return;
     this.world.problem(
       `${daemon.box.name} becomes MASTER of ${key} after ${Math.round(listened / 1000)} ms of listening`,
     );
