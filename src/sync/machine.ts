@@ -7,7 +7,7 @@
  */
 import { compareTimers, digestReady, onDigest, onVerdict } from './compare.ts';
 import { livenessTimers, onHello } from './handshake.ts';
-import { considerAdoption, onAdopt, preference } from './ownership.ts';
+import { considerAdoption, onAdopt, preference, preferenceTimers } from './ownership.ts';
 import { onRepair, repairDeadline, repairTimers } from './reconcile.ts';
 import { dropRepairIn } from './repair-mirror.ts';
 import { dropRepairOut } from './repair-owner.ts';
@@ -20,6 +20,7 @@ export function stepSync(state: SyncState, event: SyncEvent, context: Context): 
   const actions: SyncAction[] = [];
   onEvent(state, event, context, actions);
   livenessTimers(state, context.now, actions);
+  preferenceTimers(state, context.now, actions);
   considerAdoption(state, context, actions);
   repairTimers(state, event.type === 'tick', context, actions);
   compareTimers(state, context, actions);
@@ -36,13 +37,15 @@ function onEvent(state: SyncState, event: SyncEvent, context: Context, actions: 
       onFast(state, event.fixed, context, actions);
       break;
     case 'role':
+      if (state.masterAny && !event.masterAny) state.steppedDownAt = context.now;
+      if (event.masterAny) state.steppedDownAt = null;
       state.masterAny = event.masterAny;
       state.beatAt = context.now;
-      preference(state, actions);
+      preference(state, context.now, actions);
       break;
     case 'report':
       state.peerMasterAny = event.masterAny;
-      preference(state, actions);
+      preference(state, context.now, actions);
       break;
     case 'adopt':
       onAdopt(state, event.id, event.crossed, actions);

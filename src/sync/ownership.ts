@@ -9,13 +9,25 @@
 import { forgetVerdicts } from './compare.ts';
 import { renewSession } from './handshake.ts';
 import { dropRepairIn } from './repair-mirror.ts';
-import type { Context, SyncAction, SyncState } from './state.ts';
+import { type Context, type SyncAction, type SyncState, TIMING } from './state.ts';
 
-/** The rule for a state that both nodes claim: the master's word counts, and between equals the senior's. */
-export function preference(state: SyncState, actions: SyncAction[]): void {
+/**
+ * The rule for a state that both nodes claim: the master's word counts, and between equals the senior's. Never may both
+ * prefer the other: each would give the state away, and both drop it then as what its owner no longer names. So a node that has just
+ * stopped to lead keeps its word until the peer has heard of it; that for so long neither gives in only costs repetitions.
+ */
+export function preference(state: SyncState, now: number, actions: SyncAction[]): void {
   const peerMaster = state.peerMasterAny === true;
-  const peer = peerMaster === state.masterAny ? state.junior : peerMaster;
-  actions.push({ type: 'prefer', peer });
+  const given = peerMaster === state.masterAny ? state.junior : peerMaster;
+  const unheard = state.steppedDownAt !== null && now - state.steppedDownAt < TIMING.unheard;
+  actions.push({ type: 'prefer', peer: given && !unheard });
+}
+
+/** The peer has heard by now that this node has stopped to lead. */
+export function preferenceTimers(state: SyncState, now: number, actions: SyncAction[]): void {
+  if (state.steppedDownAt === null || now - state.steppedDownAt < TIMING.unheard) return;
+  state.steppedDownAt = null;
+  preference(state, now, actions);
 }
 
 export function considerAdoption(state: SyncState, context: Context, actions: SyncAction[]): void {

@@ -13,6 +13,8 @@ export const TIMING = {
   ackDelay: 2,
   ackDelayBusy: 10,
   quiet: 50,
+  /** How long the peer may not have heard that this node has stopped to lead: three heartbeats, one of them at once. */
+  unheard: 300,
   /** Silence after which the peer counts as gone. */
   dead: 1000,
   rtoMin: 20,
@@ -129,6 +131,8 @@ export interface SyncState extends StreamState {
   helloSentAt: number;
   beatAt: number;
   masterAny: boolean;
+  /** When this node stopped to be master of anything, while the peer may not have heard of it yet. */
+  steppedDownAt: number | null;
   peerMasterAny: boolean | null;
   /** Tie-break of two equals: true on exactly one of the two nodes. */
   junior: boolean;
@@ -254,6 +258,7 @@ export function createSync(nonce: string): SyncState {
     helloSentAt: -TIMING.hello,
     beatAt: 0,
     masterAny: false,
+    steppedDownAt: null,
     peerMasterAny: null,
     junior: false,
     repairs: 0,

@@ -109,6 +109,26 @@ const FOUND: { what: string; seed: number; faults: Partial<Fault>[]; episodes?: 
     ],
   },
   {
+    what: 'the senior, a machine that stood still with its clock, steps down while the session begins: both gave in to the other',
+    seed: 8008525,
+    faults: [
+      { kind: 'loss', afterUs: 2_336_282, box: 1, forUs: 3_039_936, size: 0.6365198343992233, episode: 1 },
+      { kind: 'loss', afterUs: 2_406_795, box: 1, forUs: 540_427, size: 0.8088637976907194, episode: 2 },
+      { kind: 'freeze', afterUs: 392_002, box: 1, forUs: 542_307, size: 0.7261597460601479, episode: 2 },
+      { kind: 'reload', afterUs: 745_932, box: 0, forUs: 51_331, size: 0.8333342759869993, episode: 3 },
+      {
+        kind: 'clock-stop',
+        afterUs: 468_653,
+        box: 0,
+        role: 'wan',
+        forUs: 997_982,
+        size: 0.7521096868440509,
+        episode: 3,
+      },
+    ],
+    episodes: 4,
+  },
+  {
     what: 'one daemon dies as the other box reboots: nobody leads, and only one kernel still has the connections',
     seed: 7000883,
     faults: [
