@@ -18,6 +18,7 @@ import { onFast, onSent, streamTimers } from './stream.ts';
 /** Runs one event and then whatever time asks for. `state` is changed in place and is plain JSON. */
 export function stepSync(state: SyncState, event: SyncEvent, context: Context): SyncAction[] {
   const actions: SyncAction[] = [];
+  const { peerMasterAny, peerNonce } = state;
   onEvent(state, event, context, actions);
   livenessTimers(state, context.now, actions);
   preferenceTimers(state, context.now, actions);
@@ -25,6 +26,9 @@ export function stepSync(state: SyncState, event: SyncEvent, context: Context): 
   repairTimers(state, event.type === 'tick', context, actions);
   compareTimers(state, context, actions);
   streamTimers(state, context.now, actions);
+  // What counted while the peer was heard does not outlive that: in a new session it could make both give in.
+  const forgotten = peerMasterAny !== null && state.peerMasterAny === null;
+  if (forgotten || state.peerNonce !== peerNonce) preference(state, context.now, actions);
   return actions;
 }
 
