@@ -1,8 +1,9 @@
 /** Whose word counts for a state that both nodes claim: never may both give in. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { stepSync } from '../../src/sync/machine.ts';
 import { preference, preferenceTimers } from '../../src/sync/ownership.ts';
-import type { SyncAction, SyncState } from '../../src/sync/state.ts';
+import type { Context, SyncAction, SyncState } from '../../src/sync/state.ts';
 import { createSync, TIMING } from '../../src/sync/state.ts';
 
 const test = suite('preference');
@@ -49,6 +50,15 @@ test('negative control: without the wait both give in', () => {
   const stopped = node(false, false, true, null);
   const believes = node(true, true, true, null);
   assert.ok(givesIn(stopped, 1001) && givesIn(believes, 1001));
+});
+
+test('what counted while the peer was heard does not outlive it', () => {
+  const state = Object.assign(node(true, true, true, null), { open: true, alive: true, heardAt: 0 });
+  const counts = { own: 0, mirrored: 0, unclaimed: 0, dirty: 0, missing: 0, unsure: false };
+  const context = { now: TIMING.dead, nonce: '11', counts } as unknown as Context;
+  const said = stepSync(state, { type: 'tick' }, context).filter((action) => action.type === 'prefer');
+  assert.is(state.peerMasterAny, null);
+  assert.equal(said, [{ type: 'prefer', peer: false }]);
 });
 
 test.run();

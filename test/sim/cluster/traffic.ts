@@ -200,13 +200,14 @@ export class Traffic {
   }
 
   /**
-   * A full kernel has given up a connection that was not assured: here it is over, or nothing is promised any more. The
-   * word of a box that leads may count at the other one, too, while a hand has made both lead.
+   * A full kernel has given up a connection that was not assured: here it is over, or nothing is promised any more. While a
+   * hand has made both boxes lead the same vhids, the word of either may count at the other one, too.
    */
   evicted(box: Box, orig: string): void {
     const flow = [...this.flows.values()].find((one) => one.orig === orig);
     if (flow === undefined) return;
-    if (box.addresses.size > 0) flow.promised.clear();
+    const leads = [flow.couple.lan, flow.couple.wan].every((key) => box.addresses.has(key));
+    if (leads) flow.promised.clear();
     else flow.promised.delete(box.index);
     if (this.through(flow.couple) === box) this.flows.delete(flow.id);
   }
