@@ -1,4 +1,5 @@
-/** Host settings as the files of systemd-networkd, -resolved and -timesyncd. Pure: settings in, path and text out. */
+/** Host settings as the files of systemd-networkd, -resolved, -timesyncd and rsyslog. Pure: settings in, path and text out. */
+import { syslogTarget } from '../config/listen.ts';
 import type { HostSettings, PortSettings } from './host-settings.ts';
 import { SAFE_ADDRESS, SAFE_PORT } from './safe-mode.ts';
 
@@ -34,6 +35,23 @@ function networkFile(name: string, port: PortSettings, vlans: readonly string[],
   );
 }
 
+/**
+ * rsyslog reads the journal, from this start's first line on, and sends it as RFC 5424. A receiver that can't be reached
+ * keeps at most 1000 lines waiting, so that it does not hold up the others; nothing of it is written to a disk.
+ */
+function syslogFile(receivers: readonly string[]): string {
+  const send = receivers
+    .map(syslogTarget)
+    .map(
+      ({ address, port }) =>
+        `action(type="omfwd" protocol="udp" target="${address}" port="${port}" template="RSYSLOG_SyslogProtocol23Format" ` +
+        'action.resumeRetryCount="-1" action.resumeInterval="5" ' +
+        'queue.type="LinkedList" queue.size="1000" queue.timeoutEnqueue="0" queue.timeoutShutdown="100")',
+    );
+  const read = 'module(load="imjournal" StateFile="position" IgnoreNonValidStatefile="on")';
+  return `${['global(workDirectory="/run/carpio-syslog")', read, ...send].join('\n')}\n`;
+}
+
 const NOTHING: PortSettings = { addresses: [], gateway: [], dhcp: false, mtu: null };
 
 /** @returns path under /run and text of every file; an earlier set is not part of it and has to be removed before */
@@ -58,6 +76,8 @@ export function hostFiles(settings: HostSettings): Map<string, string> {
     files.set('systemd/resolved.conf.d/box.conf', section('Resolve', [`DNS=${settings.dns.join(' ')}`]));
   if (settings.ntp.length > 0)
     files.set('systemd/timesyncd.conf.d/box.conf', section('Time', [`NTP=${settings.ntp.join(' ')}`]));
+  // carpio-syslog.service runs only when this file is there.
+  if (settings.syslog.length > 0) files.set('carpio-box/syslog.conf', syslogFile(settings.syslog));
   return files;
 }
 
@@ -67,6 +87,7 @@ export const safeSettings = (): HostSettings => ({
   password_hash: null,
   dns: [],
   ntp: [],
+  syslog: [],
   route: [],
   ports: { [SAFE_PORT]: { ...NOTHING, addresses: [`${SAFE_ADDRESS}/24`] } },
 });

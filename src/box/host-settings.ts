@@ -1,9 +1,10 @@
 /**
- * carpio-host.toml, the settings of the box itself that a Carpio image reads: name, ports, login, clock, name servers.
+ * carpio-host.toml, the settings of the box itself that a Carpio image reads: name, ports, login, clock, name servers, syslog.
  * Everything about virtual addresses and sync is in carpio.toml, which is the same on any Linux.
  */
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
+import { isSyslogTarget, MAX_SYSLOG, SYSLOG } from '../config/listen.ts';
 import { type ConfigError, describe } from '../config/problem.ts';
 import { Report } from '../config/report.ts';
 import { TomlLines } from '../config/toml-lines.ts';
@@ -52,6 +53,7 @@ const HostSchema = z.strictObject({
   password_hash: text('a hash that begins with $6$ or $5$, from: openssl passwd -6', HASH),
   dns: list('an address', 3, isAddress).default([]),
   ntp: list('a name or an address', 8, isHost).default([]),
+  syslog: list(SYSLOG, MAX_SYSLOG, isSyslogTarget).default([]),
   ports: z
     .record(
       z.string().regex(PORT, allowed('port1 to port99, or port1.20 for VLAN 20 on it')),

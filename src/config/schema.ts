@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { notAssignable, notUnicast, parseAddress, parseCidr } from '../net/cidr.ts';
 import { DEFAULT_PEER_PORT } from '../peer/limits.ts';
 import { DEFAULT_CONTROL, DEFAULT_STATE_DIR } from './default-paths.ts';
-import { parseListen } from './listen.ts';
+import { isSyslogTarget, MAX_SYSLOG, parseListen, SYSLOG } from './listen.ts';
 import { NFT_WORDS } from './nft-words.ts';
 
 const MAX_ADDRESSES = 128;
@@ -188,19 +188,11 @@ const feed = section('feed', {
   tls: optional(z.strictObject({ cert: file, key: file }, allowed('{ cert = "…", key = "…" }'))),
 });
 
-const SYSLOG = '"address:port", as in "192.0.2.5:514"';
 const service = section('service', {
   realtime: integer(0, 49).default(10),
   watchdog: optional(file),
   watchdog_s: integer(5, 300, 's').default(30),
-  syslog: list(
-    text(SYSLOG, (value) => {
-      const parsed = parseListen(value);
-      return parsed?.kind === 'tcp' && parsed.port > 0;
-    }),
-    4,
-    'addresses',
-  ).default([]),
+  syslog: list(text(SYSLOG, isSyslogTarget), MAX_SYSLOG, 'addresses').default([]),
 });
 
 const hooks = section('hooks', {

@@ -46,6 +46,8 @@ export class DataplaneHandle {
     this.listener = listener;
     const counters = new SharedArrayBuffer(STAT_COUNT * 8);
     this.stats = new Float64Array(counters);
+    // Its first turn is still to come: "not turned for" counts from here, not from when the machine was started.
+    this.stats[STAT.passAt] = this.now();
     const [program, isCode] = 'file' in entry ? [entry.file, false] : [entry.code, true];
     this.worker = new Worker(program, { eval: isCode, workerData: { wasm, config, counters }, name: 'dataplane' });
     this.started = new Promise((resolve, reject) => {

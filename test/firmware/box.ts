@@ -1,5 +1,5 @@
 /**
- * One box that a stick tells everything: host name, VLAN, console password, ssh key, syslog. Then what brings a box back:
+ * One box that a stick tells everything: host name, VLAN, console password, ssh key, both syslogs. Then what brings a box back:
  * a daemon that hangs, the hardware watchdog, both factory resets. `secure`: by UEFI with Secure Boot on, only the first part.
  */
 import { spawn, spawnSync } from 'node:child_process';
@@ -24,7 +24,10 @@ const statusPort = await freePort();
 let failed = 0;
 const log: string[] = [];
 const receiver = createSocket('udp4', (message) => log.push(message.toString()));
-await new Promise<void>((resolve) => receiver.bind(0, '127.0.0.1', resolve));
+const systemLog: string[] = [];
+const systemReceiver = createSocket('udp4', (message) => systemLog.push(message.toString()));
+for (const socket of [receiver, systemReceiver])
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
 
 const key = (name: string): string => {
   const path = `${work}/${name}`;
@@ -54,6 +57,7 @@ const HOST = `hostname = "one"
 password_hash = "${/password_hash = "(.*)"/.exec(stickFiles('fw-a')['carpio-host.toml']!)![1]}"
 dns = ["192.168.77.2"]
 ntp = ["192.168.77.2"]
+syslog = ["192.168.77.2:${systemReceiver.address().port}"]
 [ports.port1]
 addresses = ["192.168.77.1/24"]
 [ports."port1.20"]
@@ -153,6 +157,26 @@ async function told(): Promise<void> {
     must('the kernel is locked down', await asked('cat /sys/kernel/security/lockdown'), /\[integrity\]/);
   }
   must('Carpio by syslog', log.join('\n'), /carpio/);
+  must('Carpio alone there', log.filter((line) => !/^<\d+>1 \S+ one carpio /.test(line)).join('\n'), /^$/);
+  await remoteJournal();
+}
+
+/** All that the journal has, from the kernel's first line on, though the network came later. */
+async function remoteJournal(): Promise<void> {
+  for (const [what, line] of [
+    ['the kernel', /^<5>1 \S+ one kernel - - - +Linux version/m],
+    ['systemd', /^<30>1 \S+ one systemd \S+ - - .*Started/m],
+    ['ssh: who came in', /^<\d+>1 \S+ one dropbear .*Pubkey auth succeeded for 'root'/m],
+    ['ssh: who did not', /^<\d+>1 \S+ one dropbear .*(?:Exit before auth|bad)/im],
+    ["Carpio's own", /^<\d+>1 \S+ one carpio .*node\.start/m],
+  ] as const) {
+    const came = async () => line.test(systemLog.join('\n'));
+    const late = await waitFor(what, 120, came, [box]).catch((error: Error) => error.message);
+    must(`the box's journal by syslog: ${what}`, late ?? 'came', /^came$/);
+  }
+  if (process.argv.includes('--verbose')) console.log(systemLog.join('\n'));
+  must('its sender is not root', await asked('ps -o user,args'), /^(?!root)\S+ +\S*rsyslogd/m);
+  must('nothing failed', await asked('systemctl --failed --no-legend --no-pager'), /^$/);
 }
 
 /** systemd ends a hung daemon and starts it again; the box stays up. */
@@ -223,6 +247,7 @@ try {
   console.log(`box: FAILED: ${(error as Error).message}\n${box.tail(60)}`);
 } finally {
   receiver.close();
+  systemReceiver.close();
   await box.cutPower();
   removeFolder(work);
 }

@@ -191,7 +191,33 @@ box('a VLAN comes with its port', () => {
   assert.match(files.get('systemd/network/10-port2.20.netdev') ?? '', 'Id=20');
 });
 
+box('syslog: the same words as in carpio.toml; nothing to send, nothing made', () => {
+  const filesFor = (line: string) => {
+    const parsed = parseHostSettings(line, 'f');
+    assert.ok(parsed.ok);
+    return hostFiles(parsed.settings).get('carpio-box/syslog.conf');
+  };
+  assert.is(filesFor('hostname = "a"'), undefined);
+  assert.is(filesFor('syslog = []'), undefined);
+  const text = filesFor('syslog = ["192.0.2.5:514", "[2001:db8::5]:1514"]')!;
+  assert.match(text, 'target="192.0.2.5" port="514"');
+  assert.match(text, 'target="2001:db8::5" port="1514"');
+  assert.match(text, 'workDirectory="/run/', 'the root is read-only');
+});
+
+box('a syslog receiver that is none is refused with its line', () => {
+  const parsed = parseHostSettings('hostname = "a"\nsyslog = ["192.0.2.5"]\n', 'f');
+  assert.not.ok(parsed.ok);
+  assert.match(parsed.ok ? '' : parsed.errors[0]!.message, /found "192.0.2.5", allowed "address:port"/);
+  assert.is(parsed.ok ? 0 : parsed.errors[0]!.line, 2);
+});
+
 for (const [what, text] of [
+  ['a syslog receiver without a port', 'syslog = ["192.0.2.5"]'],
+  ['a syslog receiver by name', 'syslog = ["logs.example:514"]'],
+  ['a quote in a syslog receiver', 'syslog = ["192.0.2.5:514\\" x"]'],
+  ['a port 0', 'syslog = ["192.0.2.5:0"]'],
+  ['a fifth syslog receiver', 'syslog = ["1.1.1.1:1", "1.1.1.1:2", "1.1.1.1:3", "1.1.1.1:4", "1.1.1.1:5"]'],
   ['a line break in a name server', 'ntp = ["a\\nExecStart=x"]'],
   ['an unknown key', 'hostnam = "a"'],
   ['a device that is no port', '[ports.eth0]\n'],
