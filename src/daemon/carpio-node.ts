@@ -284,9 +284,10 @@ export class CarpioNode {
       peer: (received) => this.onPeer(received),
       step: () => this.onStep(),
       failed: (reason) => this.fail(reason),
+      warn: (message) => this.log.warning(message),
       recorder: this.recorder,
     });
-    await this.sync.handle.ready();
+    await this.sync.ready();
   }
 
   private makeReplicate(candidate: (shared: SharedDocument | null) => PrepareResult): ReplicateSide | null {
@@ -385,7 +386,7 @@ export class CarpioNode {
     this.tracks.close();
     await this.carp.letGo();
     this.watch?.close();
-    await this.sync?.handle.stop();
+    await this.sync?.stop();
     await this.journal.feed?.close();
     await this.control?.close();
     await this.firewall.release();

@@ -1,12 +1,14 @@
 /** The node's side of the dataplane: what it is configured with, what it tells of the peer, and the demotion `sync`. */
 import { readFileSync } from 'node:fs';
 import type { Config, SyncConfig } from '../config/types.ts';
+import { hasDeferRules, putDeferRules, removeDeferRules } from '../kernel/defer-rules.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import type { Recorder } from '../record/recorder.ts';
 import type { Json } from '../status.ts';
 import { DataplaneHandle } from '../sync/handle.ts';
 import { TIMEOUT_SYSCTLS } from '../sync/timeouts.ts';
 import type { Assets } from './assets.ts';
+import { DeferSide } from './defer-side.ts';
 import type { ReceivedReport } from './peer-report.ts';
 import { readReport } from './peer-report.ts';
 import type { PeerFacts } from './status.ts';
@@ -18,6 +20,7 @@ export interface SyncSidePorts {
   /** In step or not has changed. */
   step(): void;
   failed(reason: string): void;
+  warn(message: string): void;
   /** Takes what enters the session machine. */
   recorder?: Pick<Recorder, 'foreign'> | null;
 }
@@ -35,6 +38,9 @@ export class SyncSide {
   readonly sealed: boolean;
   readonly peer: PeerFacts;
   private readonly ports: SyncSidePorts;
+  private readonly defer: DeferSide;
+  /** First answers are to be held, and the dataplane listens to their queue. */
+  private holds: boolean;
   private lastText: string | null = null;
   private last: ReceivedReport | null = null;
 
@@ -44,6 +50,9 @@ export class SyncSide {
     this.sealed = sync.key !== null;
     this.peer = { name: null, address: sync.peer, role: null };
     this.ports = ports;
+    this.holds = sync.defer;
+    const rules = { put: () => putDeferRules(), there: hasDeferRules, remove: removeDeferRules };
+    this.defer = new DeferSide(rules, ports);
     this.handle = new DataplaneHandle(
       assets.worker,
       assets.wasm,
@@ -76,7 +85,19 @@ export class SyncSide {
     );
   }
 
+  /** @throws Error with one line that says what the kernel or the machine lacks */
+  async ready(): Promise<void> {
+    await this.handle.ready();
+    await this.defer.begin(this.holds);
+  }
+
+  async stop(): Promise<void> {
+    await this.defer.close();
+    await this.handle.stop();
+  }
+
   private onEvent(kind: string, fields: Record<string, Json>): void {
+    if (kind === 'sync.defer' && fields.on === false) this.holds = false;
     if (kind === 'sync.peer' && fields.alive === false) {
       this.peer.role = null;
       this.ports.peer(null);

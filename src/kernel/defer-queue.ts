@@ -9,27 +9,23 @@
  * Everything fails open: nobody listening (bypass), a full queue or socket (FAIL_OPEN), this program gone.
  *
  * nfnetlink_queue (uapi nfnetlink_queue.h): subsystem 3; PACKET 0, CONFIG 2, VERDICT_BATCH 3; the queue's number stands in
- * nfgenmsg, big endian. Kernels without nft_queue have the older xt_NFQUEUE, which nft takes over netlink only.
+ * nfgenmsg, big endian. The rules that send packets here are defer-rules.ts's.
  */
-import { spawnSync } from 'node:child_process';
 import { readConnection } from './conntrack-get.ts';
 import { tupleAnswered } from './defer-tuple.ts';
 import { closeQuietly, Errno, errno, libc, Sock } from './libc.ts';
 import {
   MessageBuilder,
   NetlinkClient,
-  NLM_F_ACK,
-  NLM_F_CREATE,
   NLM_F_REQUEST,
-  NLMSG_ERROR,
   openNetlink,
-  parseAck,
   parseAttributes,
   parseMessages,
 } from './netlink.ts';
 
 const NETLINK_NETFILTER = 12;
-const QUEUE = 24_011;
+/** The queue's number. */
+export const DEFER_QUEUE = 24_011;
 const PACKET = 0x300;
 const CONFIG = 0x302;
 const VERDICT_BATCH = 0x303;
@@ -43,33 +39,6 @@ const COPIED = 64;
 const SOCKET_BUFFER = 8 * 1024 * 1024;
 const NF_ACCEPT = 1;
 const LAST_ID = 0xffff_ffff;
-const TABLE = 'carpio_defer';
-const NFPROTO_INET = 1;
-const GETTABLE = 0xa01;
-const NEWRULE = 0xa06;
-const NLM_F_APPEND = 0x800;
-
-const REMOVE = `table inet ${TABLE}\ndelete table inet ${TABLE}\n`;
-/**
- * The answer that ends the opening of a TCP connection; the first one of others (they are assured after two seconds of
- * traffic). When the set is full, the rest passes.
- */
-const RULES = `${REMOVE}table inet ${TABLE} {
-	set seen {
-		typeof ct id
-		size 65536
-		flags dynamic,timeout
-		timeout 4s
-	}
-	chain hold {
-	}
-	chain answers {
-		type filter hook postrouting priority 2147483646; policy accept;
-		ct direction reply tcp flags & (syn | ack) == syn | ack jump hold
-		ct direction reply meta l4proto { udp, udplite, sctp } ct status & assured == 0 ct id != @seen add @seen { ct id } jump hold
-	}
-}
-`;
 
 export interface HeldPacket {
   /** Rising. */
@@ -86,85 +55,17 @@ export interface DeferQueue {
   connection(head: Buffer): Buffer | null;
   /** Lets this packet and all before it go. */
   release(id: number): void;
-  /** Puts the rules in again when somebody has removed them. */
-  mend(): void;
-  /** Removes the rules, then lets everything go. */
+  /** Lets everything go. */
   close(): void;
 }
 
 const queueMessage = (type: number, flags: number): MessageBuilder =>
-  new MessageBuilder(type, NLM_F_REQUEST | flags, Buffer.of(0, 0, QUEUE >> 8, QUEUE & 0xff));
+  new MessageBuilder(type, NLM_F_REQUEST | flags, Buffer.of(0, 0, DEFER_QUEUE >> 8, DEFER_QUEUE & 0xff));
 
 function be32(value: number): Buffer {
   const out = Buffer.alloc(4);
   out.writeUInt32BE(value);
   return out;
-}
-
-function nft(text: string): string | null {
-  const done = spawnSync('nft', ['-f', '-'], { input: text, encoding: 'utf8', timeout: 10_000 });
-  return done.status === 0 ? null : (done.error?.message ?? done.stderr.split('\n')[0] ?? 'nft failed');
-}
-
-/** The rule as the older target: queue number, queues, flags (1 bypass), padded to 8 bytes; host order. */
-function addOldRule(): void {
-  const info = Buffer.alloc(8);
-  for (const [at, value] of [QUEUE, 1, 1].entries()) info.writeUInt16LE(value, at * 2);
-  const batch = (type: number): Buffer =>
-    Buffer.from(new MessageBuilder(type, NLM_F_REQUEST, Buffer.of(0, 0, 0, 10)).finish(1));
-  const rule = new MessageBuilder(
-    NEWRULE,
-    NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND,
-    Buffer.of(NFPROTO_INET, 0, 0, 0),
-  )
-    .string(1, TABLE)
-    .string(2, 'hold')
-    .nest(4, (list) =>
-      list.nest(1, (one) =>
-        one.string(1, 'target').nest(2, (data) => data.string(1, 'NFQUEUE').attr(2, be32(3)).attr(3, info)),
-      ),
-    );
-  const bytes = Buffer.concat([batch(0x10), Buffer.from(rule.finish(1)), batch(0x11)]);
-  const fd = openNetlink(NETLINK_NETFILTER, 0, true);
-  try {
-    libc().send(fd, bytes, bytes.length, 0);
-    const answer = Buffer.alloc(4096);
-    const length = libc().recv(fd, answer, answer.length, 0);
-    const refusal = parseMessages(answer.subarray(0, Math.max(0, length))).messages.find(
-      (message) => message.type === NLMSG_ERROR && parseAck(message).error !== 0,
-    );
-    if (length < 0 || refusal) throw new Error('this kernel has neither nft_queue nor xt_NFQUEUE');
-  } finally {
-    closeQuietly(fd);
-  }
-}
-
-function install(): void {
-  const said = nft(RULES.replace('chain hold {', `chain hold {\n\t\tqueue flags bypass to ${QUEUE}`));
-  if (said === null) return;
-  const plain = nft(RULES);
-  if (plain !== null) throw new Error(plain);
-  addOldRule();
-}
-
-function hasTable(client: NetlinkClient): boolean {
-  const ask = new MessageBuilder(GETTABLE, NLM_F_REQUEST | NLM_F_ACK, Buffer.of(NFPROTO_INET, 0, 0, 0));
-  try {
-    client.request(ask.string(1, TABLE), 'look for the table');
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** What a run with `defer` that was killed has left behind. */
-export function removeDeferRules(): void {
-  const client = new NetlinkClient(NETLINK_NETFILTER);
-  try {
-    if (hasTable(client)) nft(REMOVE);
-  } finally {
-    client.close();
-  }
 }
 
 function bindQueue(): number {
@@ -174,7 +75,7 @@ function bindQueue(): number {
     if (libc().send(fd, bytes, bytes.length, 0) >= 0) return;
     const error = errno();
     closeQuietly(fd);
-    throw new Error(`cannot bind packet queue ${QUEUE}: errno ${error}`);
+    throw new Error(`cannot bind packet queue ${DEFER_QUEUE}: errno ${error}`);
   };
   const room = Buffer.from(Int32Array.of(SOCKET_BUFFER).buffer);
   libc().setsockopt(fd, Sock.SOL_SOCKET, Sock.SO_RCVBUFFORCE, room, 4);
@@ -184,13 +85,12 @@ function bindQueue(): number {
   return fd;
 }
 
-/** @throws Error when the kernel has no queue, or nft does not take the rules */
+/** @throws Error when the kernel has no queue */
 export function openDeferQueue(): DeferQueue {
   const client = new NetlinkClient(NETLINK_NETFILTER);
   let fd = -1;
   try {
     fd = bindQueue();
-    install();
   } catch (error) {
     if (fd >= 0) closeQuietly(fd);
     client.close();
@@ -210,11 +110,7 @@ export function openDeferQueue(): DeferQueue {
       return asked === null ? null : readConnection(client, Buffer.of(asked.family, 0, 0, 0), asked.tuple);
     },
     release,
-    mend: () => {
-      if (!hasTable(client)) install();
-    },
     close: () => {
-      nft(REMOVE);
       release(LAST_ID);
       closeQuietly(fd);
       client.close();

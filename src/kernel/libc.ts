@@ -128,6 +128,7 @@ export function pollAsync(fds: Uint8Array, count: number, timeoutMs: number, don
 export const Errno = {
   EPERM: 1,
   ENOENT: 2,
+  ESRCH: 3,
   EINTR: 4,
   EIO: 5,
   EAGAIN: 11,

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
-import { check, libc } from './libc.ts';
+import { check, Errno, libc, SysError } from './libc.ts';
 
 const SCHED_RR = 2;
 /** What the thread starts (helper threads, nft, hooks) runs as anybody: only the election has a deadline. */
@@ -61,9 +61,24 @@ export async function hurryHelpers(priority: number): Promise<void> {
   // The pool makes all its threads with the first piece of work.
   await stat('/');
   for (const thread of readdirSync('/proc/self/task').map(Number)) {
-    if (thread === process.pid) continue;
-    if (priority > 0) setScheduler(SCHED_RR | SCHED_RESET_ON_FORK, priority, thread);
-    else runSooner(constants.priority.PRIORITY_HIGHEST, thread);
+    if (thread !== process.pid) hurryThread(thread, priority);
+  }
+}
+
+/**
+ * One helper thread; one that has ended since it was listed needs nothing.
+ * @param priority as for `hurryHelpers`
+ * @throws SysError EPERM
+ */
+export function hurryThread(thread: number, priority: number): void {
+  if (priority === 0) {
+    runSooner(constants.priority.PRIORITY_HIGHEST, thread);
+    return;
+  }
+  try {
+    setScheduler(SCHED_RR | SCHED_RESET_ON_FORK, priority, thread);
+  } catch (error) {
+    if (!(error instanceof SysError && error.errno === Errno.ESRCH)) throw error;
   }
 }
 

@@ -5,9 +5,6 @@
 import type { DeferQueue } from '../kernel/defer-queue.ts';
 import { seqAfter } from './state.ts';
 
-/** How often the rules are looked after, ms: a reload may flush the whole ruleset. */
-const MEND = 2000;
-
 export interface DeferPorts {
   /** The connection as the kernel has it now, a whole message. */
   connection(message: Buffer): void;
@@ -19,7 +16,7 @@ export interface DeferPorts {
   drained(): boolean;
   /** The last number given to the stream, and the last acknowledged; null: there is no peer to wait for. */
   stream(): { sent: number; acked: number } | null;
-  /** `defer_late`: forwarded without acknowledgement; `defer_unknown`: no such connection; `defer_rules`: lost. */
+  /** `defer_late`: forwarded without acknowledgement; `defer_unknown`: no such connection. */
   count(name: string): void;
 }
 
@@ -36,7 +33,6 @@ export class Defer {
   /** A packet waits this long at most, ms; then it goes, counted: a slow link must not stop connections. */
   private readonly most: number;
   private held: Held[] = [];
-  private mendAt = 0;
 
   constructor(queue: DeferQueue, most: number, ports: DeferPorts) {
     this.queue = queue;
@@ -50,14 +46,6 @@ export class Defer {
   }
 
   step(now: number): void {
-    if (now >= this.mendAt) {
-      this.mendAt = now + MEND;
-      try {
-        this.queue.mend();
-      } catch {
-        this.ports.count('defer_rules');
-      }
-    }
     this.take(now);
     this.mark();
     this.release(now);

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { nativeAead } from '../kernel/aead.ts';
 import { BatchReceiver } from '../kernel/batch.ts';
 import { openConntrack, requestDump, sendMessages } from '../kernel/conntrack.ts';
-import { type DeferQueue, openDeferQueue, removeDeferRules } from '../kernel/defer-queue.ts';
+import { type DeferQueue, openDeferQueue } from '../kernel/defer-queue.ts';
 import type { Instruction } from '../kernel/event-filter.ts';
 import { statusFilter } from '../kernel/event-filter.ts';
 import { openExpectations } from '../kernel/expect.ts';
@@ -78,14 +78,6 @@ function tryDefer(): DeferQueue | string {
   }
 }
 
-function withoutDefer(): undefined {
-  try {
-    removeDeferRules();
-  } catch {
-    // Nothing is held by rules that nobody listens to.
-  }
-}
-
 function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): DataplaneIo {
   const conntrack = openConntrack(config.eventBuffer, wantedEvents(config.syncWhen));
   const link = openSyncSocket(config.device, config.ifindex);
@@ -94,7 +86,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
   const replies = receiver(areas.netlink);
   const datagrams = receiver(areas.datagrams);
   const expectations = openExpectations();
-  const defer = config.defer === true ? tryDefer() : withoutDefer();
+  const defer = config.defer === true ? tryDefer() : undefined;
   const fds = [conntrack.events, conntrack.dump, link.fd, wakeFd, expectations.fd];
   if (typeof defer === 'object') fds.push(defer.fd);
   const pollSet = pollSetOf(fds);

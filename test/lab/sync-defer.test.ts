@@ -1,15 +1,16 @@
 /**
  * `defer = true`: the first answer of a connection passes only when the peer's kernel has the connection, and when the peer
- * does not say so, after `defer_ms`; without a peer at once. Negative control: with the same peer deaf and the rules gone nothing
- * waits.
+ * does not say so, after `defer_ms`; without a peer, and when the daemon is dead, at once. Negative controls: with the same peer
+ * deaf and the rules gone nothing waits; with a rule that does not bypass a dead daemon holds everything up.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { until } from '../../scripts/lab/command.ts';
 import { enterOrExit } from '../../scripts/lab/enter.ts';
-import { ECHO_PORT } from '../../scripts/lab/plan.ts';
+import { ECHO_PORT, type FirewallName, SERVER_IP } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
-import { inStep } from '../../scripts/lab/watch.ts';
+import { inStep, isMaster } from '../../scripts/lab/watch.ts';
+import { DEFER_QUEUE } from '../../src/kernel/defer-queue.ts';
 import { tables } from './lib/kernel.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 import { agreed, entries, toPort } from './lib/table.ts';
@@ -32,6 +33,18 @@ const ASK = `const { createSocket } = require('dgram');
     }));
     console.log(JSON.stringify(times));
   })();`;
+/** How many of so many new connections, one after the other, are answered within so many milliseconds. */
+const TRY = `const { createSocket } = require('dgram');
+  (async () => {
+    let count = 0;
+    for (let n = 0; n < Number(process.argv[1]); n++) count += await new Promise((resolve) => {
+      const s = createSocket('udp4'); const end = (it) => { clearTimeout(limit); s.close(); resolve(it); };
+      const limit = setTimeout(() => end(0), Number(process.argv[2]));
+      s.on('message', () => end(1)); s.send('x', ${PORT}, '203.0.113.10');
+    });
+    console.log(count);
+  })();`;
+const RULES_MODULE = new URL('../../src/kernel/defer-rules.ts', import.meta.url).pathname;
 /** The backup hears the master's heartbeats, which carry a long report, but not its states. */
 const DEAF =
   'table inet deaf { chain i { type filter hook input priority -300; ip protocol 240 ip length < 250 drop; }; }';
@@ -114,13 +127,69 @@ promise('a TCP connection that the client sees open is known to the peer, as hal
   assert.is(b.length, a.length);
 });
 
-promise('a node that stops leaves no rules of it behind, and without a peer nothing waits', async (on) => {
-  await on.pair['fw-b'].stop();
-  assert.not.ok((await tables(on.lab, 'fw-b')).includes('table inet carpio_defer'));
-  await on.watch.until('fw-a to miss its peer', (s) => s['fw-a']?.sync?.peer.alive === false, 10_000);
+/** Packets that wait in the queue of this node, and whether anybody listens to it. */
+async function waiting(on: Stage, node: FirewallName): Promise<{ listener: boolean; packets: number }> {
+  const { stdout } = await on.lab.exec(node, ['cat', '/proc/net/netfilter/nfnetlink_queue']);
+  const fields = stdout
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .find(([queue]) => queue === DEFER_QUEUE);
+  return { listener: fields !== undefined, packets: fields?.[2] ?? 0 };
+}
+
+/** How many of so many new connections have an answer within their time. */
+async function answered(on: Stage, count: number, ms: number): Promise<number> {
+  const { stdout } = await on.lab.exec('client', [process.execPath, '-e', TRY, String(count), String(ms)]);
+  return Number(stdout);
+}
+
+const putRules = (on: Stage, node: FirewallName, bypass: boolean): Promise<unknown> => {
+  const code = `import { putDeferRules } from ${JSON.stringify(RULES_MODULE)}; await putDeferRules(${bypass});`;
+  return on.lab.exec(node, [process.execPath, '--input-type=module', '-e', code]);
+};
+
+promise('kill -9: what waits is lost and comes again, and nothing waits any more', async (on) => {
+  await on.watch.until('both to be in step', inStep, 10_000);
+  const code = `process.stdin.once('data', () => require('net').connect(${ECHO_PORT}, '${SERVER_IP}', () => console.log('open')));
+    console.log('ready');`;
+  const client = on.lab.spawn('client', [process.execPath, '-e', code], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const said = () => new Promise((resolve) => client.stdout?.once('data', resolve));
+  await said();
+  const open = said();
+  // A daemon that does not turn takes nothing out of the queue; in a moment its guardian gives the addresses away.
+  process.kill(on.pair['fw-a'].pid as number, 'SIGSTOP');
+  client.stdin?.write('go');
+  await until('an answer to wait', async () => (await waiting(on, 'fw-a')).packets > 0, { withinMs: 8000 });
+  await on.pair['fw-a'].kill();
+  // The client asks again, by way of the other node.
+  await open;
+  client.kill();
+  await on.watch.until('fw-b to be master', isMaster('fw-b'), 10_000);
+  assert.is((await waiting(on, 'fw-a')).listener, false);
+  assert.ok((await tables(on.lab, 'fw-a')).includes('table inet carpio_defer'), 'a dead daemon leaves its rules');
+});
+
+promise('the rules of a dead daemon let everything pass; negative control: without bypass nothing', async (on) => {
+  // Through the box whose daemon is dead, by the addresses that it keeps.
+  const snat = 'flush chain inet filter postrouting; add rule inet filter postrouting oifname eth0 masquerade';
+  await on.lab.exec('fw-a', ['nft', snat]);
+  await on.lab.exec('client', ['ip', 'route', 'add', SERVER_IP, 'via', '10.77.1.2']);
+  assert.is(await answered(on, 20, 2000), 20);
+  await putRules(on, 'fw-a', false);
+  assert.is(await answered(on, 3, 500), 0, 'the way goes through those rules');
+  await putRules(on, 'fw-a', true);
+  assert.is(await answered(on, 3, 2000), 3);
+  await on.lab.exec('client', ['ip', 'route', 'del', SERVER_IP]);
+});
+
+promise('without a peer nothing waits, and a node that stops leaves no rules of it behind', async (on) => {
+  await on.watch.until('fw-b to miss its peer', (s) => s['fw-b']?.sync?.peer.alive === false, 10_000);
+  assert.ok((await tables(on.lab, 'fw-b')).includes('table inet carpio_defer'));
   const alone = await ask(on, 20);
   console.log(`first answers without a peer: median ${median(alone).toFixed(2)} ms`);
   assert.ok(median(alone) < MOST - 1, alone.join());
+  await on.pair['fw-b'].stop();
+  assert.not.ok((await tables(on.lab, 'fw-b')).includes('table inet carpio_defer'));
 });
 
 defer.run();

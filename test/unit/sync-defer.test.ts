@@ -22,7 +22,6 @@ function scene() {
     receive: () => world.packets.splice(0),
     connection: () => world.connection,
     release: (id: number) => void world.released.push(id),
-    mend: () => {},
     close: () => {},
   };
   const it = new Defer(queue, 20, {
