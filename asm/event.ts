@@ -313,8 +313,8 @@ function closeDumpRecord(r: u32): void {
   }
   if (seenInDump(r)) return;
   if (isHeld(r)) return;
-  // Waiting to be written: the kernel can't have it yet.
-  if (!(f & F_INK) && f & F_KWANT) return;
+  // Waiting to be written, or known to be missing (it is put back, whoever owns it by now): the dump says nothing new.
+  if (!(f & F_INK)) return;
   count(C_DUMP_GONE);
   count(C_CORRECTIONS);
   note(r, NOTE_GONE);

@@ -86,7 +86,10 @@ function onCreateError(r: u32, errno: u32): void {
     againKernel(r, 0);
     return;
   }
-  if (errno == EEXIST && !(flagsOf(r) & F_KRETRY)) recreate(r);
+  if (errno == EEXIST && ownerOf(r) != OWNER_PEER && isTouched(r)) {
+    // The create waited, and meanwhile traffic has made the entry anew: the kernel is the truth.
+    setInKernel(r, true);
+  } else if (errno == EEXIST && !(flagsOf(r) & F_KRETRY)) recreate(r);
   else refuse(r, errno);
 }
 

@@ -33,6 +33,10 @@ export class Audit {
   private wanted = false;
   /** Events were lost, and older ones still wait in the socket. */
   private lossy = false;
+  /** The kernel takes no changes: what the table believes to be in it may not be. */
+  private stuck = false;
+  /** Something of the dump that runs, or all of it, is from such a time, and is not read. */
+  private tainted = false;
   private atStart = false;
   private sequence = 0;
   private progressAt = 0;
@@ -54,7 +58,7 @@ export class Audit {
   }
 
   busy(): boolean {
-    return this.phase !== 'idle' || this.lossy;
+    return this.phase !== 'idle' || this.lossy || this.stuck;
   }
 
   /**
@@ -78,10 +82,21 @@ export class Audit {
     this.begin('audit', now);
   }
 
+  /**
+   * The kernel takes no changes, or does again (kernel-writer.ts). What waits to be given is in the table as if the kernel had it
+   * (or had it no more), so a dump of that time would end or bring back what it must not.
+   */
+  blocked(blocked: boolean, now: number): void {
+    this.stuck = blocked;
+    this.ports.unsure(true);
+    if (blocked) this.tainted = true;
+    else this.begin('audit', now);
+  }
+
   /** `start`: what is found belongs to nobody yet. `audit`: what is found and was not known is this node's own. */
   begin(kind: 'start' | 'audit', now: number): void {
     this.ports.unsure(true);
-    if (this.lossy) return;
+    if (this.lossy || this.stuck) return;
     if (this.phase !== 'idle') {
       this.wanted = true;
       return;
@@ -105,7 +120,7 @@ export class Audit {
     const state = dumpState(piece);
     this.progressAt = 0;
     if (typeof state === 'number') this.wanted = true;
-    this.engine.takeDump(offset, length);
+    if (!this.tainted) this.engine.takeDump(offset, length);
     if (state !== 'more') this.phase = 'closing';
   }
 
@@ -115,8 +130,7 @@ export class Audit {
       if (now - this.progressAt > STUCK) this.ask(now);
       return;
     }
-    if (this.phase !== 'closing') return;
-    if (this.lossy) return;
+    if (this.phase !== 'closing' || this.lossy || this.stuck) return;
     if (this.wanted) {
       if (now - this.askedAt < AGAIN) return;
       // Something was lost while reading: nothing may be concluded from what was not seen.
@@ -126,7 +140,8 @@ export class Audit {
       this.ask(now);
       return;
     }
-    if (this.engine.dumpEnd(SLICE) !== 0) return;
+    // An adoption goes over what it took: what is not in the kernel was gone before, and must not be taken for ended.
+    if (this.engine.sweeping() || this.engine.dumpEnd(SLICE) !== 0) return;
     this.phase = 'idle';
     this.finished += 1;
     this.corrections += this.engine.counter('corrections') - this.correctedBefore;
@@ -136,6 +151,7 @@ export class Audit {
   private ask(now: number): void {
     this.progressAt = now;
     this.askedAt = now;
+    this.tainted = false;
     this.sequence += 1;
     try {
       this.ports.requestDump(this.sequence);

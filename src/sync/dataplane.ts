@@ -9,6 +9,7 @@ import type { Engine } from './engine.ts';
 import { loadEngine } from './engine.ts';
 import { ExpectationSync } from './expectations.ts';
 import { KERNEL_HOST } from './kernel-io.ts';
+import { KernelWriter } from './kernel-writer.ts';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerData } from './messages.ts';
 import { STAT } from './messages.ts';
 import { PairKeys } from './pair-keys.ts';
@@ -37,6 +38,7 @@ export class Dataplane {
   private readonly io: DataplaneIo;
   private readonly driver: SyncDriver;
   private readonly audit: Audit;
+  private readonly writer: KernelWriter;
   private readonly verifier: Verifier;
   private readonly lister: StatesLister;
   private readonly expectations: ExpectationSync | null;
@@ -84,6 +86,7 @@ export class Dataplane {
         this.driver.unsure = unsure;
       },
     });
+    this.writer = this.makeWriter();
     this.verifier = new Verifier(this.driver, this.engine, this.audit, post);
     this.slices = new Slices(this.stats, STAT.slices);
     this.teller = new Teller(this.driver, this.engine, this.stats, post);
@@ -105,7 +108,7 @@ export class Dataplane {
       { name, keys, mtu, ...(this.host.aead === undefined ? {} : { aead: this.host.aead }) },
       {
         transmit: (datagram) => this.io.transmit(datagram, this.peerAddress),
-        flushKernel: () => this.flushKernel(),
+        flushKernel: () => this.writer.flush(),
         nonce: () => this.host.random(16).toString('hex'),
         event: (kind, fields) => this.post({ type: 'event', kind, fields }),
         peerReport: (content) => this.post({ type: 'peer', name: null, report: content.toString('utf8') }),
@@ -115,6 +118,15 @@ export class Dataplane {
         expectation: (content) => this.expectations?.take(content),
       },
     );
+  }
+
+  private makeWriter(): KernelWriter {
+    return new KernelWriter(this.engine, this.io, {
+      blocked: (blocked) => this.audit.blocked(blocked, this.now()),
+      lost: () => this.audit.begin('audit', this.now()),
+      count: (name) => this.driver.count(name),
+      now: () => this.now(),
+    });
   }
 
   private makeExpectations(): ExpectationSync | null {
@@ -173,7 +185,14 @@ export class Dataplane {
     const now = this.now();
     const looks = this.expectations?.deadline() ?? Number.POSITIVE_INFINITY;
     const held = this.defer?.deadline() ?? Number.POSITIVE_INFINITY;
-    return Math.min(this.driver.deadline(now), this.verifier.deadline(), looks, held, now + IDLE);
+    return Math.min(
+      this.driver.deadline(now),
+      this.verifier.deadline(),
+      this.writer.deadline(),
+      looks,
+      held,
+      now + IDLE,
+    );
   }
 
   /** Events have just come in batches: the next pass waits for more of them. */
@@ -217,7 +236,7 @@ export class Dataplane {
     this.takeDump();
     this.takeDatagrams();
     this.defer?.step(this.now());
-    this.flushKernel();
+    this.writer.flush();
     const later = this.now();
     this.driver.controlSilent = later - (this.stats[STAT.controlAt] ?? later) > CONTROL_SILENT;
     const working = this.driver.working() || this.audit.closing();
@@ -328,34 +347,5 @@ export class Dataplane {
     const before = this.driver.state.peerNonce;
     this.driver.receive(bytes.subarray(headerLength), this.now());
     if (this.config.peer === null && this.driver.state.peerNonce !== before) this.peerAddress = from;
-  }
-
-  private flushKernel(): void {
-    const { areas } = this.engine;
-    while (this.engine.kernelPending() > 0) {
-      const length = this.engine.fillKernel();
-      if (length === 0) return;
-      try {
-        this.io.change(areas.kernel.offset, length);
-      } catch {
-        this.driver.count('kernel_send');
-        this.audit.begin('audit', this.now());
-        return;
-      }
-      this.takeReplies();
-    }
-  }
-
-  private takeReplies(): void {
-    const { refusals } = this.io;
-    for (;;) {
-      const result = refusals.receive();
-      if (result.kind === 'overrun') {
-        this.driver.count('kernel_overrun');
-        this.audit.begin('audit', this.now());
-      }
-      if (result.kind !== 'messages') return;
-      for (let i = 0; i < result.count; i++) this.engine.takeReply(refusals.slotOffset(i), refusals.length(i));
-    }
   }
 }

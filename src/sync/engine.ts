@@ -286,6 +286,11 @@ export class Engine {
     return this.x.sweep(slots);
   }
 
+  /** A walk after a change of ownership is not at its end, or what it wants of the kernel is not given to it yet. */
+  sweeping(): boolean {
+    return this.x.sweepActive() !== 0 || this.x.kernelPending() > 0;
+  }
+
   // --- what it knows ---
 
   countOf(owner: Owner): number {

@@ -2,6 +2,7 @@
 import type { Random } from './calendar.ts';
 import type { Plan } from './plan.ts';
 import { ROLES, SYNC } from './plan.ts';
+import { QUIET_JITTER } from './wires.ts';
 import type { World } from './world.ts';
 
 export interface Fault {
@@ -119,8 +120,8 @@ function wires(world: World, fault: Fault): (() => void) | null {
       segment.jitterUs = 500 + size * 30_000;
       world.wires.segment(SYNC).jitterUs = 500 + size * 30_000;
       return () => {
-        segment.jitterUs = 100;
-        world.wires.segment(SYNC).jitterUs = 100;
+        segment.jitterUs = QUIET_JITTER;
+        world.wires.segment(SYNC).jitterUs = QUIET_JITTER;
       };
     case 'slow-link':
     case 'sync-slow':
@@ -237,7 +238,10 @@ function command(world: World, fault: Fault): () => void {
       const now = world.calendar.now;
       const idle = world.boxes.find((one) => one.addresses.size === 0 && one.daemon?.driver?.counts().own === 0);
       for (const entry of [...(idle?.kernel.entries.values() ?? [])]) {
-        if (world.random() < size * 0.5) idle?.kernel.drop(entry, now);
+        if (world.random() >= size * 0.5) continue;
+        idle?.kernel.drop(entry, now);
+        // Nothing can put it back while that kernel takes no changes; whatever "in step" says later counts again.
+        if (idle?.daemon?.io?.deaf === true) world.traffic.unpromise(idle, entry.orig);
       }
       return nothing;
     }

@@ -64,9 +64,11 @@ export class Traffic {
     for (const flow of this.flows.values()) flow.promised.delete(box.index);
   }
 
-  /** Its table may have no room: nothing is promised there but what "in step" says from now on. */
-  unpromise(box: Box): void {
-    this.wiped(box);
+  /** Its table may have no room, or cannot hold this entry: nothing is promised there but what "in step" says from now on. */
+  unpromise(box: Box, orig?: string): void {
+    for (const flow of this.flows.values()) {
+      if (orig === undefined || flow.orig === orig) flow.promised.delete(box.index);
+    }
   }
 
   /** Lets clients speak from now on: `live` connections, opened and ended as they please. */

@@ -1,5 +1,12 @@
 /** The networks between the boxes: delay, loss, copies, reordering, cuts of one end or one direction, eaten multicast. */
 import type { Calendar, Random } from './calendar.ts';
+import { SYNC } from './plan.ts';
+
+/** Jitter of a quiet segment, us; more of it is the fault that turns frames round. */
+export const QUIET_JITTER = 100;
+
+/** An advertisement counts until the next one. */
+const TURNED_US = 2_500_000;
 
 export interface Segment {
   /** Microseconds. */
@@ -15,12 +22,16 @@ export interface Segment {
   deaf: Set<string>;
   /** Boxes without carrier. */
   down: Set<number>;
+  /** When the last frame that was sent from one box to another (`from>to`) arrives. */
+  last: Map<string, number>;
+  /** When frames were turned round last, us. */
+  turnedAt: number;
 }
 
 export function quietSegment(): Segment {
   return {
-    ...{ delayUs: 150, jitterUs: 100, loss: 0, copies: 0, multicast: true },
-    ...{ cut: new Set(), deaf: new Set(), down: new Set() },
+    ...{ delayUs: 150, jitterUs: QUIET_JITTER, loss: 0, copies: 0, multicast: true },
+    ...{ cut: new Set(), deaf: new Set(), down: new Set(), last: new Map(), turnedAt: Number.NEGATIVE_INFINITY },
   };
 }
 
@@ -54,9 +65,10 @@ export class Wires {
     return !cut.has(box) && !down.has(box);
   }
 
-  /** Nothing is wrong with this segment. */
+  /** Nothing is wrong with this segment, and no old word that overtook a newer one still counts. */
   calm(role: string): boolean {
     const one = this.segment(role);
+    if (this.calendar.now - one.turnedAt < TURNED_US) return false;
     const whole = one.cut.size + one.deaf.size + one.down.size === 0;
     return whole && one.loss === 0 && one.multicast && one.delayUs < 5000 && one.jitterUs < 5000;
   }
@@ -65,11 +77,24 @@ export class Wires {
     const one = this.segment(role);
     if (!this.passes(role, from, to) || (multicast && !one.multicast)) return;
     if (one.loss > 0 && this.random() < one.loss) return;
-    this.deliver(one, deliver);
-    if (one.copies > 0 && this.random() < one.copies) this.deliver(one, deliver);
+    const name = `${from}>${to}`;
+    const ordered = role !== SYNC;
+    this.deliver(one, ordered ? name : null, deliver);
+    if (one.copies > 0 && this.random() < one.copies) this.deliver(one, ordered ? name : null, deliver);
   }
 
-  private deliver({ delayUs, jitterUs }: Segment, call: () => void): void {
-    this.calendar.after(delayUs + this.random() * jitterUs, call);
+  /**
+   * `name`: a switch keeps the order of frames between two stations (IEEE 802.1Q, 6.5.3), unless it is the fault that turns them
+   * round. On the sync link nothing may depend on it: there they always may.
+   */
+  private deliver(one: Segment, name: string | null, call: () => void): void {
+    let at = this.calendar.now + one.delayUs + this.random() * one.jitterUs;
+    if (name !== null) {
+      const before = one.last.get(name) ?? 0;
+      if (one.jitterUs <= QUIET_JITTER) at = Math.max(at, before);
+      else if (at < before) one.turnedAt = before;
+      one.last.set(name, Math.max(at, before));
+    }
+    this.calendar.at(at, call);
   }
 }
