@@ -9,6 +9,8 @@ const IMAGE = '/usr/share/carpio/image';
 const ENVIRONMENT = '/run/carpio-disk/grubenv';
 const DOWNLOAD = '/data/upgrade.raucb';
 const DOWNLOAD_MS = 30 * 60_000;
+/** What `systemctl reboot` ends in. It asks logind first, which the image does not have, and says twice that it failed. */
+const REBOOT = ['start', '--no-block', '--job-mode=replace-irreversibly', 'reboot.target'];
 
 /** Runs a program with its output on ours. @returns its exit code */
 function call(program: string, args: readonly string[]): Promise<number> {
@@ -78,6 +80,6 @@ comes back by itself. Of a pair, upgrade the backup first; when it is in step ag
       return EXIT.done;
     }
     await io.out('written; restarting into the new system\n');
-    return (await call('systemctl', ['reboot'])) === 0 ? EXIT.done : EXIT.no;
+    return (await call('systemctl', REBOOT)) === 0 ? EXIT.done : EXIT.no;
   },
 };

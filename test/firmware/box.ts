@@ -145,7 +145,7 @@ async function told(): Promise<void> {
   await sshIsOn();
   must("a stranger's key", String((await ssh(stranger, 'true')).code), /^255$/);
   must('host name, asked by ssh with the key', await asked('hostname'), /^one$/);
-  must('no password by ssh', await asked('ps -o args'), /dropbear -F -E -R -s/);
+  must('no password by ssh', await asked('ps -o args'), /dropbear -F -R -s/);
   must(
     'VLAN 20 on port1',
     await asked('ip -d addr show port1.20'),

@@ -37,7 +37,12 @@ async function upgradeOne(pair: RunningPair, name: BoxName, to: string): Promise
   const all = [...pair.boxes.values()];
   const peer = OTHER[name];
   const begun = performance.now();
-  const before = (await status(name))?.role;
+  let before: string | undefined;
+  const answers = async () => {
+    before = (await status(name))?.role;
+    return before !== undefined;
+  };
+  await waitFor(`${name} to answer`, UPGRADE_S, answers, all);
   pair.talk.longestGap();
   box.type('carpio upgrade http://192.168.1.10:8000/renamed.raucb\n');
   await box.expect(/written; restarting into the new system/, UPGRADE_S);
