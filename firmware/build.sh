@@ -34,10 +34,11 @@ unpack() { # FOLDER PACKAGE,...
 clean() { # what nobody needs on a box
   cd "$root"
   rm -rf boot/* usr/share/{doc,doc-base,man,info,locale,lintian,linda,bug,menu,bash-completion,zsh,gdb,gtk-doc,grub,common-licenses,debconf,perl5,initramfs-tools,polkit-1,mime,pixmaps,applications,icons,fish,vim,apport,gettext,glib-2.0,X11,python3} \
-    usr/lib/{grub,linux-image-*,initramfs-tools,klibc,dracut,mime,valgrind,gcc,tc,python3} usr/lib/"$triplet"/{gconv,perl-base,krb5,sasl2,e2initrd_helper} \
+    usr/lib/{grub,rsyslog,linux-image-*,initramfs-tools,klibc,dracut,mime,valgrind,gcc,tc,python3} usr/lib/"$triplet"/{gconv,perl-base,krb5,sasl2,e2initrd_helper} \
     usr/bin/grub-[!e]* usr/sbin/grub-* usr/sbin/update-grub* usr/bin/{mawk,busctl,systemd-cgtop,systemd-vmspawn,systemd-nspawn,localedef,perl*,dropbearconvert} \
     usr/lib/udev/hwdb.d usr/lib/systemd/{catalog,systemd-pcr*,systemd-vmspawn,systemd-storagetm} usr/lib/systemd/system-generators/systemd-{gpt-auto,cryptsetup,veritysetup,hibernate-resume,tpm2,bless}* \
-    etc/{apt,cron*,rc*.d,init.d,initramfs-tools,kernel,grub.d,update-motd.d,logrotate.d,default/grub*,issue*,fstab,motd} \
+    usr/lib/systemd/journald.conf.d/syslog.conf \
+    etc/{apt,logcheck,rsyslog*,cron*,rc*.d,init.d,initramfs-tools,kernel,grub.d,update-motd.d,logrotate.d,default/grub*,issue*,fstab,motd} \
     var/{cache,lib,log,backups,spool,mail,opt,local}/* usr/{games,local,src,include}/*
   cd - >/dev/null
 }
