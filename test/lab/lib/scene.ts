@@ -29,7 +29,9 @@ export function onStage<T extends Stage>(suite: Test, current: () => T) {
 }
 
 function situation(stage: Stage): string {
-  const logs = FIREWALLS.map((name) => `last log lines of ${name}:\n${stage.pair[name].logTail(15)}`);
+  const logs = FIREWALLS.map(
+    (name) => `last log lines of ${name}:\n${stage.pair[name].logTail(Number(process.env.LAB_TAIL ?? 15))}`,
+  );
   return [describe(stage.watch.latest), ...stage.watch.violations, ...logs].join('\n');
 }
 
