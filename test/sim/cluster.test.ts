@@ -37,6 +37,7 @@ const SEEDS: Record<string, number> = {
   'eager-take-over': 1,
   'no-sweep': 6,
   'no-retry': 1,
+  'dropped-piece': 1,
 };
 
 function runs(boxes: number, most: number, seconds: number): void {

@@ -132,6 +132,13 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
       if (driver !== null) Reflect.set(driver, 'retryRefused', () => {});
     },
   }),
+  bug('dropped-piece', 'what a kernel did not take for want of memory is dropped, and nobody notices', {
+    patch: ({ io }) => {
+      if (io === null) return;
+      const change = io.change.bind(io);
+      io.change = (...all) => void (io.deaf || change(...all));
+    },
+  }),
 ]);
 
 const hunt = (only: readonly Kind[] | null, within: number, boxes = 2): Hunt => ({ only, boxes, within });
@@ -155,6 +162,7 @@ export const HUNTS: Record<string, Hunt> = {
   'eager-take-over': hunt(null, 3),
   'no-sweep': hunt(['maintenance'], 30),
   'no-retry': hunt(['full'], 10),
+  'dropped-piece': hunt(['deaf-kernel'], 10),
 };
 
 function lateKernel(daemon: Daemon): void {
