@@ -3,7 +3,8 @@
  * one for each datagram costs some 5 us in a hot loop, and ten times that in a process that has just been asleep, which
  * at 500 datagrams a second is most of what a state costs. The bytes are the same (test/unit/kernel-aead.test.ts).
  *
- * Keys stay with the caller: the two contexts are keyed anew for each datagram, so nothing has to be freed.
+ * Keys stay with the caller: there are two contexts for all of them, keyed anew when another key's turn comes, so nothing
+ * has to be freed. All bytes that OpenSSL sees lie in fixed places: a view made for each call costs more than the call.
  */
 import type { Aead, AeadMaker } from '../sync/seal.ts';
 import type { Koffi } from './natives.ts';
@@ -54,51 +55,78 @@ function declare(koffi: Koffi): Evp {
   return evp;
 }
 
+/** One direction: a context, the places its bytes lie in, and whose key it has. */
+class Place {
+  keyedFor: NativeAead | null = null;
+  readonly bytes = Buffer.alloc(LARGEST + TAG_SIZE);
+  readonly nonce = Buffer.alloc(NONCE_SIZE);
+  readonly tag = Buffer.alloc(TAG_SIZE);
+  readonly length = Buffer.alloc(4);
+}
+
 class NativeAead implements Aead {
   private readonly evp: Evp;
   private readonly key: Buffer;
-  private readonly sealed: Buffer;
-  private readonly opened: Buffer;
-  private readonly length = Buffer.alloc(4);
+  private readonly sealing: Place;
+  private readonly opening: Place;
 
-  constructor(evp: Evp, key: Buffer, sealed: Buffer, opened: Buffer) {
+  constructor(evp: Evp, key: Buffer, sealing: Place, opening: Place) {
     if (key.length !== KEY_SIZE) throw new Error(`a key of the sync link has ${KEY_SIZE} bytes, not ${key.length}`);
     this.evp = evp;
     this.key = key;
-    this.sealed = sealed;
-    this.opened = opened;
+    this.sealing = sealing;
+    this.opening = opening;
   }
 
   /** The result is good until the next datagram is sealed. */
   seal(clear: Buffer, plain: Uint8Array): Buffer {
-    const { evp, sealed, length } = this;
+    const { evp, sealing } = this;
+    const { bytes, nonce, tag, length } = sealing;
     const end = clear.length + plain.length;
     if (end + TAG_SIZE > LARGEST) throw new RangeError(`${plain.length} bytes do not fit into a datagram`);
-    sealed.set(clear, 0);
+    clear.copy(nonce, 0, 4, 4 + NONCE_SIZE);
+    const out = bytes.subarray(clear.length, end);
     const ok =
-      evp.encryptInit(evp.seal, null, null, this.key, clear.subarray(4, 4 + NONCE_SIZE)) &
+      evp.encryptInit(evp.seal, null, null, this.keyFor(sealing), nonce) &
       evp.encryptUpdate(evp.seal, null, length, clear, clear.length) &
-      evp.encryptUpdate(evp.seal, sealed.subarray(clear.length, end), length, plain, plain.length) &
-      evp.encryptFinal(evp.seal, sealed.subarray(end, end + TAG_SIZE), length) &
-      evp.control(evp.seal, GET_TAG, TAG_SIZE, sealed.subarray(end, end + TAG_SIZE));
+      evp.encryptUpdate(evp.seal, out, length, plain, plain.length) &
+      // GCM has nothing left to write at the end.
+      evp.encryptFinal(evp.seal, tag, length) &
+      evp.control(evp.seal, GET_TAG, TAG_SIZE, tag);
     // Half a datagram must never leave: the clear text could stand in it.
-    if (ok !== 1) throw new Error('AES-256-GCM failed');
-    return sealed.subarray(0, end + TAG_SIZE);
+    if (ok !== 1) throw this.failed(sealing);
+    bytes.set(clear, 0);
+    bytes.set(tag, end);
+    return bytes.subarray(0, end + TAG_SIZE);
   }
 
   /** The result is good until the next datagram is opened. */
   open(datagram: Buffer, clearLength: number): Buffer | null {
     const end = datagram.length - TAG_SIZE;
     if (end < clearLength || datagram.length > LARGEST) return null;
-    const { evp, opened, length } = this;
-    const plain = opened.subarray(0, end - clearLength);
+    const { evp, opening } = this;
+    const { bytes, nonce, tag, length } = opening;
+    datagram.copy(nonce, 0, 4, 4 + NONCE_SIZE);
+    datagram.copy(tag, 0, end);
     const ok =
-      evp.decryptInit(evp.open, null, null, this.key, datagram.subarray(4, 4 + NONCE_SIZE)) &
+      evp.decryptInit(evp.open, null, null, this.keyFor(opening), nonce) &
       evp.decryptUpdate(evp.open, null, length, datagram, clearLength) &
-      evp.decryptUpdate(evp.open, opened, length, datagram.subarray(clearLength, end), plain.length) &
-      evp.control(evp.open, SET_TAG, TAG_SIZE, datagram.subarray(end)) &
-      evp.decryptFinal(evp.open, opened.subarray(plain.length), length);
-    return ok === 1 ? plain : null;
+      evp.decryptUpdate(evp.open, bytes, length, datagram.subarray(clearLength, end), end - clearLength) &
+      evp.control(evp.open, SET_TAG, TAG_SIZE, tag) &
+      evp.decryptFinal(evp.open, tag, length);
+    return ok === 1 ? bytes.subarray(0, end - clearLength) : null;
+  }
+
+  // Without a key the context keeps the one it has: its schedule is not made again for each datagram.
+  private keyFor(place: Place): Buffer | null {
+    if (place.keyedFor === this) return null;
+    place.keyedFor = this;
+    return this.key;
+  }
+
+  private failed(place: Place): Error {
+    place.keyedFor = null;
+    return new Error('AES-256-GCM failed');
   }
 }
 
@@ -110,7 +138,6 @@ export function nativeAead(): AeadMaker | null {
   } catch {
     return null;
   }
-  const sealed = Buffer.alloc(LARGEST);
-  const opened = Buffer.alloc(LARGEST + TAG_SIZE);
-  return (key) => new NativeAead(evp, key, sealed, opened);
+  const [sealing, opening] = [new Place(), new Place()];
+  return (key) => new NativeAead(evp, key, sealing, opening);
 }

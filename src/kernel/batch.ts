@@ -14,8 +14,11 @@ export interface WasmMemory {
 const MMSGHDR = 64;
 const IOVEC = 16;
 const SOCKADDR = 32;
+const NAMELEN_AT = 8;
 const LENGTH_AT = 56;
 const FLAGS_AT = 48;
+/** Places in an array of 32-bit words; all machines this runs on are little endian. */
+const WORDS = MMSGHDR / 4;
 
 export type BatchResult =
   /** `count` messages lie in their slots. */
@@ -25,6 +28,7 @@ export type BatchResult =
   | { kind: 'overrun' }
   | { kind: 'error'; errno: number };
 
+const NOBODY = Buffer.alloc(0);
 const EMPTY: BatchResult = { kind: 'empty' };
 
 export class BatchReceiver {
@@ -33,20 +37,25 @@ export class BatchReceiver {
   private readonly memory: WasmMemory;
   private readonly offset: number;
   private readonly headers: Buffer;
+  private readonly words: Uint32Array;
   private readonly vectors: Buffer;
-  private readonly names: Buffer;
+  private readonly names: Buffer | null;
   private boundTo: ArrayBufferLike | null = null;
   private used: number;
 
-  /** @param offset of the first slot in `memory`; the slots follow each other */
-  constructor(memory: WasmMemory, offset: number, slots: number, slotSize: number) {
+  /**
+   * @param offset of the first slot in `memory`; the slots follow each other
+   * @param named the senders' addresses are wanted
+   */
+  constructor(memory: WasmMemory, offset: number, slots: number, slotSize: number, named = true) {
     this.memory = memory;
     this.offset = offset;
     this.slots = slots;
     this.slotSize = slotSize;
-    this.headers = Buffer.alloc(slots * MMSGHDR);
+    this.words = new Uint32Array(slots * WORDS);
+    this.headers = Buffer.from(this.words.buffer);
     this.vectors = Buffer.alloc(slots * IOVEC);
-    this.names = Buffer.alloc(slots * SOCKADDR);
+    this.names = named ? Buffer.alloc(slots * SOCKADDR) : null;
     this.used = slots;
   }
 
@@ -54,7 +63,7 @@ export class BatchReceiver {
   receive(fd: number): BatchResult {
     this.bind();
     // The kernel has put the length of each sender's address there.
-    for (let i = 0; i < this.used; i++) this.headers.writeUInt32LE(SOCKADDR, i * MMSGHDR + 8);
+    if (this.names !== null) for (let i = 0; i < this.used; i++) this.words[i * WORDS + NAMELEN_AT / 4] = SOCKADDR;
     this.used = 0;
     const count = libc().recvmmsg(fd, this.headers, this.slots, Sock.MSG_DONTWAIT, null);
     if (count > 0) {
@@ -74,16 +83,16 @@ export class BatchReceiver {
 
   /** Bytes received into the slot; a message that did not fit counts as its slot's size and is reported by `truncated`. */
   length(slot: number): number {
-    return Math.min(this.headers.readUInt32LE(slot * MMSGHDR + LENGTH_AT), this.slotSize);
+    return Math.min(this.words[slot * WORDS + LENGTH_AT / 4] ?? 0, this.slotSize);
   }
 
   truncated(slot: number): boolean {
-    return (this.headers.readUInt32LE(slot * MMSGHDR + FLAGS_AT) & Sock.MSG_TRUNC) !== 0;
+    return ((this.words[slot * WORDS + FLAGS_AT / 4] ?? 0) & Sock.MSG_TRUNC) !== 0;
   }
 
-  /** The sender's socket address as the kernel gave it (sockaddr_in, sockaddr_nl …). */
+  /** The sender's socket address as the kernel gave it (sockaddr_in, sockaddr_nl …); empty when none was wanted. */
   name(slot: number): Buffer {
-    return this.names.subarray(slot * SOCKADDR, (slot + 1) * SOCKADDR);
+    return (this.names ?? NOBODY).subarray(slot * SOCKADDR, (slot + 1) * SOCKADDR);
   }
 
   // The memory's buffer object is another one after it has grown; then every address is taken again.
@@ -92,12 +101,12 @@ export class BatchReceiver {
     this.boundTo = this.memory.buffer;
     const base = addressOf(new Uint8Array(this.memory.buffer));
     const vectors = addressOf(this.vectors);
-    const names = addressOf(this.names);
+    const names = this.names === null ? 0n : addressOf(this.names);
     for (let i = 0; i < this.slots; i++) {
       this.vectors.writeBigUInt64LE(base + BigInt(this.slotOffset(i)), i * IOVEC);
       this.vectors.writeBigUInt64LE(BigInt(this.slotSize), i * IOVEC + 8);
       const header = i * MMSGHDR;
-      this.headers.writeBigUInt64LE(names + BigInt(i * SOCKADDR), header);
+      this.headers.writeBigUInt64LE(names === 0n ? 0n : names + BigInt(i * SOCKADDR), header);
       this.headers.writeBigUInt64LE(vectors + BigInt(i * IOVEC), header + 16);
       this.headers.writeBigUInt64LE(1n, header + 24);
     }

@@ -22,6 +22,8 @@ const NETLINK_CAP_ACK = 10;
 
 const CONTROL_BUFFER = 8 * 1024 * 1024;
 
+type FilterFor = (controlPort: number) => readonly Instruction[] | null;
+
 export interface ConntrackSockets {
   events: number;
   control: number;
@@ -34,24 +36,26 @@ export interface ConntrackSockets {
 /**
  * @param eventBuffer bytes of room for events; the kernel accounts for more than the bare bytes of a message, so 64 MiB
  *   hold about 100,000
- * @param filter which events are wanted at all; null: all of them
+ * @param filterFor which events are wanted at all, by `controlPort`; null: all of them
  * @throws SysError without CAP_NET_ADMIN, or when the kernel has no ctnetlink
  */
-export function openConntrack(eventBuffer: number, filter: readonly Instruction[] | null): ConntrackSockets {
+export function openConntrack(eventBuffer: number, filterFor: FilterFor): ConntrackSockets {
   const opened: number[] = [];
   const closeAll = (): void => {
     for (const fd of opened) closeQuietly(fd);
   };
   try {
+    const control = netlinkSocket(CONTROL_BUFFER, opened);
+    setInt(control, Sock.SOL_NETLINK, NETLINK_CAP_ACK, 1, 'ask for short netlink answers');
+    const controlPort = portOf(control);
     const events = netlinkSocket(eventBuffer, opened);
+    const filter = filterFor(controlPort);
     if (filter !== null) attachFilter(events, filter);
     for (const [name, group] of Object.entries(GROUPS)) {
       setInt(events, Sock.SOL_NETLINK, Sock.NETLINK_ADD_MEMBERSHIP, group, `join conntrack's ${name} events`);
     }
-    const control = netlinkSocket(CONTROL_BUFFER, opened);
-    setInt(control, Sock.SOL_NETLINK, NETLINK_CAP_ACK, 1, 'ask for short netlink answers');
     const dump = netlinkSocket(CONTROL_BUFFER, opened);
-    return { events, control, dump, controlPort: portOf(control), close: closeAll };
+    return { events, control, dump, controlPort, close: closeAll };
   } catch (error) {
     closeAll();
     throw error;

@@ -1,6 +1,7 @@
 /**
- * A socket filter for conntrack events: what would not be synced anyway is dropped by the kernel before it takes room in
- * the buffer or wakes anybody. A SYN flood then costs the dataplane nothing.
+ * Socket filters for conntrack events: what would not be synced anyway is dropped by the kernel before it takes room in
+ * the buffer or wakes anybody. A SYN flood then costs the dataplane nothing, and a mirrored state that this node has just
+ * written does not come back to it as an event.
  *
  * Classic BPF (linux/filter.h); loads are big endian, as netlink attributes' contents are. The kernel's extension
  * SKF_AD_NLATTR looks an attribute up: A = where to begin, X = its type, result in A = its offset, 0: not there.
@@ -11,6 +12,8 @@ const SO_ATTACH_FILTER = 26;
 
 /** nlmsghdr (16) and nfgenmsg (4): the first attribute stands behind them. */
 const FIRST_ATTRIBUTE = 20;
+/** nlmsg_pid of struct nlmsghdr: the port of the socket whose request has caused the event, 0 when traffic has. */
+const PORT = 12;
 const CTA_STATUS = 3;
 const CTA_LABELS = 22;
 const ATTRIBUTE_HEADER = 4;
@@ -57,6 +60,17 @@ export function statusFilter(bits: number): Instruction[] {
     op(RET_K, ACCEPT),
     op(RET_K, 0),
   ];
+}
+
+/**
+ * Drops the events that requests of one socket have caused, and lets `then` decide about the others.
+ * @param port netlink port (host order in the message, while a filter loads big endian)
+ * @param then null: all others pass
+ */
+export function echoFilter(port: number, then: readonly Instruction[] | null): Instruction[] {
+  const swapped = Buffer.alloc(4);
+  swapped.writeUInt32LE(port);
+  return [op(LD_W_ABS, PORT), op(JEQ_K, swapped.readUInt32BE(0), 0, 1), op(RET_K, 0), ...(then ?? [op(RET_K, ACCEPT)])];
 }
 
 /** struct sock_filter: code u16, jt u8, jf u8, k u32; host order. */

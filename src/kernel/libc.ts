@@ -32,6 +32,7 @@ export interface Libc {
   sendmmsg(fd: number, vector: Pointer, count: number, flags: number): number;
   /** `fds`: array of struct pollfd (fd i32, events i16, revents i16); timeout in ms, -1 for ever. Blocks the thread. */
   poll(fds: Pointer, count: number, timeoutMs: number): number;
+  ppoll(fds: Pointer, count: number, timeout: Pointer, mask: null): number;
   read(fd: number, bytes: Pointer, length: number): number;
   write(fd: number, bytes: Pointer, length: number): number;
   close(fd: number): number;
@@ -62,6 +63,7 @@ const PROTOTYPES: Record<keyof Libc, string> = {
   recvmmsg: 'int recvmmsg(int, void *, unsigned int, int, void *)',
   sendmmsg: 'int sendmmsg(int, void *, unsigned int, int)',
   poll: 'int poll(void *, uint64_t, int)',
+  ppoll: 'int ppoll(void *, uint64_t, void *, void *)',
   read: 'int64_t read(int, void *, size_t)',
   write: 'int64_t write(int, void *, size_t)',
   close: 'int close(int)',

@@ -50,8 +50,11 @@ export interface DataplaneIo {
   change(offset: number, length: number): void;
   /** `address` null: to the group. */
   transmit(datagram: Buffer, address: string | null): void;
-  /** Sleeps until there is something to read or `ms` are over; at least the pace of a loaded loop when `busy`. */
-  sleep(busy: boolean, ms: number): void;
+  /**
+   * Sleeps until there is something to read or `ms` are over. After a pass with `events` of the kernel it waits for more
+   * of them, but for nothing else.
+   */
+  sleep(events: number, ms: number): void;
   /** Whether the last sleep was ended by `wakeFd`; left out where that is not known. */
   woken?(): boolean;
   /** Monotonic milliseconds. */

@@ -49,7 +49,8 @@ export class Dataplane {
   private readonly figures: LoopFigures = { overruns: 0, events: 0, created: 0 };
   private readonly teller: Teller;
   private readonly slices: Slices;
-  private busy = false;
+  /** Taken in the last pass. */
+  private events = 0;
   /** The peer waits for the end of an audit that was begun after this. */
   private auditFor: { finished: number; corrections: number } | null = null;
 
@@ -165,14 +166,13 @@ export class Dataplane {
   }
 
   private stepExpectations(now: number): void {
-    const { state } = this.driver;
-    const inStep = this.driver.inStep(now).inStep === true;
-    this.expectations?.step(now, state.masterAny, inStep ? state.peerNonce : null);
+    const { masterAny, peerNonce } = this.driver.state;
+    this.expectations?.step(now, masterAny, peerNonce, () => this.driver.inStep(now).inStep === true);
   }
 
   /** Sleeps until there is something to do. */
   wait(): void {
-    this.io.sleep(this.busy, this.due() - this.now());
+    this.io.sleep(this.events, this.due() - this.now());
   }
 
   /** There may be a command. */
@@ -197,7 +197,7 @@ export class Dataplane {
 
   /** Events have just come in batches: the next pass waits for more of them. */
   get loaded(): boolean {
-    return this.busy;
+    return this.events > 0;
   }
 
   command(message: ToWorker): void {
@@ -232,7 +232,7 @@ export class Dataplane {
   pass(): void {
     const now = this.now();
     this.engine.setNow(now);
-    const events = this.takeEvents();
+    this.events = this.takeEvents();
     this.takeDump();
     this.takeDatagrams();
     this.defer?.step(this.now());
@@ -246,8 +246,6 @@ export class Dataplane {
     this.driver.advance(later);
     if (working) this.slices.add(this.now() - later);
     this.verifier.step(later);
-    // Datagrams of the peer are batches already; only single events are worth waiting for.
-    this.busy = events > 0;
     this.teller.tell(later, this.figures);
     this.taps?.flush();
   }

@@ -46,9 +46,10 @@ export class ExpectationSync {
 
   /**
    * @param forwards this node is master of something: what its kernel expects is news for the peer
-   * @param peer the peer's nonce when the pair is in step, else null
+   * @param peer the peer's nonce; `null`: there is none
+   * @param inStep asked only when the peer has not been told all of them
    */
-  step(now: number, forwards: boolean, peer: string | null): void {
+  step(now: number, forwards: boolean, peer: string | null, inStep: () => boolean): void {
     const { events, overrun } = this.kernel.receive();
     if (overrun) this.toldTo = null;
     while ((this.looks[0]?.at ?? Number.POSITIVE_INFINITY) <= now) this.look(this.looks.shift()?.payload);
@@ -58,7 +59,7 @@ export class ExpectationSync {
       if (!gone && this.looks.length < MOST_LOOKS) this.looks.push({ at: now + LOOK_AGAIN, payload });
       this.tell(gone, payload);
     }
-    if (peer === null || peer === this.toldTo) return;
+    if (peer === null || peer === this.toldTo || !inStep()) return;
     this.toldTo = peer;
     for (const payload of this.kernel.list().slice(0, MOST_WAITING)) this.tell(false, payload);
   }

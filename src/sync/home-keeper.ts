@@ -15,6 +15,7 @@ export class HomeKeeper {
   private readonly state: SyncState;
   private own: { report: Buffer; vhids: Vhids } = { report: Buffer.alloc(0), vhids: { states: {}, lists: {} } };
   private peer = this.own;
+  private last: { own: unknown; peer: unknown; shared: boolean } = { own: null, peer: null, shared: false };
   private text = '[]';
   private count = 0;
   private cursor: number | null = null;
@@ -52,6 +53,10 @@ export class HomeKeeper {
   private refresh(now: number): void {
     const { masterAny, peerMasterAny, alive } = this.state;
     const shared = masterAny && peerMasterAny === true && alive;
+    // Asked in every pass of the loop, and nearly always the same.
+    const { last, own, peer } = this;
+    if (last.own === own && last.peer === peer && last.shared === shared) return;
+    this.last = { own, peer, shared };
     // A peer that tells no addresses does not know the rule: kept by one node alone, states would change hands for ever.
     const known = Object.keys(this.peer.vhids.lists).length > 0;
     const homes: Home[] = shared && known ? homesOf(this.own.vhids, this.peer.vhids) : [];

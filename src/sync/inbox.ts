@@ -22,6 +22,7 @@ import {
   KIND_HELLO,
   MESSAGE_HEADER,
   MSG,
+  markOf,
   NONCE_SIZE,
   readFastFixed,
   readHeader,
@@ -62,6 +63,8 @@ export class Inbox {
   /** What names the secrets of the peer whose HELLO came last. */
   private peerKeys: readonly string[] = [];
   private readonly helloKeys: HelloKeys;
+  /** Of the peer of this session; NaN fits none. */
+  private peerMark = Number.NaN;
   private window = new ReplayWindow();
   private body: Buffer = Buffer.alloc(0);
   private fixed: FastFixed | null = null;
@@ -85,6 +88,7 @@ export class Inbox {
   openSession(secret: PairSecret): void {
     const own = Buffer.from(this.state.ownNonce, 'hex');
     const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
+    this.peerMark = markOf(this.state.peerNonce ?? '');
     this.key = new ReceiveChain(sessionSecrets(secret, own, peer).receive, this.config.aead ?? nodeAead);
     this.window = new ReplayWindow();
     this.early.clear();
@@ -111,7 +115,7 @@ export class Inbox {
       this.onHello(datagram);
       return;
     }
-    if (this.key === null || header.mark !== this.peerMark()) {
+    if (this.key === null || header.mark !== this.peerMark) {
       this.ports.count('no_session');
       return;
     }
@@ -288,10 +292,6 @@ export class Inbox {
 
   private content(message: Message): Buffer {
     return this.body.subarray(message.offset, message.offset + message.length);
-  }
-
-  private peerMark(): number {
-    return Number.parseInt((this.state.peerNonce ?? '').slice(0, 8), 16);
   }
 }
 

@@ -5,33 +5,39 @@ import { BatchReceiver } from '../kernel/batch.ts';
 import { openConntrack, requestDump, sendMessages } from '../kernel/conntrack.ts';
 import { type DeferQueue, openDeferQueue } from '../kernel/defer-queue.ts';
 import type { Instruction } from '../kernel/event-filter.ts';
-import { statusFilter } from '../kernel/event-filter.ts';
+import { echoFilter, statusFilter } from '../kernel/event-filter.ts';
 import { openExpectations } from '../kernel/expect.ts';
 import { closeQuietly, libc, Sock } from '../kernel/libc.ts';
+import { PollSet, type Ready } from '../kernel/poll-set.ts';
 import { addressOfName, openSyncSocket, SYNC_GROUP } from '../kernel/sync-socket.ts';
 import type { Batch, BatchSource, DataplaneHost, DataplaneIo } from './dataplane-io.ts';
 import type { Area, Engine } from './engine.ts';
 import type { WorkerConfig } from './messages.ts';
-import { workerClock } from './messages.ts';
+import { threadClock } from './messages.ts';
 
-/** Under load a pass begins at most this often: batches cost less than single messages. Microseconds. */
-const PACE = 1400;
-const BREATH = 200;
+/** Under load a pass begins at most this often: batches cost less than single messages. Milliseconds. */
+const PACE = 1.8;
+/** After so many events in one pass there are others in the next: not worth a question. */
+const SURE = 4;
+/** Between two slices of background work: at real-time priority nobody else would get the processor. Milliseconds. */
+const BREATH = 0.2;
 /** Conntrack status bits (nf_conntrack_common.h). */
 const SEEN_REPLY = 0x2;
 const ASSURED = 0x4;
-const POLLFD = 8;
 
-/** What is not synced yet need not be heard of (asm/filter.ts has the same rule). */
-function wantedEvents(when: WorkerConfig['syncWhen']): Instruction[] | null {
-  if (when === 'all') return null;
-  return statusFilter(when === 'answered' ? SEEN_REPLY : ASSURED);
+/**
+ * What is not synced yet need not be heard of (asm/filter.ts has the same rule), nor what this node has changed itself:
+ * the events of what a backup writes would wake it once more for each datagram.
+ */
+function wantedEvents(when: WorkerConfig['syncWhen'], controlPort: number): Instruction[] {
+  const others = when === 'all' ? null : statusFilter(when === 'answered' ? SEEN_REPLY : ASSURED);
+  return echoFilter(controlPort, others);
 }
 
 const EMPTY: Batch = { kind: 'empty' };
 
 /** @param ready what poll(2) has said of this socket; no look at one that has nothing costs less than a look. */
-function sourceOf(receiver: BatchReceiver, fd: number, ready?: { is: boolean }): BatchSource {
+function sourceOf(receiver: BatchReceiver, fd: number, ready?: Ready): BatchSource {
   return {
     slots: receiver.slots,
     receive: () => {
@@ -61,15 +67,6 @@ function senderOf(receiver: BatchReceiver): (slot: number) => string {
   };
 }
 
-function pollSetOf(fds: readonly number[]): Buffer {
-  const set = Buffer.alloc(fds.length * POLLFD);
-  fds.forEach((fd, i) => {
-    set.writeInt32LE(fd, i * POLLFD);
-    set.writeUInt16LE(Sock.POLLIN, i * POLLFD + 4);
-  });
-  return set;
-}
-
 function tryDefer(): DeferQueue | string {
   try {
     return openDeferQueue();
@@ -79,23 +76,24 @@ function tryDefer(): DeferQueue | string {
 }
 
 function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): DataplaneIo {
-  const conntrack = openConntrack(config.eventBuffer, wantedEvents(config.syncWhen));
+  const conntrack = openConntrack(config.eventBuffer, (port) => wantedEvents(config.syncWhen, port));
   const link = openSyncSocket(config.device, config.ifindex);
   const wakeFd = libc().eventfd(0, Sock.EFD_NONBLOCK | Sock.EFD_CLOEXEC);
-  const receiver = ({ offset, slots, size }: Area): BatchReceiver => new BatchReceiver(memory, offset, slots, size);
-  const replies = receiver(areas.netlink);
-  const datagrams = receiver(areas.datagrams);
+  const receiver = ({ offset, slots, size }: Area, named: boolean): BatchReceiver =>
+    new BatchReceiver(memory, offset, slots, size, named);
+  const replies = receiver(areas.netlink, false);
+  const datagrams = receiver(areas.datagrams, true);
   const expectations = openExpectations();
   const defer = config.defer === true ? tryDefer() : undefined;
   const fds = [conntrack.events, conntrack.dump, link.fd, wakeFd, expectations.fd];
   if (typeof defer === 'object') fds.push(defer.fd);
-  const pollSet = pollSetOf(fds);
-  const ready = fds.map(() => ({ is: true }));
+  const polled = new PollSet(fds, 0);
+  const { ready } = polled;
   const wakeBytes = Buffer.alloc(8);
   return {
     wakeFd,
     controlPort: conntrack.controlPort,
-    events: sourceOf(receiver(areas.netlink), conntrack.events, ready[0]),
+    events: sourceOf(receiver(areas.netlink, false), conntrack.events, ready[0]),
     refusals: sourceOf(replies, conntrack.control),
     dump: sourceOf(replies, conntrack.dump, ready[1]),
     datagrams: sourceOf(datagrams, link.fd, ready[2]),
@@ -111,18 +109,16 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     transmit: (datagram, address) => {
       link.send(datagram, address ?? SYNC_GROUP);
     },
-    sleep: (busy, ms) => {
-      if (busy) libc().usleep(PACE);
-      // Between two slices of background work: at real-time priority nobody else would get the processor.
-      else if (ms <= 0) libc().usleep(BREATH);
-      libc().poll(pollSet, fds.length, Math.max(0, Math.ceil(busy ? ms - PACE / 1000 : ms)));
-      ready.forEach((one, i) => {
-        one.is = pollSet.readUInt16LE(i * POLLFD + 6) !== 0;
-      });
+    sleep: (events, ms) => {
+      if (events > 0) {
+        // A datagram of the peer is a batch already and ends the pause; single events wait for company.
+        if (!polled.pause(PACE) && events < SURE) polled.wait(ms - PACE);
+      } else if (ms <= 0) polled.pause(BREATH);
+      else polled.wait(ms);
       if (ready[3]?.is === true) libc().read(wakeFd, wakeBytes, 8);
     },
     woken: () => ready[3]?.is === true,
-    now: workerClock,
+    now: threadClock(),
     close: () => {
       conntrack.close();
       expectations.close();

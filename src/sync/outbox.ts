@@ -15,11 +15,12 @@ import {
   KIND_HELLO,
   MESSAGE_HEADER,
   MSG,
-  message,
+  markOf,
   TAG_SIZE,
   WIRE_VERSION,
   writeFastFixed,
   writeHeader,
+  writeMessageHeader,
 } from './wire.ts';
 
 const IPV4_HEADER = 20;
@@ -42,6 +43,10 @@ export class Outbox {
   private readonly state: SyncState;
   private readonly transmit: (datagram: Buffer) => void;
   private readonly capacity: number;
+  /** The clear header and the body that are being made; a body that must be kept is copied. */
+  private readonly clear = Buffer.alloc(HEADER_SIZE);
+  private readonly scratch: Buffer;
+  private mark = { nonce: '', number: 0 };
   private waiting: Buffer[] = [];
   /** Bodies by sequence number, until the peer has acknowledged them. */
   private readonly kept = new Map<number, { body: Buffer; at: number }>();
@@ -57,6 +62,7 @@ export class Outbox {
     this.state = state;
     this.transmit = transmit;
     this.capacity = config.mtu - IPV4_HEADER - HEADER_SIZE - TAG_SIZE;
+    this.scratch = Buffer.alloc(this.capacity);
   }
 
   /** Begins a session for the nonces in the state; returns the key of the fingerprints. */
@@ -89,18 +95,22 @@ export class Outbox {
   fill(): boolean {
     this.forget();
     if (this.key === null || !windowOpen(this.state)) return false;
-    const parts: Buffer[] = [];
-    let room = this.capacity - FAST_FIXED;
-    for (let next = this.waiting[0]; next !== undefined && next.length <= room; next = this.waiting[0]) {
-      parts.push(next);
-      room -= next.length;
+    const { scratch, capacity } = this;
+    let end = FAST_FIXED;
+    for (let next = this.waiting[0]; next !== undefined && next.length <= capacity - end; next = this.waiting[0]) {
+      end += next.copy(scratch, end);
       this.waiting.shift();
     }
+    const room = capacity - end;
     const records = room >= LEAST_ROOM ? this.engine.takeRecords(room - MESSAGE_HEADER) : null;
-    if (records !== null) parts.push(message(MSG.RECORDS, records));
-    if (parts.length === 0) return false;
+    if (records !== null) {
+      end = writeMessageHeader(scratch, end, MSG.RECORDS, records.length);
+      end += records.copy(scratch, end);
+    }
+    if (end === FAST_FIXED) return false;
     const seq = seqAdd(this.state.txSeq, 1);
-    const body = this.body(seq, parts);
+    this.writeFixed(seq);
+    const body = Buffer.from(scratch.subarray(0, end));
     this.kept.set(seq, { body, at: this.now });
     this.fast(body);
     return true;
@@ -114,7 +124,9 @@ export class Outbox {
   /** A datagram outside the stream. It carries the acknowledgement; nothing is lost when it is. */
   beat(bytes: Buffer): void {
     if (this.key === null || bytes.length > this.capacity - FAST_FIXED) return;
-    this.fast(this.body(0, [bytes]));
+    this.writeFixed(0);
+    const end = FAST_FIXED + bytes.copy(this.scratch, FAST_FIXED);
+    this.fast(this.scratch.subarray(0, end));
   }
 
   resend(from: number, to: number): void {
@@ -155,19 +167,18 @@ export class Outbox {
     }
   }
 
-  private body(seq: number, parts: Buffer[]): Buffer {
-    const fixed = Buffer.alloc(FAST_FIXED);
+  private writeFixed(seq: number): void {
     const { rxSeq, adoptSeen } = this.state;
-    writeFastFixed(fixed, 0, { ack: rxSeq, seq, gap: hasGap(this.state), urgent: this.urgent && seq !== 0, adoptSeen });
-    return Buffer.concat([fixed, ...parts]);
+    const urgent = this.urgent && seq !== 0;
+    writeFastFixed(this.scratch, 0, { ack: rxSeq, seq, gap: hasGap(this.state), urgent, adoptSeen });
   }
 
   private fast(body: Buffer): void {
     if (this.key === null) return;
-    const clear = Buffer.alloc(HEADER_SIZE);
-    const mark = Number.parseInt(this.state.ownNonce.slice(0, 8), 16);
-    writeHeader(clear, { kind: KIND_FAST, mark, counter: this.key.take(this.now) });
-    this.count(this.key.seal(clear, body));
+    const { ownNonce } = this.state;
+    if (this.mark.nonce !== ownNonce) this.mark = { nonce: ownNonce, number: markOf(ownNonce) };
+    writeHeader(this.clear, { kind: KIND_FAST, mark: this.mark.number, counter: this.key.take(this.now) });
+    this.count(this.key.seal(this.clear, body));
   }
 
   private count(datagram: Buffer): void {

@@ -101,6 +101,11 @@ export interface VerdictMessage {
   missing: number;
 }
 
+/** The session mark of a node that uses this nonce (32 hex digits). */
+export function markOf(nonce: string): number {
+  return Number.parseInt(nonce.slice(0, 8), 16);
+}
+
 export function writeHeader(out: Buffer, header: Header): void {
   out.writeUInt16BE(MAGIC, 0);
   out.writeUInt8(WIRE_VERSION, 2);

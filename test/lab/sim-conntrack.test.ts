@@ -147,7 +147,7 @@ function refusalOf(pieces: readonly Buffer[]): number {
 }
 
 class RealKernel {
-  readonly sockets = openConntrack(1 << 20, null);
+  readonly sockets = openConntrack(1 << 20, () => null);
   private readonly buffer = Buffer.alloc(1 << 17);
 
   read(fd: number): Buffer[] {

@@ -2,7 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Instruction } from '../../src/kernel/event-filter.ts';
-import { encodeFilter, statusFilter } from '../../src/kernel/event-filter.ts';
+import { echoFilter, encodeFilter, statusFilter } from '../../src/kernel/event-filter.ts';
 import { ctMessage, STATUS } from '../sim/ct-messages.ts';
 import { tcpFlow } from '../sim/sync-world.ts';
 
@@ -27,8 +27,8 @@ function run(program: readonly Instruction[], message: Buffer): number {
     if (code === 0x00) a = k;
     else if (code === 0x01) x = k;
     else if (code === 0x20) {
-      assert.is(k, 0xfffff00c, 'only the attribute search is loaded from fixed places');
-      a = findAttribute(message, a, x);
+      assert.ok(k === 0xfffff00c || k === 12, 'only the port and the attribute search are loaded from fixed places');
+      a = k === 12 ? message.readUInt32BE(12) : findAttribute(message, a, x);
     } else if (code === 0x40) {
       if (x + k + 4 > message.length) return 0;
       a = message.readUInt32BE(x + k);
@@ -59,6 +59,21 @@ filter('assured: only what is assured', () => {
 filter('a message without a status passes: the module decides', () => {
   const message = ctMessage(tcpFlow(1), 'new');
   assert.ok(run(statusFilter(STATUS.seenReply), message.subarray(0, 20)) !== 0);
+});
+
+filter('what a request of this port has caused does not pass; all else goes on to the other filter', () => {
+  const [own, other] = [0x12345678, 0x78563412];
+  const from = (port: number, status: number): Buffer => {
+    const message = Buffer.from(ctMessage(tcpFlow(1, status), 'new'));
+    message.writeUInt32LE(port, 12);
+    return message;
+  };
+  const half = STATUS.confirmed;
+  const answered = half | STATUS.seenReply;
+  const all = (program: Instruction[]) =>
+    [own, other, 0].flatMap((port) => [half, answered].map((status) => run(program, from(port, status)) !== 0));
+  assert.equal(all(echoFilter(own, null)), [false, false, true, true, true, true]);
+  assert.equal(all(echoFilter(own, statusFilter(STATUS.seenReply))), [false, false, false, true, false, true]);
 });
 
 filter('the bytes the kernel gets', () => {

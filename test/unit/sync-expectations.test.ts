@@ -85,31 +85,31 @@ function scene() {
 test('a node that forwards tells what its kernel expects, and looks at the connection now and a little later', () => {
   const { events, told, sync, looks } = scene();
   events.push({ gone: false, payload: payload(1) });
-  sync.step(1000, true, null);
+  sync.step(1000, true, 'a', () => false);
   assert.equal([told, looks()], [[false], 1]);
   assert.is(sync.deadline(), 1010);
-  sync.step(1010, true, null);
+  sync.step(1010, true, 'a', () => false);
   assert.is(looks(), 2);
   events.push({ gone: true, payload: payload(1) });
-  sync.step(1020, true, null);
+  sync.step(1020, true, 'a', () => false);
   assert.equal(told, [false, true]);
 });
 
 test('a backup tells nothing: what its kernel expects it has from the peer', () => {
   const { events, told, sync } = scene();
   events.push({ gone: false, payload: payload(1) });
-  sync.step(1000, false, 'nonce');
+  sync.step(1000, false, 'nonce', () => true);
   assert.equal(told, []);
 });
 
 test('a new peer is told all of them once, when it is in step', () => {
   const { told, sync } = scene();
-  sync.step(1, true, null);
+  sync.step(1, true, 'a', () => false);
   assert.is(told.length, 0);
-  sync.step(2, true, 'a');
-  sync.step(3, true, 'a');
+  sync.step(2, true, 'a', () => true);
+  sync.step(3, true, 'a', () => true);
   assert.is(told.length, 2);
-  sync.step(4, true, 'b');
+  sync.step(4, true, 'b', () => true);
   assert.is(told.length, 4);
 });
 
