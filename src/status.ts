@@ -48,6 +48,8 @@ export interface SyncStatus {
   in_step: boolean | null;
   /** Why not in step, or why it is not known; `null` while in step. */
   in_step_reason: string | null;
+  /** What the two nodes' pair keys differ by, while one of them is being changed; `null`: they do not. */
+  key_reason?: string | null;
   checked_ms_ago: number | null;
   digest: string | null;
   lag_ms: number | null;

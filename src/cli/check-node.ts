@@ -72,6 +72,7 @@ function checkHeard(status: NodeStatus, config: Config): Finding[] {
   }
   const { sync } = status;
   if (sync === null || config.sync === null) return found;
+  if (sync.key_reason) found.push(warning('pair key', sync.key_reason, 'carpio pair makes one for both'));
   if (!sync.peer.alive) {
     const mend = 'is carpio running there, with the same key? the cable, the address, protocol 240 on the way';
     found.push(warning('sync peer', `nothing is heard of it on the sync link`, mend));

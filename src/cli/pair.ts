@@ -87,7 +87,8 @@ function refuseToOverwrite({ keyFile, force }: Plan): void {
 /** What is still to do once both have the key. */
 function afterwards(plan: Plan): string {
   const name = plan.keyNamed ? '' : `put key_file = "${plan.keyFile}" into [sync] of carpio.toml on both; `;
-  return `next: ${name}restart carpio on both if it runs (the key counts from its start)\n`;
+  const reload = 'if carpio runs, tell it on one box, then on the other: systemctl reload carpio';
+  return `next: ${name}${reload}\n(a first key counts from the next start; another one from the reload, without a break)\n`;
 }
 
 const compare = (print: string): string => `fingerprint of the key: ${print} (the other box must show the same)\n`;
@@ -205,7 +206,8 @@ Makes the pair's key and brings it to both boxes. On the first box \`carpio pair
 link; on the second \`carpio pair --join\` asks for that code and takes the key, through TLS that only who knows the code can
 speak. The code is good for one pairing, 10 minutes and 5 attempts. Each box then has the key in a file that root alone reads
 (mode 0600), and shows the key's fingerprint: they must be the same. Neither key nor code is ever on a command line. carpio
-run need not be running. A key that is there is never replaced without --force.`,
+run need not be running. A key that is there is never replaced without --force. A pair that runs goes over to another key without
+a break: carpio pair --force on one box, carpio pair --join --force on the other, then systemctl reload carpio on both.`,
   async run(args, io) {
     const plan = makePlan(args);
     if (args.options.fingerprint === true) {

@@ -85,6 +85,7 @@ function syncRows(sync: SyncStatus, paint: Paint): [string, string][] {
     ],
     ['sync', `${clean(sync.dialect)}, ${seal}${lag}; ${traffic}; ${repairs}`],
   ];
+  if (sync.key_reason) rows.push(['pair key', paint('yellow', clean(sync.key_reason))]);
   if (refused.length > 0) rows.push(['refused', refused.map(([cause, n]) => `${clean(cause)} ${count(n)}`).join(', ')]);
   return rows;
 }

@@ -131,9 +131,9 @@ export class CarpSide {
     this.feedLinks();
   }
 
-  /** The pair's key: from now on the peer's word on the sync link counts. */
-  trustPeer(key: Uint8Array): void {
-    this.neighbours.trustPeer(key, this.config, this.links);
+  /** The pair's key, or another one: from now on the peer's word on the sync link counts. */
+  trustPeer(secrets: readonly Uint8Array[]): void {
+    this.neighbours.trustPeer(secrets, this.config, this.links);
   }
 
   setLinks(links: LinkInfo[]): void {

@@ -26,6 +26,7 @@ import { makeHandlers } from './handlers.ts';
 import { Journal } from './journal.ts';
 import type { Log } from './log.ts';
 import { sysctl } from './oids.ts';
+import { PairKey } from './pair-key.ts';
 import { PeerCheckSide } from './peer-check.ts';
 import type { ReceivedReport } from './peer-report.ts';
 import { makePeerChannel, syncAddresses } from './peer-side.ts';
@@ -50,6 +51,7 @@ export class CarpioNode {
   private readonly journal: Journal;
   private readonly service: Service;
   private sync: SyncSide | null = null;
+  private readonly pairKey: PairKey;
   private readonly channel: PeerChannel | null;
   private readonly peerCheck: PeerCheckSide;
   private readonly replicate: ReplicateSide | null;
@@ -97,7 +99,12 @@ export class CarpioNode {
       line: () => serviceLine(this.status()),
       warn: (message) => log.warning(message),
     });
-    this.channel = makePeerChannel(this.config, {
+    this.pairKey = new PairKey(this.config, (secrets) => {
+      this.sync?.handle.setKeys(secrets);
+      this.channel?.setSecrets(secrets);
+      this.carp.trustPeer(secrets);
+    });
+    this.channel = makePeerChannel(this.config, this.pairKey.secrets, {
       publish: (event) => this.publish(event),
       warn: (message) => log.warning(message),
     });
@@ -210,6 +217,8 @@ export class CarpioNode {
     this.vips = vips;
     this.journal.level = config.carp.log;
     this.carp.change(prepared);
+    if (this.pairKey.change(config))
+      this.log.info("the pair's key is another one; the one before counts until both nodes have it");
     this.tracks.watch(config.track);
     this.publish({ kind: 'node.reload' });
   }
@@ -276,14 +285,14 @@ export class CarpioNode {
         'there is NO peer channel: without [sync] key_file the nodes cannot replicate or ask each other',
       );
     }
-    if (sync.key !== null) {
-      this.carp.trustPeer(new Uint8Array(sync.key.reveal()));
-    }
-    this.sync = new SyncSide(this.config, sync, this.links, this.assets, {
+    const { secrets } = this.pairKey;
+    if (secrets.length > 0) this.carp.trustPeer(secrets);
+    this.sync = new SyncSide(this.config, sync, secrets, this.links, this.assets, {
       event: (kind, fields) => this.publish({ kind, ...fields }),
       peer: (received) => this.onPeer(received),
       step: () => this.onStep(),
       failed: (reason) => this.fail(reason),
+      keySettled: () => this.pairKey.settle(),
       warn: (message) => this.log.warning(message),
       recorder: this.recorder,
     });
@@ -308,7 +317,7 @@ export class CarpioNode {
       publish: (event: NodeEvent) => this.publish(event),
       warn: (message: string) => this.log.warning(message),
     };
-    return new ReplicateSide(sync.key.reveal(), ports, this.channel);
+    return new ReplicateSide(ports, this.channel);
   }
 
   private onPeer(received: ReceivedReport | null): void {

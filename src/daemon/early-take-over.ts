@@ -31,10 +31,10 @@ export class EarlyTakeOver {
   private peer: Record<string, string[]> = {};
   private last = '';
 
-  constructor(secret: Uint8Array, config: Config, vips: readonly ResolvedVip[], ports: ProberPorts) {
+  constructor(secrets: readonly Uint8Array[], config: Config, vips: readonly ResolvedVip[], ports: ProberPorts) {
     this.config = config;
     this.vips = vips;
-    this.prober = new Prober(secret, ports);
+    this.prober = new Prober(secrets, ports);
   }
 
   multicast(role: string, ms: number): Promise<boolean | null> {
@@ -43,6 +43,10 @@ export class EarlyTakeOver {
 
   get counters(): Record<string, number> {
     return this.prober.counters;
+  }
+
+  setSecrets(secrets: readonly Uint8Array[]): void {
+    this.prober.setSecrets(secrets);
   }
 
   configure(config: Config, vips: readonly ResolvedVip[]): void {

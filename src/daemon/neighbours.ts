@@ -61,9 +61,9 @@ export class Neighbours {
     });
   }
 
-  /** There is a pair key: the peer can be asked, and its word counts. */
-  trustPeer(secret: Uint8Array, config: Config, links: readonly LinkInfo[]): void {
-    this.ear.trustPeer(secret, config, links);
+  /** There is a pair key, or another one now: the peer can be asked, and its word counts. */
+  trustPeer(secrets: readonly Uint8Array[], config: Config, links: readonly LinkInfo[]): void {
+    this.ear.trustPeer(secrets, config, links);
   }
 
   configure(config: Config, links: readonly LinkInfo[]): void {

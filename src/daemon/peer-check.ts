@@ -156,8 +156,7 @@ export class PeerCheckSide {
   }
 
   private passwords(nonce: string): Record<string, string> {
-    const key = this.ports.config().sync?.key;
-    return key ? passwordDigests(key.reveal(), nonce, this.ports.vips()) : {};
+    return this.channel === null ? {} : passwordDigests(this.channel.secret, nonce, this.ports.vips());
   }
 
   /** One measurement at a time, whoever asks. */

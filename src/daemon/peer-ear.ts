@@ -44,8 +44,12 @@ export class PeerEar {
     this.openSocket = openSocket;
   }
 
-  /** There is a pair key: the peer can be asked, and its word counts. */
-  trustPeer(secret: Uint8Array, config: Config, links: readonly LinkInfo[]): void {
+  /** There is a pair key, or another one now: the peer can be asked, and its word counts. */
+  trustPeer(secrets: readonly Uint8Array[], config: Config, links: readonly LinkInfo[]): void {
+    if (this.early !== null) {
+      this.early.setSecrets(secrets);
+      return;
+    }
     const { ports, clock } = this;
     const prober: ProberPorts = {
       dead: (reason) => {
@@ -61,7 +65,7 @@ export class PeerEar {
       taps: ports.taps ?? null,
     };
     if (this.openSocket !== undefined) prober.open = this.openSocket;
-    this.early = new EarlyTakeOver(secret, config, ports.vips(), prober);
+    this.early = new EarlyTakeOver(secrets, config, ports.vips(), prober);
     const judged = {
       counts: (masked: MaskedAdvert) => this.takeAdvert(masked),
       refused: (masked: MaskedAdvert, reason: string) => ports.unmasked(masked, reason),

@@ -18,10 +18,14 @@ export function hasPeerChannel({ sync }: Config): boolean {
  * The channel of this configuration; null when there is none: no [sync], a dialect of others, or no key. Without a key
  * anybody on that link could be the peer, so nothing that changes this node is ever listened for.
  */
-export function makePeerChannel(config: Config, ports: PeerSidePorts): PeerChannel | null {
+export function makePeerChannel(
+  config: Config,
+  secrets: readonly Uint8Array[],
+  ports: PeerSidePorts,
+): PeerChannel | null {
   const { sync, node } = config;
-  if (!hasPeerChannel(config) || !sync?.key) return null;
-  const options = { node: node.name, version: VERSION, secret: sync.key.reveal(), port: sync.port, peer: sync.peer };
+  if (!hasPeerChannel(config) || sync === null) return null;
+  const options = { node: node.name, version: VERSION, secrets, port: sync.port, peer: sync.peer };
   return new PeerChannel(options, ports);
 }
 

@@ -28,11 +28,11 @@ export class ReplicateSide {
   #peerDrift = '';
   readonly #timer: NodeJS.Timeout;
 
-  constructor(secret: Uint8Array, ports: ReplicatePorts, channel: PeerChannel) {
+  constructor(ports: ReplicatePorts, channel: PeerChannel) {
     this.#ports = ports;
     this.#channel = channel;
     const { config } = ports.current();
-    const key = new Uint8Array(hkdfSync('sha256', secret, Buffer.alloc(0), 'carpio/1 replicate', 32));
+    const key = keyOf(channel);
     this.#truth = new KernelTruth(ports, (drift) => this.#onDrift('here', config.node.name, drift));
     const replica = isReplica(config);
     const options = { key, node: config.node.name, version: VERSION };
@@ -203,6 +203,18 @@ export class ReplicateSide {
     const { same, reason } = status;
     this.#ports.publish({ kind: 'replicate.same', same, reason, lines: status.differs.slice(0, 10) });
   }
+}
+
+/** The key of what both nodes hash: that of the channel, which is the same at both ends also while the pair's is changed. */
+function keyOf(channel: PeerChannel): () => Uint8Array {
+  let known: { secret: Uint8Array; key: Uint8Array } | null = null;
+  return () => {
+    const { secret } = channel;
+    if (known?.secret === secret) return known.key;
+    const key = new Uint8Array(hkdfSync('sha256', secret, Buffer.alloc(0), 'carpio/1 replicate', 32));
+    known = { secret, key };
+    return key;
+  };
 }
 
 function sourceStatus(source: Source): Omit<ReplicateStatus, 'from' | 'auto' | 'drift' | 'drift_since'> {

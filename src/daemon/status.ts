@@ -24,6 +24,14 @@ export interface PeerFacts {
   role: NodeRole | null;
 }
 
+export interface SyncSource {
+  dialect: string;
+  sealed: boolean;
+  handle: DataplaneHandle;
+  peer: PeerFacts;
+  keyReason: string | null;
+}
+
 export interface StatusSources {
   name: string;
   version: string;
@@ -31,7 +39,7 @@ export interface StatusSources {
   group: GroupState;
   vips: ReadonlyMap<string, VipFacts>;
   counters: Record<string, number>;
-  sync: { dialect: string; sealed: boolean; handle: DataplaneHandle; peer: PeerFacts } | null;
+  sync: SyncSource | null;
   channel: PeerChannelStatus | null;
   replicate: ReplicateStatus | null;
 }
@@ -90,7 +98,7 @@ function vipStatus({ vip, device, mac, since }: VipFacts, v: VhidStatus): VipSta
   };
 }
 
-function syncStatus({ dialect, sealed, handle, peer }: NonNullable<StatusSources['sync']>): SyncStatus {
+function syncStatus({ dialect, sealed, handle, peer, keyReason }: SyncSource): SyncStatus {
   const number = (name: Parameters<DataplaneHandle['stat']>[0]): number => handle.stat(name) || 0;
   const ago = (name: 'checkedAt' | 'heardAt'): number | null => {
     const at = handle.stat(name);
@@ -111,6 +119,7 @@ function syncStatus({ dialect, sealed, handle, peer }: NonNullable<StatusSources
     states: { total: own + mirrored + unclaimed, own, mirrored, kernel: own + mirrored - number('kernelMissing') },
     in_step: handle.inStep,
     in_step_reason: handle.inStepReason,
+    key_reason: keyReason,
     checked_ms_ago: handle.inStep === null ? null : ago('checkedAt'),
     digest: number('open') === 1 ? handle.digest() : null,
     lag_ms: Number.isFinite(lag) ? Math.round(lag * 100) / 100 : null,

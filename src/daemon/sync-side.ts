@@ -20,6 +20,8 @@ export interface SyncSidePorts {
   /** In step or not has changed. */
   step(): void;
   failed(reason: string): void;
+  /** A change of the pair's key is over: the one before is not needed any more. */
+  keySettled(): void;
   warn(message: string): void;
   /** Takes what enters the session machine. */
   recorder?: Pick<Recorder, 'foreign'> | null;
@@ -37,6 +39,8 @@ export class SyncSide {
   readonly dialect: string;
   readonly sealed: boolean;
   readonly peer: PeerFacts;
+  /** What the two nodes' pair keys differ by; null: they do not. */
+  keyReason: string | null = null;
   private readonly ports: SyncSidePorts;
   private readonly defer: DeferSide;
   /** First answers are to be held, and the dataplane listens to their queue. */
@@ -44,10 +48,18 @@ export class SyncSide {
   private lastText: string | null = null;
   private last: ReceivedReport | null = null;
 
-  constructor(config: Config, sync: SyncConfig, links: readonly LinkInfo[], assets: Assets, ports: SyncSidePorts) {
+  /** @param secrets the pair's, the one to use first in front; none: the link is open */
+  constructor(
+    config: Config,
+    sync: SyncConfig,
+    secrets: readonly Uint8Array[],
+    links: readonly LinkInfo[],
+    assets: Assets,
+    ports: SyncSidePorts,
+  ) {
     const device = config.interfaces[sync.interface] ?? '';
     this.dialect = sync.dialect;
-    this.sealed = sync.key !== null;
+    this.sealed = secrets.length > 0;
     this.peer = { name: null, address: sync.peer, role: null };
     this.ports = ports;
     this.holds = sync.defer;
@@ -58,8 +70,7 @@ export class SyncSide {
       assets.wasm,
       {
         name: config.node.name,
-        secret: sync.key === null ? null : new Uint8Array(sync.key.reveal()),
-        secretOld: sync.keyOld === null ? null : new Uint8Array(sync.keyOld.reveal()),
+        secrets: [...secrets],
         device,
         ifindex: links.find((link) => link.name === device)?.index ?? 0,
         peer: sync.peer,
@@ -97,12 +108,19 @@ export class SyncSide {
   }
 
   private onEvent(kind: string, fields: Record<string, Json>): void {
+    if (kind === 'sync.key') this.onKey(fields);
     if (kind === 'sync.defer' && fields.on === false) this.holds = false;
     if (kind === 'sync.peer' && fields.alive === false) {
       this.peer.role = null;
       this.ports.peer(null);
     }
     this.ports.event(kind, fields);
+  }
+
+  private onKey({ state, reason }: Record<string, Json>): void {
+    this.keyReason = typeof reason === 'string' ? reason : null;
+    if (this.keyReason !== null) this.ports.warn(this.keyReason);
+    if (state === 'same' || state === 'expired') this.ports.keySettled();
   }
 
   private onPeer(name: string | null, text: string | null): void {

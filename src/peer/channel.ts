@@ -7,7 +7,7 @@ import type { WebSocket } from 'ws';
 import { parseAddress, parseCidr, sameNetwork } from '../net/cidr.ts';
 import type { Json, NodeEvent, PeerChannelStatus } from '../status.ts';
 import { PeerCalls, type PeerHandler } from './calls.ts';
-import { PEER_CIPHER, type PeerKey, peerKey } from './key.ts';
+import { type ChannelKey, channelKeys, PEER_CIPHER } from './key.ts';
 import { PEER_FORMAT, PEER_LIMITS, PEER_TIMING } from './limits.ts';
 import { type LinkAction, type LinkEvent, type LinkState, newLink, type PeerName, stepLink } from './machine.ts';
 import { decodeMessage, encodeMessage } from './message.ts';
@@ -16,7 +16,8 @@ import { dialPeer, PeerListener } from './socket.ts';
 export interface ChannelOptions {
   node: string;
   version: string;
-  secret: Uint8Array;
+  /** The pair's: the one to dial with first, then those that are taken too. */
+  secrets: readonly Uint8Array[];
   port: number;
   /** [sync] peer; null: learnt from the sealed reports of the fast plane. */
   peer: string | null;
@@ -35,10 +36,14 @@ const GOING_AWAY = 1001;
 export class PeerChannel {
   readonly #options: ChannelOptions;
   readonly #ports: ChannelPorts;
-  readonly #key: PeerKey;
+  #keys: readonly ChannelKey[];
+  /** The key that is dialled with next: the peer may not have the first one yet. */
+  #dialWith = 0;
   readonly #link: LinkState;
   readonly #calls = new PeerCalls();
   readonly #sockets = new Map<number, WebSocket>();
+  /** The identity of the key under which each of them was opened. */
+  readonly #identities = new Map<number, string>();
   readonly #refused: Record<string, number> = {};
   readonly #reported = new Map<string, number>();
   readonly #counters = { sent: 0, received: 0, sent_bytes: 0, received_bytes: 0, connects: 0 };
@@ -59,7 +64,7 @@ export class PeerChannel {
   constructor(options: ChannelOptions, ports: ChannelPorts) {
     this.#options = options;
     this.#ports = ports;
-    this.#key = peerKey(options.secret);
+    this.#keys = channelKeys(options.secrets);
     this.#peerAddress = options.peer;
     const boot = randomBytes(8).toString('hex');
     this.#link = newLink({ node: options.node, version: options.version, boot }, performance.now());
@@ -124,6 +129,27 @@ export class PeerChannel {
     if (parseAddress(address)?.family !== 4) return;
     this.#peerAddress = address;
     this.#who();
+  }
+
+  /**
+   * The pair's key has been changed. A connection under a key that does not count any more ends; the next one is dialled at once.
+   * @param secrets the one to dial with first, then those that are taken too
+   */
+  setSecrets(secrets: readonly Uint8Array[]): void {
+    this.#keys = channelKeys(secrets);
+    this.#dialWith = 0;
+    for (const [id, socket] of this.#sockets) {
+      if (this.#keys.some(({ identity }) => identity === this.#identities.get(id))) continue;
+      socket.close(GOING_AWAY, "the pair's key has been changed");
+      setImmediate(() => socket.terminate());
+    }
+  }
+
+  /** The pair's secret under which the channel was opened, the same at both ends; without a channel the first. */
+  get secret(): Uint8Array {
+    const identity = this.#link.current === null ? undefined : this.#identities.get(this.#link.current);
+    const key = this.#keys.find((one) => one.identity === identity) ?? this.#keys[0];
+    return key?.secret ?? new Uint8Array();
   }
 
   /** The peer was heard on the fast plane: no need to wait with dialling. */
@@ -196,9 +222,9 @@ export class PeerChannel {
     const own = this.#own;
     if (own === null) return;
     try {
-      const listener = await PeerListener.open(this.#key, own, this.#options.port, {
+      const listener = await PeerListener.open(() => this.#keys, own, this.#options.port, {
         expected: (address) => address === this.#peerAddress || (this.#peerAddress === null && address !== own),
-        opened: (socket) => this.#adopt(socket, false),
+        opened: (socket, identity) => this.#adopt(socket, identity, false),
         refused: (cause, from, reason) => this.#refuse(cause, from, reason),
       });
       if (this.#closed || this.#own !== own) {
@@ -260,23 +286,28 @@ export class PeerChannel {
       this.#step({ type: 'dialFailed', reason: 'the address of the peer is not known yet' });
       return;
     }
+    const key = this.#keys[this.#dialWith] ?? this.#keys[0];
+    if (key === undefined) return;
     this.#stopDial = dialPeer(
-      this.#key,
+      key,
       own,
       { address: peer, port: this.#options.port },
       {
-        opened: (socket) => this.#adopt(socket, true),
+        opened: (socket) => this.#adopt(socket, key.identity, true),
         failed: (reason, refused) => {
           this.#step({ type: 'dialFailed', reason });
-          if (refused) this.#refuse('key', peer, reason);
+          if (!refused) return;
+          this.#dialWith = (this.#dialWith + 1) % this.#keys.length;
+          if (this.#dialWith === 0) this.#refuse('key', peer, reason);
         },
       },
     );
   }
 
-  #adopt(socket: WebSocket, dialed: boolean): void {
+  #adopt(socket: WebSocket, identity: string, dialed: boolean): void {
     const id = this.#nextId++;
     this.#sockets.set(id, socket);
+    this.#identities.set(id, identity);
     socket.on('message', (data, binary) => this.#onFrame(id, data as Buffer, binary));
     socket.on('ping', () => this.#step({ type: 'heard', id }));
     socket.on('pong', () => this.#step({ type: 'heard', id }));
@@ -287,6 +318,7 @@ export class PeerChannel {
     });
     socket.on('close', (_code, reason) => {
       this.#sockets.delete(id);
+      this.#identities.delete(id);
       this.#step({ type: 'closed', id, reason: reason.toString().slice(0, 100) || 'the connection ended' });
     });
     this.#step({ type: 'connected', id, dialed });

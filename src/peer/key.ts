@@ -16,6 +16,14 @@ export interface PeerKey {
   readonly identity: string;
 }
 
+/** A secret of the pair with what it gives for the channel. */
+export interface ChannelKey extends PeerKey {
+  readonly secret: Uint8Array;
+}
+
+export const channelKeys = (secrets: readonly Uint8Array[]): ChannelKey[] =>
+  secrets.map((secret) => ({ secret, ...peerKey(secret) }));
+
 /** @param secret the pair's secret, [sync] key_file */
 export function peerKey(secret: Uint8Array): PeerKey {
   const derive = (label: string, length: number): Buffer =>

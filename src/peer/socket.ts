@@ -29,7 +29,8 @@ export type DoorCause =
 export interface ListenerPorts {
   /** May this address come in? */
   expected(address: string): boolean;
-  opened(socket: WebSocket): void;
+  /** @param identity of the key that it has shown */
+  opened(socket: WebSocket, identity: string): void;
   /** @param from null: the socket knows no more */
   refused(cause: DoorCause, from: string | null, reason: string): void;
 }
@@ -47,14 +48,20 @@ export class PeerListener {
   readonly #webSockets = new WebSocketServer({ ...options, clientTracking: false });
   readonly #ports: ListenerPorts;
 
-  private constructor(key: PeerKey, ports: ListenerPorts) {
+  /** The identity that a TLS socket has shown. */
+  readonly #shown = new WeakMap<object, string>();
+
+  private constructor(keys: () => readonly PeerKey[], ports: ListenerPorts) {
     this.#ports = ports;
     this.#door = createServer((socket) => this.#onSocket(socket));
     // A socket that waits for its turn is a socket held: with that many, the door is closed instead.
     this.#door.maxConnections = PEER_LIMITS.sockets;
     this.#tls = createHttpsServer({
       ...TLS13,
-      pskCallback: (_socket, identity) => (identity === key.identity ? key.psk : null),
+      pskCallback: (socket, identity) => {
+        this.#shown.set(socket, identity);
+        return keys().find((key) => key.identity === identity)?.psk ?? null;
+      },
       handshakeTimeout: PEER_TIMING.handshake,
       headersTimeout: PEER_TIMING.handshake,
       requestTimeout: PEER_TIMING.handshake,
@@ -68,7 +75,8 @@ export class PeerListener {
         this.#refuse('upgrade', socket as Socket, `asked for ${String(request.url).slice(0, 64)}`);
         return;
       }
-      this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => ports.opened(webSocket));
+      const identity = this.#shown.get(socket) ?? '';
+      this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => ports.opened(webSocket, identity));
     });
     this.#webSockets.on('wsClientError', (error, socket) => this.#refuse('upgrade', socket as Socket, error.message));
     this.#tls.on('request', (request, response) => {
@@ -77,9 +85,17 @@ export class PeerListener {
     });
   }
 
-  /** @throws Error when the address cannot be listened on */
-  static async open(key: PeerKey, address: string, port: number, ports: ListenerPorts): Promise<PeerListener> {
-    const listener = new PeerListener(key, ports);
+  /**
+   * @param keys those that count at the moment
+   * @throws Error when the address cannot be listened on
+   */
+  static async open(
+    keys: () => readonly PeerKey[],
+    address: string,
+    port: number,
+    ports: ListenerPorts,
+  ): Promise<PeerListener> {
+    const listener = new PeerListener(keys, ports);
     await new Promise<void>((resolve, reject) => {
       listener.#door.once('error', reject);
       listener.#door.listen({ host: address, port, exclusive: true }, () => {

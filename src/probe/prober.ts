@@ -17,6 +17,8 @@ const CARP_GROUP6 = 'ff02::12';
 const ANSWER_BURST = 60;
 const ANSWER_RATE = 200;
 
+const NO_KEY = { key: Buffer.alloc(0), packet: 'bad_mac' } as const;
+
 /** A service network: this node's NIC there and the peer's own addresses. */
 export interface ProbePath {
   role: string;
@@ -52,7 +54,8 @@ interface Path extends ProbePath {
 
 export class Prober {
   readonly counters: Record<string, number> = { probes: 0, answers: 0, answered: 0 };
-  private readonly key: Buffer;
+  /** The first is the pair's; others are taken, and asked with, while it is being changed. */
+  private keys: Buffer[];
   private readonly ports: ProberPorts;
   private readonly sender = randomBytes(SENDER_BYTES);
   private readonly state = createProbe();
@@ -63,10 +66,15 @@ export class Prober {
   private timer: (() => void) | null = null;
   private allowance = { tokens: ANSWER_BURST, atUs: 0 };
 
-  constructor(secret: Uint8Array, ports: ProberPorts) {
-    this.key = probeKey(secret);
+  constructor(secrets: readonly Uint8Array[], ports: ProberPorts) {
+    this.keys = secrets.map(probeKey);
     this.ports = ports;
     this.tap = ports.taps?.tap('probe', () => this.state) ?? null;
+  }
+
+  /** The pair's key has been changed. */
+  setSecrets(secrets: readonly Uint8Array[]): void {
+    this.keys = secrets.map(probeKey);
   }
 
   /** The networks as they are now. */
@@ -99,17 +107,13 @@ export class Prober {
     if (socket === undefined) return Promise.resolve(null);
     const nonce = randomBytes(NONCE_BYTES);
     const name = nonce.toString('hex');
-    const bytes = encodeProbe(this.key, role, { kind: PROBE, sender: this.sender, nonce });
     return new Promise((resolve) => {
       const settle = (heard: boolean): void => {
         for (const stop of timers) stop();
         this.toGroup.delete(name);
         resolve(heard);
       };
-      const send = (): void => {
-        this.count('probes');
-        socket.send(bytes, socket.family === 4 ? CARP_GROUP : CARP_GROUP6);
-      };
+      const send = (): void => this.ask(socket, role, nonce, socket.family === 4 ? CARP_GROUP : CARP_GROUP6);
       const timers = [this.ports.later(ms / 3, send), this.ports.later((2 * ms) / 3, send)];
       timers.push(this.ports.later(ms, () => settle(false)));
       this.toGroup.set(name, () => settle(true));
@@ -189,13 +193,19 @@ export class Prober {
     const nonce = randomBytes(NONCE_BYTES);
     path.nonces.push(nonce.toString('hex'));
     if (path.nonces.length > OUTSTANDING) path.nonces.shift();
+    this.ask(target.socket, role, nonce, target.to);
+  }
+
+  /** Once under each key: the peer answers the one that it has. */
+  private ask(socket: ProbeSocket, role: string, nonce: Buffer, to: string): void {
     this.count('probes');
-    target.socket.send(encodeProbe(this.key, role, { kind: PROBE, sender: this.sender, nonce }), target.to);
+    for (const key of this.keys) socket.send(encodeProbe(key, role, { kind: PROBE, sender: this.sender, nonce }), to);
   }
 
   private onPacket(role: string, bytes: Buffer, from: string): void {
     this.ports.look();
-    const packet = decodeProbe(this.key, role, bytes);
+    const tried = this.keys.map((key) => ({ key, packet: decodeProbe(key, role, bytes) }));
+    const { key, packet } = tried.find((one) => typeof one.packet !== 'string') ?? tried[0] ?? NO_KEY;
     if (typeof packet === 'string') {
       this.count(packet);
       return;
@@ -204,11 +214,11 @@ export class Prober {
       this.count('own');
       return;
     }
-    if (packet.kind === PROBE) this.answer(role, packet.nonce, from);
+    if (packet.kind === PROBE) this.answer(key, role, packet.nonce, from);
     else this.onAnswer(role, packet.nonce.toString('hex'));
   }
 
-  private answer(role: string, nonce: Buffer, to: string): void {
+  private answer(key: Buffer, role: string, nonce: Buffer, to: string): void {
     if (!this.mayAnswer()) {
       this.count('too_many');
       return;
@@ -216,7 +226,7 @@ export class Prober {
     const family = to.includes(':') ? 6 : 4;
     const socket = this.paths.get(role)?.sockets.find((one) => one.family === family);
     this.count('answers');
-    socket?.send(encodeProbe(this.key, role, { kind: ANSWER, sender: this.sender, nonce }), to);
+    socket?.send(encodeProbe(key, role, { kind: ANSWER, sender: this.sender, nonce }), to);
   }
 
   private onAnswer(role: string, nonce: string): void {

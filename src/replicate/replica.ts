@@ -36,7 +36,8 @@ const TICK_MS = 100;
 const plain = (value: StateAnswer | PlanAnswer | ApplyAnswer): Json => value as unknown as Json;
 
 export interface ReplicaOptions {
-  key: Uint8Array;
+  /** Of what is hashed; the same object as long as it is the same key. */
+  key: () => Uint8Array;
   version: string;
   stateDir: string;
 }
@@ -49,7 +50,7 @@ export class Replica {
   readonly #timer: NodeJS.Timeout;
   #state: CommitState = freshCommit();
   /** Rules may be long, and every status asks for the hash. */
-  #hashed: { prepared: Prepared; rules: string | null; hash: string } | null = null;
+  #hashed: { prepared: Prepared; rules: string | null; key: Uint8Array; hash: string } | null = null;
   /** What to go back to. */
   #before: Prepared | null = null;
   #told: StateCall | null = null;
@@ -91,9 +92,10 @@ export class Replica {
   hash(): string {
     const [prepared, rules] = [this.#ports.current(), this.#ports.rules().text];
     const cached = this.#hashed;
-    if (cached?.prepared === prepared && cached.rules === rules) return cached.hash;
-    const hash = entriesHash(this.entries(), this.#options.key);
-    this.#hashed = { prepared, rules, hash };
+    const key = this.#options.key();
+    if (cached?.prepared === prepared && cached.rules === rules && cached.key === key) return cached.hash;
+    const hash = entriesHash(this.entries(), key);
+    this.#hashed = { prepared, rules, key, hash };
     return hash;
   }
 
@@ -101,8 +103,8 @@ export class Replica {
   ignored(own: Prepared, ownRules: string | null): string[] {
     const { document } = this;
     if (document === null) return [];
-    const mine = maskEntries(sharedEntries(own.config, own.vips, ownRules), this.#options.key);
-    const theirs = maskEntries(inForce(this.entries(), document), this.#options.key);
+    const mine = maskEntries(sharedEntries(own.config, own.vips, ownRules), this.#options.key());
+    const theirs = maskEntries(inForce(this.entries(), document), this.#options.key());
     return describeChanges(diffEntries(theirs, mine), 20);
   }
 
@@ -125,7 +127,7 @@ export class Replica {
   async onPlan(body: Json, caller: Caller): Promise<Json> {
     this.#mayLead(caller);
     const { document } = checkedBody(planCall, body, 'replicate.plan');
-    const { key } = this.#options;
+    const key = this.#options.key();
     const judged = await this.#judge(document);
     const answer: PlanAnswer = {
       errors: judged.errors,
@@ -240,7 +242,7 @@ export class Replica {
   #hashOf(prepared: Prepared): string {
     const { firewall } = prepared.config;
     const rules = firewall?.replicated?.text ?? (firewall?.rules ? this.#ports.rules().text : null);
-    return entriesHash(this.entries(prepared, rules), this.#options.key);
+    return entriesHash(this.entries(prepared, rules), this.#options.key());
   }
 
   /** @throws Error when the machine refuses */

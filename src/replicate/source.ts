@@ -41,7 +41,8 @@ export interface PushResult {
 }
 
 export interface SourceOptions {
-  key: Uint8Array;
+  /** Of what is hashed; the same object as long as it is the same key. */
+  key: () => Uint8Array;
   node: string;
   version: string;
 }
@@ -57,7 +58,7 @@ export class Source {
   readonly #channel: PeerChannel;
   readonly #timer: NodeJS.Timeout;
   /** Rules may be long, and every look asks for the hash. */
-  #hashed: { prepared: Prepared; rules: string | null; hash: string } | null = null;
+  #hashed: { prepared: Prepared; rules: string | null; key: Uint8Array; hash: string } | null = null;
   #answer: StateAnswer | null = null;
   #answeredAt = Number.NEGATIVE_INFINITY;
   #differs: { hashes: string; lines: string[] } | null = null;
@@ -114,9 +115,10 @@ export class Source {
   hash(): string {
     const [prepared, rules] = [this.#ports.current(), this.#ports.rules().text];
     const cached = this.#hashed;
-    if (cached?.prepared === prepared && cached.rules === rules) return cached.hash;
-    const hash = entriesHash(this.entries(), this.#options.key);
-    this.#hashed = { prepared, rules, hash };
+    const key = this.#options.key();
+    if (cached?.prepared === prepared && cached.rules === rules && cached.key === key) return cached.hash;
+    const hash = entriesHash(this.entries(), key);
+    this.#hashed = { prepared, rules, key, hash };
     return hash;
   }
 
@@ -161,7 +163,7 @@ export class Source {
       TIMING.plan,
       planAnswer,
     );
-    return makePlan(this.#channel.peer?.node ?? 'the peer', entries, this.hash(), answer, this.#options.key);
+    return makePlan(this.#channel.peer?.node ?? 'the peer', entries, this.hash(), answer, this.#options.key());
   }
 
   /** Applies this node's shared configuration on the replica, proves it, and has it kept. Never throws. */

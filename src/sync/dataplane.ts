@@ -73,10 +73,8 @@ export class Dataplane {
     this.io = host.open(config, this.engine);
     this.engine.setOwnPort(this.io.controlPort);
     this.wakeFd = this.io.wakeFd;
-    const keys = new PairKeys([
-      config.secret === null ? null : Buffer.from(config.secret),
-      ...(config.secretOld ? [Buffer.from(config.secretOld)] : []),
-    ]);
+    const secrets = config.secrets.map((secret) => Buffer.from(secret));
+    const keys = new PairKeys(secrets.length > 0 ? secrets : [null]);
     this.taps = config.record === true ? this.makeTaps() : null;
     this.driver = this.makeDriver(keys);
     this.expectations = this.makeExpectations();
@@ -208,6 +206,12 @@ export class Dataplane {
         break;
       case 'local':
         this.engine.setLocal(message.addresses);
+        break;
+      case 'keys':
+        this.driver.setKeys(
+          message.secrets.map((secret) => Buffer.from(secret)),
+          now,
+        );
         break;
       case 'verify':
         this.verifier.begin(message.id, message.deep, now);

@@ -12,13 +12,15 @@ import type { DriverConfig, DriverPorts } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
 import { HomeKeeper } from './home-keeper.ts';
 import { Inbox } from './inbox.ts';
+import { KeyRoll, type Said } from './key-roll.ts';
 import { LiveContext } from './live-context.ts';
 import { nextSyncDeadline, stepSync } from './machine.ts';
 import { Outbox } from './outbox.ts';
+import type { PairSecret } from './pair-keys.ts';
 import { Repairer } from './repairer.ts';
 import { splitReport } from './report-parts.ts';
 import type { Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
-import { createSync, LIMITS } from './state.ts';
+import { createSync, LIMITS, TIMING } from './state.ts';
 import { Tasks } from './tasks.ts';
 import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from './wire.ts';
 
@@ -45,6 +47,9 @@ export class SyncDriver {
   private readonly repairer: Repairer;
   private readonly tasks: Tasks;
   private readonly homes: HomeKeeper;
+  private readonly keys: DriverConfig['keys'];
+  private readonly roll: KeyRoll;
+  private answerAt = 0;
   private report: Buffer = Buffer.alloc(0);
   private reportId = 0;
   /** Repeated ten times a second, and nearly always the same. */
@@ -64,14 +69,19 @@ export class SyncDriver {
     this.state = createSync(ports.nonce());
     this.homes = new HomeKeeper(engine, this.state);
     this.tap = ports.taps?.tap('sync', () => this.state) ?? null;
-    this.outbox = new Outbox(engine, config, this.state, (datagram) => ports.transmit(datagram));
+    this.keys = config.keys;
+    this.roll = new KeyRoll(config.keys, this.state, {
+      ask: () => this.outbox.hello(true),
+      say: (said) => this.onKeys(said),
+    });
+    this.outbox = new Outbox(engine, config, this.state, this.roll, (datagram) => ports.transmit(datagram));
     this.repairer = new Repairer(engine, this.state, {
       step: (event) => this.step(event),
       push: (bytes) => this.outbox.push(bytes),
       event: (kind, fields) => ports.event(kind, fields),
       now: () => this.context.now,
     });
-    this.inbox = new Inbox(engine, config, this.state, {
+    this.inbox = new Inbox(engine, config, this.state, this.roll, {
       now: () => this.context.now,
       count: (name) => this.count(name),
       step: (event) => this.step(event),
@@ -82,6 +92,7 @@ export class SyncDriver {
       received: (bytes) => this.onRecords(bytes),
       recon: (recon, length, adoptSeen) => this.repairer.onMessage(recon, length, adoptSeen),
       auditAsked: () => ports.auditAsked(),
+      helloAsked: () => this.answerHello(),
       expectation: (content) => ports.expectation?.(content),
       audited: (corrections, lines) => {
         this.peerAudit = { at: this.context.now, corrections, lines };
@@ -131,6 +142,15 @@ export class SyncDriver {
     this.report = report;
     this.homes.setOwn(report);
     this.step({ type: 'role', masterAny });
+    this.pump();
+  }
+
+  /** The pair's key has been changed. @param secrets the one to use first, then those that are taken too */
+  setKeys(secrets: readonly PairSecret[], now: number): void {
+    this.setNow(now);
+    this.keys.replace(secrets);
+    this.inbox.keysChanged();
+    this.roll.changed(now);
     this.pump();
   }
 
@@ -250,6 +270,21 @@ export class SyncDriver {
       if (this.state.late) this.step({ type: 'drained' });
     }
     this.step({ type: 'tick' });
+    const [send, receive] = [this.outbox.under, this.inbox.under];
+    this.roll.work(this.context.now, send === null || receive === null ? null : { send, receive });
+  }
+
+  private onKeys(said: Said): void {
+    // What still runs under the key that is refused now ends with it.
+    if (said.state === 'expired') this.step({ type: 'renew' });
+    this.ports.event('sync.key', { ...said });
+  }
+
+  // A recording of such a question must not make this node send more than now and then.
+  private answerHello(): void {
+    if (this.context.now < this.answerAt) return;
+    this.answerAt = this.context.now + TIMING.helloReply;
+    this.outbox.hello();
   }
 
   private sendBehind(): void {

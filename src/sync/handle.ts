@@ -92,6 +92,11 @@ export class DataplaneHandle {
     this.tell({ type: 'local', addresses });
   }
 
+  /** The pair's key has been changed. @param secrets the one to use first, then those that are taken too */
+  setKeys(secrets: readonly Uint8Array[]): void {
+    this.tell({ type: 'keys', secrets: [...secrets] });
+  }
+
   /** A recording needs the whole state of the session. */
   snapshot(): void {
     this.tell({ type: 'snapshot' });

@@ -6,7 +6,7 @@
  * is among those that are tried.
  */
 
-import type { PairSecret } from './pair-keys.ts';
+import type { PairKeys } from './pair-keys.ts';
 import type { Aead } from './seal.ts';
 import { helloKey } from './seal.ts';
 
@@ -16,18 +16,22 @@ export const HELLO_TRIES = { perSecond: 500, burst: 50 } as const;
 const KEPT = 4;
 
 export class HelloKeys {
-  private readonly secrets: readonly PairSecret[];
+  private readonly keys: PairKeys;
+  private generation: number;
   private readonly kept = new Map<string, Aead[]>();
   private tokens: number = HELLO_TRIES.burst;
   private filledAt = 0;
 
-  /** @param secrets each that the peer may seal with */
-  constructor(secrets: readonly PairSecret[]) {
-    this.secrets = secrets;
+  /** @param keys the secrets that the peer may seal with */
+  constructor(keys: PairKeys) {
+    this.keys = keys;
+    this.generation = keys.generation;
   }
 
   /** One for each secret. `null`: too many unknown nonces just now, this one is not looked at. */
   find(nonce: Buffer, now: number): Aead[] | null {
+    if (this.generation !== this.keys.generation) this.kept.clear();
+    this.generation = this.keys.generation;
     const kept = this.kept.get(nonce.toString('hex'));
     if (kept !== undefined) return kept;
     const refill = (Math.max(0, now - this.filledAt) * HELLO_TRIES.perSecond) / 1000;
@@ -35,7 +39,7 @@ export class HelloKeys {
     this.filledAt = now;
     if (this.tokens < 1) return null;
     this.tokens -= 1;
-    return this.secrets.map((secret) => helloKey(secret, nonce));
+    return this.keys.secrets.map((secret) => helloKey(secret, nonce));
   }
 
   /** Is this nonce one that a holder of a secret has used? */

@@ -5,7 +5,8 @@ import type { DriverConfig } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
 import { HelloKeys } from './hello-keys.ts';
 import { countOf, ReceiveChain } from './key-chain.ts';
-import type { PairSecret } from './pair-keys.ts';
+import type { KeyRoll } from './key-roll.ts';
+import { type PairSecret, secretId } from './pair-keys.ts';
 import type { Recon } from './reconcile-wire.ts';
 import { decodeRecon } from './reconcile-wire.ts';
 import { ReplayWindow } from './replay-window.ts';
@@ -43,6 +44,8 @@ export interface InboxPorts {
   auditAsked(): void;
   expectation(content: Buffer): void;
   audited(corrections: number, lines: string[]): void;
+  /** The peer asks for a HELLO: it wants to know this node's keys. */
+  helloAsked(): void;
   /** A message of a repair, and its length. */
   recon(message: Recon, length: number, adoptSeen: number): void;
 }
@@ -65,6 +68,7 @@ export class Inbox {
   private readonly helloKeys: HelloKeys;
   /** Of the peer of this session; NaN fits none. */
   private peerMark = Number.NaN;
+  private readonly roll: KeyRoll;
   private window = new ReplayWindow();
   private body: Buffer = Buffer.alloc(0);
   private fixed: FastFixed | null = null;
@@ -72,12 +76,13 @@ export class Inbox {
   /** Datagrams that overtook others, by number; at most a window of them. */
   private readonly early = new Map<number, Buffer>();
 
-  constructor(engine: Engine, config: DriverConfig, state: SyncState, ports: InboxPorts) {
+  constructor(engine: Engine, config: DriverConfig, state: SyncState, roll: KeyRoll, ports: InboxPorts) {
     this.engine = engine;
     this.config = config;
     this.state = state;
     this.ports = ports;
-    this.helloKeys = new HelloKeys(config.keys.secrets);
+    this.roll = roll;
+    this.helloKeys = new HelloKeys(config.keys);
   }
 
   /** The secret that both nodes come to for the session that begins. */
@@ -89,7 +94,9 @@ export class Inbox {
     const own = Buffer.from(this.state.ownNonce, 'hex');
     const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
     this.peerMark = markOf(this.state.peerNonce ?? '');
-    this.key = new ReceiveChain(sessionSecrets(secret, own, peer).receive, this.config.aead ?? nodeAead);
+    const { keys, aead } = this.config;
+    const first = sessionSecrets(secret, own, peer).receive;
+    this.key = new ReceiveChain(first, aead ?? nodeAead, secretId(secret), (under) => keys.mixes(under));
     this.window = new ReplayWindow();
     this.early.clear();
   }
@@ -97,6 +104,16 @@ export class Inbox {
   close(): void {
     this.key = null;
     this.early.clear();
+  }
+
+  /** Names the pair's secret that the peer seals under; null: no session. */
+  get under(): string | null {
+    return this.key?.under ?? null;
+  }
+
+  /** The pair's secrets have been replaced. */
+  keysChanged(): void {
+    this.key?.refresh();
   }
 
   /**
@@ -112,7 +129,7 @@ export class Inbox {
       return;
     }
     if (header.kind === KIND_HELLO) {
-      this.onHello(datagram);
+      this.onHello(datagram, header.counter);
       return;
     }
     if (this.key === null || header.mark !== this.peerMark) {
@@ -159,7 +176,7 @@ export class Inbox {
     this.ports.flushKernel();
   }
 
-  private onHello(datagram: Buffer): void {
+  private onHello(datagram: Buffer, counter: bigint): void {
     const clear = HEADER_SIZE + NONCE_SIZE;
     const nonce = datagram.subarray(HEADER_SIZE, clear);
     if (nonce.length < NONCE_SIZE) {
@@ -179,15 +196,20 @@ export class Inbox {
     }
     const hello = body === null ? null : parseHello(body);
     if (hello === null) {
+      if (body === null) this.roll.strangeHello(this.ports.now());
       this.ports.count(body === null ? 'bad_key' : 'bad_hello');
       return;
     }
+    this.roll.knownHello();
     this.helloKeys.proven(nonce, keys);
     this.peerKeys = hello.keys;
     const fresh = this.state.peerNonce;
     const hex = nonce.toString('hex');
     this.ports.step({ type: 'hello', nonce: hex, echo: hello.echo, junior: this.config.name > hello.node });
     if (this.state.peerNonce !== fresh) this.ports.peerName(hello.node);
+    if (this.state.peerNonce !== hex) return;
+    this.roll.heard({ nonce: hex, counter, node: hello.node, ids: hello.keys });
+    if (hello.ask) this.ports.helloAsked();
   }
 
   /** @param kept heard before: only its place in the stream is new */
@@ -299,6 +321,7 @@ interface Hello {
   node: string;
   echo: string | null;
   keys: string[];
+  ask: boolean;
 }
 
 /** A HELLO of a node that knows only one key names none. */
@@ -318,5 +341,5 @@ function parseHello(body: Buffer): Hello | null {
   const { node, echo } = value;
   if (typeof node !== 'string' || node.length === 0 || node.length > MAX_NAME) return null;
   if (echo !== null && (typeof echo !== 'string' || !HEX_NONCE.test(echo))) return null;
-  return { node, echo, keys: keysOf(value) };
+  return { node, echo, keys: keysOf(value), ask: 'ask' in value && value.ask === true };
 }

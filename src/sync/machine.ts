@@ -6,7 +6,7 @@
  * driver (driver.ts) carries the actions out on the WebAssembly table. Daemon, simulator and replayer run this code.
  */
 import { compareTimers, digestReady, onDigest, onVerdict } from './compare.ts';
-import { livenessTimers, onHello } from './handshake.ts';
+import { livenessTimers, onHello, renewSession } from './handshake.ts';
 import { considerAdoption, onAdopt, preference, preferenceTimers } from './ownership.ts';
 import { onRepair, repairDeadline, repairTimers } from './reconcile.ts';
 import { dropRepairIn } from './repair-mirror.ts';
@@ -36,6 +36,9 @@ function onEvent(state: SyncState, event: SyncEvent, context: Context, actions: 
   switch (event.type) {
     case 'hello':
       onHello(state, event, context, actions);
+      break;
+    case 'renew':
+      if (state.open) renewSession(state, context, actions);
       break;
     case 'fast':
       onFast(state, event.fixed, context, actions);

@@ -5,9 +5,8 @@ import type { Json } from '../status.ts';
 
 export interface WorkerConfig {
   name: string;
-  secret: Uint8Array | null;
-  /** The secret before it, while it is being changed on both nodes. */
-  secretOld?: Uint8Array | null;
+  /** The pair's: the one to use first, then those that are taken too, while it is being changed; none: the link is open. */
+  secrets: Uint8Array[];
   /** The sync link's device, and the peer's address; `null`: multicast until the peer is heard. */
   device: string;
   ifindex: number;
@@ -41,6 +40,8 @@ export interface WorkerData {
 export type ToWorker =
   | { type: 'role'; masterAny: boolean; report: string }
   | { type: 'local'; addresses: string[] }
+  /** The pair's key has been changed: the one to use first, then those that are taken too. */
+  | { type: 'keys'; secrets: Uint8Array[] }
   | { type: 'verify'; id: number; deep: boolean }
   | { type: 'resync' }
   | { type: 'states'; id: number; cursor: number; most: number }

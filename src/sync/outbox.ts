@@ -2,11 +2,12 @@
 import type { DriverConfig } from './driver-ports.ts';
 import type { Engine } from './engine.ts';
 import { SendChain } from './key-chain.ts';
-import type { PairSecret } from './pair-keys.ts';
+import type { KeyRoll } from './key-roll.ts';
+import { type PairSecret, secretId } from './pair-keys.ts';
 import type { Aead } from './seal.ts';
 import { helloKey, nodeAead, sessionSecrets } from './seal.ts';
 import type { SyncState } from './state.ts';
-import { seqAdd } from './state.ts';
+import { seqAdd, seqAfter } from './state.ts';
 import { hasGap, windowOpen } from './stream.ts';
 import {
   FAST_FIXED,
@@ -52,14 +53,25 @@ export class Outbox {
   private readonly kept = new Map<number, { body: Buffer; at: number }>();
   private keptFrom = 1;
   private key: SendChain | null = null;
+  /** The last number of the stream that left under an earlier key than the one in use. */
+  private keyFrom = 0;
+  private readonly roll: KeyRoll;
   private helloCounter = 0n;
   private helloNonce = '';
   private helloSealKeys: Aead[] = [];
+  private helloKeysOf = 0;
 
-  constructor(engine: Engine, config: DriverConfig, state: SyncState, transmit: (datagram: Buffer) => void) {
+  constructor(
+    engine: Engine,
+    config: DriverConfig,
+    state: SyncState,
+    roll: KeyRoll,
+    transmit: (datagram: Buffer) => void,
+  ) {
     this.engine = engine;
     this.config = config;
     this.state = state;
+    this.roll = roll;
     this.transmit = transmit;
     this.capacity = config.mtu - IPV4_HEADER - HEADER_SIZE - TAG_SIZE;
     this.scratch = Buffer.alloc(this.capacity);
@@ -71,7 +83,9 @@ export class Outbox {
     const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
     const { send, fingerprint } = sessionSecrets(secret, own, peer);
     this.close();
-    this.key = new SendChain(send, this.config.aead ?? nodeAead, this.now, this.config.keyLife);
+    const { aead, keyLife } = this.config;
+    this.key = new SendChain(send, aead ?? nodeAead, this.now, keyLife, secretId(secret));
+    this.keyFrom = this.state.txSeq;
     return fingerprint;
   }
 
@@ -80,6 +94,11 @@ export class Outbox {
     this.waiting = [];
     this.kept.clear();
     this.keptFrom = 1;
+  }
+
+  /** Names the pair's secret that this node seals under; null: no session. */
+  get under(): string | null {
+    return this.key?.under ?? null;
   }
 
   /** A message that joins the stream as soon as the window allows. */
@@ -140,16 +159,20 @@ export class Outbox {
     }
   }
 
-  hello(): void {
+  /** @param ask the peer is to answer with its own */
+  hello(ask = false): void {
     const { ownNonce, echo } = this.state;
     const nonce = Buffer.from(ownNonce, 'hex');
     const { keys, name } = this.config;
-    if (this.helloNonce !== ownNonce) {
+    // The counter goes on when only the secrets are others: with one of the same, no number may be used twice.
+    if (this.helloNonce !== ownNonce) this.helloCounter = 0n;
+    if (this.helloNonce !== ownNonce || this.helloKeysOf !== keys.generation) {
       this.helloNonce = ownNonce;
-      this.helloCounter = 0n;
+      this.helloKeysOf = keys.generation;
       this.helloSealKeys = keys.secrets.map((secret) => helloKey(secret, nonce));
     }
-    const body = Buffer.from(JSON.stringify({ node: name, echo, versions: [WIRE_VERSION], keys: keys.ids }));
+    const said = { node: name, echo, versions: [WIRE_VERSION], keys: keys.ids, ...(ask ? { ask } : {}) };
+    const body = Buffer.from(JSON.stringify(said));
     for (const key of this.helloSealKeys) {
       this.helloCounter += 1n;
       const clear = Buffer.alloc(HEADER_SIZE + nonce.length);
@@ -173,11 +196,24 @@ export class Outbox {
     writeFastFixed(this.scratch, 0, { ack: rxSeq, seq, gap: hasGap(this.state), urgent, adoptSeen });
   }
 
+  /**
+   * To the next key, when it is time. Only when the peer has acknowledged something of the one in use: it follows one step at a
+   * time, and a step that it did not hear of would end the session.
+   */
+  private renewKey(key: SendChain): void {
+    if (!this.state.alive || !seqAfter(this.state.txAcked, this.keyFrom)) return;
+    const goal = this.roll.goal(key.under);
+    if (goal === null && !key.old(this.now)) return;
+    key.renew(this.now, goal);
+    this.keyFrom = this.state.txSeq;
+  }
+
   private fast(body: Buffer): void {
     if (this.key === null) return;
+    this.renewKey(this.key);
     const { ownNonce } = this.state;
     if (this.mark.nonce !== ownNonce) this.mark = { nonce: ownNonce, number: markOf(ownNonce) };
-    writeHeader(this.clear, { kind: KIND_FAST, mark: this.mark.number, counter: this.key.take(this.now) });
+    writeHeader(this.clear, { kind: KIND_FAST, mark: this.mark.number, counter: this.key.take() });
     this.count(this.key.seal(this.clear, body));
   }
 

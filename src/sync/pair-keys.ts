@@ -1,9 +1,11 @@
 /**
- * The secrets that this node takes for the pair's: the key, and while it is being changed the old one. HELLOs are sealed
+ * The secrets that this node takes for the pair's: the key, and while it is being changed those before. HELLOs are sealed
  * with each, so that a peer that has only one of them opens one; which one a session then runs under is a rule that both
  * nodes come to by themselves: the first in the senior's list that the junior has too.
  */
 import { hkdfSync } from 'node:crypto';
+import type { Mix } from './key-chain.ts';
+import { chainSecret } from './seal.ts';
 
 /** `null`: the link is open. */
 export type PairSecret = Buffer | null;
@@ -11,20 +13,40 @@ export type PairSecret = Buffer | null;
 const ID_BYTES = 8;
 
 /** What names a secret inside a sealed HELLO, 16 hex digits. Nothing of the secret can be learned from it. */
-function idOf(secret: PairSecret): string {
+export function secretId(secret: PairSecret): string {
   if (secret === null) return 'open';
   return Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), 'carpio/1 id', ID_BYTES)).toString('hex');
 }
 
 export class PairKeys {
-  readonly secrets: readonly PairSecret[];
-  /** In the order of preference. */
-  readonly ids: readonly string[];
+  #secrets: readonly PairSecret[] = [];
+  #ids: readonly string[] = [];
+  #generation = 0;
 
   /** @param secrets the one to use first, then those that are taken too */
   constructor(secrets: readonly PairSecret[]) {
-    this.secrets = secrets;
-    this.ids = secrets.map(idOf);
+    this.replace(secrets);
+  }
+
+  /** From now on these; a session that runs under another goes on (key-roll.ts). */
+  replace(secrets: readonly PairSecret[]): void {
+    this.#secrets = secrets;
+    this.#ids = secrets.map(secretId);
+    this.#generation += 1;
+  }
+
+  get secrets(): readonly PairSecret[] {
+    return this.#secrets;
+  }
+
+  /** In the order of preference. */
+  get ids(): readonly string[] {
+    return this.#ids;
+  }
+
+  /** Rises when they are replaced. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /**
@@ -32,9 +54,21 @@ export class PairKeys {
    * @param junior this node's name sorts behind the peer's
    */
   choose(peerIds: readonly string[], junior: boolean): PairSecret {
-    const [first, second] = junior ? [peerIds, this.ids] : [this.ids, peerIds];
-    const id = first.find((one) => second.includes(one));
-    const at = id === undefined ? 0 : this.ids.indexOf(id);
-    return this.secrets[at] ?? null;
+    const id = this.common(peerIds, junior);
+    return this.#secrets[id === null ? 0 : this.#ids.indexOf(id)] ?? null;
+  }
+
+  /** Its name; null: the two have none in common, or nothing is known of the peer's. */
+  common(peerIds: readonly string[], junior: boolean): string | null {
+    const [first, second] = junior ? [peerIds, this.#ids] : [this.#ids, peerIds];
+    return first.find((one) => second.includes(one)) ?? null;
+  }
+
+  /** What a chain of session keys mixes in when it goes over to each of these, but the one that it runs under. */
+  mixes(under: string): Mix[] {
+    return this.#secrets.flatMap((secret, i) => {
+      const id = this.#ids[i] ?? '';
+      return id === under ? [] : [{ id, bytes: chainSecret(secret) }];
+    });
   }
 }

@@ -37,6 +37,11 @@ export function helloKey(secret: Buffer | null, nonce: Buffer): Aead {
   return nodeAead(derive(secret, nonce, 'hello', 32));
 }
 
+/** What a pair's secret adds to the keys of a session that began under another, 32 bytes (key-chain.ts). */
+export function chainSecret(secret: Buffer | null): Buffer {
+  return derive(secret, Buffer.alloc(0), 'chain', 32);
+}
+
 /** The bytes of a session's first keys, seen from the node that owns `own`. */
 export function sessionSecrets(
   secret: Buffer | null,

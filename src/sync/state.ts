@@ -141,6 +141,8 @@ export interface SyncState extends StreamState {
 
 export type SyncEvent =
   | { type: 'tick' }
+  /** This session's key is not to be used any more. */
+  | { type: 'renew' }
   | { type: 'hello'; nonce: string; echo: string | null; junior: boolean }
   | { type: 'fast'; fixed: FastFixed }
   | { type: 'role'; masterAny: boolean }

@@ -87,7 +87,8 @@ keys('the chain: the key before is good for a while, an epoch cannot be jumped o
   const receive = new ReceiveChain(first, nodeAead);
   const datagram = (now: number): { bytes: Buffer; counter: bigint } => {
     const clear = Buffer.alloc(HEADER_SIZE);
-    const counter = send.take(now);
+    if (send.old(now)) send.renew(now);
+    const counter = send.take();
     writeHeader(clear, { kind: KIND_FAST, mark: 1, counter });
     return { bytes: send.seal(clear, Buffer.from(`at ${now}`)), counter };
   };

@@ -142,6 +142,10 @@ check('the node itself', () => {
     Object.assign(status.sync!, { in_step: false, in_step_reason: 'repairing' });
   });
   assert.match(only(apart), /^warning sync peer: .*not in step: repairing$/);
+  const keys = withStatus((status) => {
+    status.sync!.key_reason = 'the peer uses another key: put it there';
+  });
+  assert.match(only(keys), /^warning pair key: the peer uses another key: put it there$/);
 });
 
 check('replication: what it found by itself; a replica has other vhids than its file', () => {

@@ -254,6 +254,7 @@ commands('status says what is not well, and never sends the terminal control cha
       sealed: false,
       in_step: false,
       in_step_reason: 'the digests differ',
+      key_reason: 'the peer uses another key: \u001b[2J',
       peer: { node: null, address: null, alive: false, heard_ms_ago: null, role: null },
     },
   };
@@ -261,6 +262,7 @@ commands('status says what is not well, and never sends the terminal control cha
   assert.match(out, /BACKUP .* 1\/0, now 240 .* -$/m);
   assert.match(out, /in step +NO: the digests differ/);
   assert.match(out, /OPEN: no key/);
+  assert.match(out, /pair key +the peer uses another key/);
   assert.match(out, /not there, never heard/);
   assert.match(out, /demotion +240 \(sync 240\)/);
   assert.match(out, /maintenance +on/);

@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { HELLO_TRIES, HelloKeys } from '../../src/sync/hello-keys.ts';
+import { PairKeys } from '../../src/sync/pair-keys.ts';
 import { helloKey } from '../../src/sync/seal.ts';
 import { HEADER_SIZE } from '../../src/sync/wire.ts';
 
@@ -15,7 +16,7 @@ const nonceOf = (n: number): Buffer => {
 };
 
 hello('so many unknown nonces are tried in a second, and no more', () => {
-  const keys = new HelloKeys([SECRET]);
+  const keys = new HelloKeys(new PairKeys([SECRET]));
   let tried = 0;
   for (let ms = 0; ms < 1000; ms++) {
     for (let i = 0; i < 50; i++) if (keys.find(nonceOf(1 + ms * 50 + i), 1000 + ms) !== null) tried += 1;
@@ -25,7 +26,7 @@ hello('so many unknown nonces are tried in a second, and no more', () => {
 });
 
 hello('a nonce that has proven right is always heard, others wait for their turn', () => {
-  const keys = new HelloKeys([SECRET]);
+  const keys = new HelloKeys(new PairKeys([SECRET]));
   const peer = nonceOf(0xffff);
   const first = keys.find(peer, 0);
   assert.ok(first);
@@ -40,7 +41,7 @@ hello('a nonce that has proven right is always heard, others wait for their turn
 });
 
 hello('negative control: what is tried and not proven is not kept', () => {
-  const keys = new HelloKeys([SECRET]);
+  const keys = new HelloKeys(new PairKeys([SECRET]));
   const stranger = nonceOf(3);
   assert.ok(keys.find(stranger, 0));
   for (let i = 0; i < 1000; i++) keys.find(nonceOf(10 + i), 0);

@@ -27,7 +27,7 @@ function end(node: string, own: string, peer: string | null, secret: Uint8Array 
   const events: NodeEvent[] = [];
   const warnings: string[] = [];
   const channel = new PeerChannel(
-    { node, version, secret, port, peer },
+    { node, version, secrets: [secret], port, peer },
     { publish: (event) => events.push(event), warn: (text) => warnings.push(text) },
   );
   open.push(channel);
@@ -282,6 +282,36 @@ peerChannel('a port that is taken is said, and listened on when it is free', asy
   await new Promise((resolve) => squatter.close(resolve));
   await until('b to listen', () => b.channel.status().listening);
   assert.is(b.warnings.length, 1);
+});
+
+peerChannel(
+  'the key is changed on one end, then on the other: it stays until the old one is dropped, then begins anew',
+  async () => {
+    const next = randomBytes(32);
+    const [a, b] = [end('fw-a', A, B), end('fw-b', B, A)];
+    await opened(a, b);
+    a.channel.setSecrets([next, SECRET]);
+    b.channel.setSecrets([next, SECRET]);
+    assert.ok(a.channel.peer !== null && b.channel.peer !== null);
+    assert.equal([...a.channel.secret], [...SECRET], 'both know under which key it was opened');
+    a.channel.setSecrets([next]);
+    const under = ({ channel }: End): boolean => channel.peer !== null && next.equals(channel.secret);
+    await until('the channel under the new key', () => under(a) && under(b));
+    b.channel.setSecrets([next]);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.ok(under(a) && under(b), 'nothing to end');
+    assert.equal([a.channel.status().connects, b.channel.status().connects], [2, 2]);
+    assert.equal([a.channel.status().refused, b.channel.status().refused], [{}, {}]);
+  },
+);
+
+peerChannel('who dials has the new key already, the other not yet: it opens under the one before', async () => {
+  const b = end('fw-b', B, A);
+  const a = end('fw-a', A, B);
+  a.channel.setSecrets([randomBytes(32), SECRET]);
+  await opened(a, b);
+  assert.equal([...a.channel.secret], [...SECRET]);
+  assert.equal(a.channel.status().refused, {});
 });
 
 peerChannel.run();

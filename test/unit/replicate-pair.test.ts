@@ -108,7 +108,7 @@ let scenes = 0;
 function scene(caller = 'fw-a', rest = ''): Scene {
   const state = join(dir, `s${scenes++}`);
   const [a, b] = [new Box(textOf('fw-a', rest), 'one\ntwo\n'), new Box(textOf('fw-b'), 'one\n')];
-  const replica = new Replica({ key: KEY, version: '1', stateDir: state }, b.ports, b.truth);
+  const replica = new Replica({ key: () => KEY, version: '1', stateDir: state }, b.ports, b.truth);
   const [lost, calls] = [new Set<string>(), [] as string[]];
   const who = { node: caller, version: '1', signal: new AbortController().signal };
   const handlers: Record<string, (body: Json) => Json | Promise<Json>> = {
@@ -133,7 +133,7 @@ function scene(caller = 'fw-a', rest = ''): Scene {
       }
     },
   } as unknown as PeerChannel;
-  const source = new Source({ key: KEY, node: 'fw-a', version: '1' }, a.ports, a.truth, channel);
+  const source = new Source({ key: () => KEY, node: 'fw-a', version: '1' }, a.ports, a.truth, channel);
   const close = (): void => {
     source.close();
     replica.close();
@@ -237,7 +237,7 @@ pairTest('a replica that died in the middle starts with what was confirmed', asy
   assert.ok((await source.push('asked')).done);
   const document = makeDocument('fw-a', '1', sharedEntries(a.current.config, a.current.vips, 'never confirmed\n'));
   store.stage({ taken: 'now', document });
-  const reborn = new Replica({ key: KEY, version: '1', stateDir: state }, b.ports, b.truth);
+  const reborn = new Replica({ key: () => KEY, version: '1', stateDir: state }, b.ports, b.truth);
   reborn.begin();
   reborn.begin();
   reborn.close();

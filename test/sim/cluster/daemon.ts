@@ -214,10 +214,10 @@ export class Daemon {
     const { sync } = this.config;
     const { box } = this;
     if (sync === null) return;
-    if (sync.key !== null) this.ear.trustPeer(new Uint8Array(sync.key.reveal()), this.config, this.links());
+    if (sync.key !== null) this.ear.trustPeer([new Uint8Array(sync.key.reveal())], this.config, this.links());
     const config: WorkerConfig = {
       name: this.config.node.name,
-      secret: sync.key === null ? null : new Uint8Array(sync.key.reveal()),
+      secrets: sync.key === null ? [] : [new Uint8Array(sync.key.reveal())],
       ...{ device: 'sync0', ifindex: 4, peer: sync.peer, mtu: sync.mtu, eventBuffer: sync.event_buffer },
       ...{ syncWhen: sync.sync_when, ignore: [], local: this.locals(), maxStates: sync.max_states, timeouts: TIMEOUTS },
     };
