@@ -5,51 +5,27 @@
 
 import { SysError } from '../kernel/libc.ts';
 import { PacketSocket } from '../kernel/packet-socket.ts';
+import { arpRequest, ETH_P_IPV6, ETHERNET, ethernet } from '../net/frame.ts';
 import { formatIp } from '../net/ip.ts';
-import { internetChecksum } from './ip.ts';
+import { ICMPV6, icmpv6Checksum } from './ip.ts';
 
-const BROADCAST = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
 const ALL_NODES_MAC = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 const ALL_NODES = Uint8Array.of(0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
 
-const ETH_HEADER = 14;
-const ETH_P_ARP = 0x0806;
-const ETH_P_IPV6 = 0x86dd;
 const IPV6_HEADER = 40;
-const ICMPV6 = 58;
 const NA_LENGTH = 32; // 24 and one link-layer address option
 const NA_ROUTER = 0x80;
 const NA_OVERRIDE = 0x20;
 
-function ethernet(destination: Uint8Array, source: Uint8Array, type: number, payloadLength: number): Buffer {
-  const frame = Buffer.alloc(ETH_HEADER + payloadLength);
-  frame.set(destination, 0);
-  frame.set(source, 6);
-  frame.writeUInt16BE(type, 12);
-  return frame;
-}
-
 /**
  * Gratuitous ARP: a broadcast request whose sender and target are both the address. 42 bytes.
- *
- * 0..13 Ethernet (ff:ff:ff:ff:ff:ff, mac, 0806) · 14 hardware 1 · 16 protocol 0800 · 18 lengths 6, 4 · 20 request (1) ·
- * 22 sender mac · 28 sender address · 32 target mac, zero · 38 target address.
  *
  * UCarp fills the target hardware address with its own MAC too; BSD and RFC 5227 leave it zero, and so do we.
  * @param mac 6 bytes, the virtual MAC (in mode `physical` the NIC's own)
  * @param address 4 bytes
  */
 export function gratuitousArp(mac: Uint8Array, address: Uint8Array): Buffer {
-  const frame = ethernet(BROADCAST, mac, ETH_P_ARP, 28);
-  frame.writeUInt16BE(1, 14);
-  frame.writeUInt16BE(0x0800, 16);
-  frame.writeUInt8(6, 18);
-  frame.writeUInt8(4, 19);
-  frame.writeUInt16BE(1, 20);
-  frame.set(mac, 22);
-  frame.set(address, 28);
-  frame.set(address, 38);
-  return frame;
+  return arpRequest(mac, address, null, address);
 }
 
 /**
@@ -60,7 +36,7 @@ export function gratuitousArp(mac: Uint8Array, address: Uint8Array): Buffer {
  */
 export function unsolicitedNeighbourAdvertisement(mac: Uint8Array, address: Uint8Array, router: boolean): Buffer {
   const frame = ethernet(ALL_NODES_MAC, mac, ETH_P_IPV6, IPV6_HEADER + NA_LENGTH);
-  const ip = ETH_HEADER;
+  const ip = ETHERNET;
   frame.writeUInt8(0x60, ip);
   frame.writeUInt16BE(NA_LENGTH, ip + 4);
   frame.writeUInt8(ICMPV6, ip + 6);
@@ -77,16 +53,6 @@ export function unsolicitedNeighbourAdvertisement(mac: Uint8Array, address: Uint
   frame.set(mac, icmp + 26);
   frame.writeUInt16BE(icmpv6Checksum(frame.subarray(ip, ip + 8 + 32), frame.subarray(icmp)), icmp + 2);
   return frame;
-}
-
-/** Checksum over the pseudo header (addresses, length, next header; RFC 8200 section 8.1) and the message. */
-function icmpv6Checksum(ipHeader: Uint8Array, message: Uint8Array): number {
-  const pseudo = Buffer.alloc(40 + message.length);
-  pseudo.set(ipHeader.subarray(8, 40), 0);
-  pseudo.writeUInt32BE(message.length, 32);
-  pseudo.writeUInt8(ICMPV6, 39);
-  pseudo.set(message, 40);
-  return internetChecksum(pseudo);
 }
 
 /** The frame that announces an address of either family. */

@@ -103,3 +103,15 @@ export function parseIp(packet: Uint8Array): Datagram | null {
   if (version === 4) return parseIpv4(packet);
   return version === 6 ? parseIpv6(packet) : null;
 }
+
+export const ICMPV6 = 58;
+
+/** Checksum over the pseudo header (addresses, length, next header; RFC 8200 section 8.1) and the message. */
+export function icmpv6Checksum(ipHeader: Uint8Array, message: Uint8Array): number {
+  const pseudo = Buffer.alloc(40 + message.length);
+  pseudo.set(ipHeader.subarray(8, 40), 0);
+  pseudo.writeUInt32BE(message.length, 32);
+  pseudo.writeUInt8(ICMPV6, 39);
+  pseudo.set(message, 40);
+  return internetChecksum(pseudo);
+}

@@ -7,14 +7,13 @@ import type { ResolvedVip } from '../config/resolve.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { PacketSocket } from '../kernel/packet-socket.ts';
 import { messageOf } from '../message-of.ts';
+import { arpRequest, ETH_P_ARP, ETH_P_IPV6 } from '../net/frame.ts';
 import { addressBytes, formatIp } from '../net/ip.ts';
 import { parseMac } from '../net/mac.ts';
-import { arpRequest, claimFilter, readClaim } from '../probe/arp.ts';
+import { claimFilter, readClaim } from '../probe/arp.ts';
 import { neighbourFilter, neighbourProbe, readNeighbourClaim } from '../probe/nd.ts';
 import { vipKey } from './adverts.ts';
 
-const ETH_P_ARP = 0x0806;
-const ETH_P_IPV6 = 0x86dd;
 /**
  * Ms after a take-over: is anybody else there? Not earlier: a master that is about to let go would answer, and its answer
  * would teach the switch the virtual MAC on the wrong port.

@@ -1,12 +1,10 @@
 /** Neighbour discovery (RFC 4861) as a question (who else has this IPv6 address) and as a witness. Frames and filter are pure. */
-import { internetChecksum } from '../carp/ip.ts';
+import { ICMPV6, icmpv6Checksum } from '../carp/ip.ts';
+import { ETH_P_IPV6, ETHERNET, ethernet } from '../net/frame.ts';
 import { frameFilter } from './bpf.ts';
 
-const ETH_P_IPV6 = 0x86dd;
-const ICMPV6 = 58;
 const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
-const ETHERNET = 14;
 const ICMP = ETHERNET + 40;
 const TARGET = ICMP + 8;
 const OPTIONS = TARGET + 16;
@@ -18,11 +16,8 @@ const TARGET_LINK_LAYER = 2;
  * bytes, source, 86dd), IPv6 (hop limit 255, to ff02::1:ffXX:XXXX), ICMPv6 135 with the target.
  */
 export function neighbourProbe(source: Uint8Array, target: Uint8Array): Buffer {
-  const frame = Buffer.alloc(OPTIONS);
   const last = target.subarray(13, 16);
-  frame.set([0x33, 0x33, 0xff, ...last], 0);
-  frame.set(source, 6);
-  frame.writeUInt16BE(ETH_P_IPV6, 12);
+  const frame = ethernet(Uint8Array.of(0x33, 0x33, 0xff, ...last), source, ETH_P_IPV6, OPTIONS - ETHERNET);
   frame.writeUInt8(0x60, ETHERNET);
   frame.writeUInt16BE(OPTIONS - ICMP, ETHERNET + 4);
   frame.writeUInt8(ICMPV6, ETHERNET + 6);
@@ -30,13 +25,7 @@ export function neighbourProbe(source: Uint8Array, target: Uint8Array): Buffer {
   frame.set([0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, ...last], ETHERNET + 24);
   frame.writeUInt8(SOLICITATION, ICMP);
   frame.set(target, TARGET);
-  // Pseudo header: both addresses, length, next header (RFC 8200, 8.1).
-  const sum = Buffer.alloc(40 + OPTIONS - ICMP);
-  frame.copy(sum, 0, ETHERNET + 8, ICMP);
-  sum.writeUInt32BE(OPTIONS - ICMP, 32);
-  sum.writeUInt8(ICMPV6, 39);
-  frame.copy(sum, 40, ICMP);
-  frame.writeUInt16BE(internetChecksum(sum), ICMP + 2);
+  frame.writeUInt16BE(icmpv6Checksum(frame.subarray(ETHERNET, ICMP), frame.subarray(ICMP)), ICMP + 2);
   return frame;
 }
 

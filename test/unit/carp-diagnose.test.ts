@@ -4,7 +4,8 @@ import * as assert from 'uvu/assert';
 import { unsolicitedNeighbourAdvertisement } from '../../src/carp/announce.ts';
 import { differentLists, explainBadAuth, explainStranger } from '../../src/carp/diagnose.ts';
 import { internetChecksum } from '../../src/carp/ip.ts';
-import { arpRequest, claimFilter, readClaim } from '../../src/probe/arp.ts';
+import { arpRequest } from '../../src/net/frame.ts';
+import { claimFilter, readClaim } from '../../src/probe/arp.ts';
 import { MOST_ADDRESSES } from '../../src/probe/bpf.ts';
 import { neighbourFilter, neighbourProbe, readNeighbourClaim } from '../../src/probe/nd.ts';
 

@@ -5,8 +5,9 @@ import { buildIpv4, buildIpv6, internetChecksum, parseIp } from '../../../src/ca
 import { encodeAdvert, hmacAddresses } from '../../../src/carp/packet.ts';
 import { receiveAdvert, receivePacket } from '../../../src/carp/receive.ts';
 import { readReport } from '../../../src/daemon/peer-report.ts';
+import { arpRequest } from '../../../src/net/frame.ts';
 import { decodeMessage, encodeMessage } from '../../../src/peer/message.ts';
-import { arpRequest, readClaim } from '../../../src/probe/arp.ts';
+import { readClaim } from '../../../src/probe/arp.ts';
 import { ANSWER, decodeProbe, encodeProbe, PROBE, probeKey } from '../../../src/probe/packet.ts';
 import { unpackLines } from '../../../src/sync/audit-lines.ts';
 import { decodeRecon, encodeRecon, type Recon } from '../../../src/sync/reconcile-wire.ts';
