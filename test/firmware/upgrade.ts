@@ -59,6 +59,8 @@ async function upgrades(): Promise<void> {
   await started('B', /slot B is proven/);
   console.log('upgraded from A to B');
 
+  // The prompt may have come before the proof.
+  box.type('\n');
   await box.login(PASSWORD, BOOT_S);
   box.type(`carpio upgrade ${url('broken')}\n`);
   await started('A', /slot A is on trial/);
