@@ -19,6 +19,8 @@ export class Firewall {
   readonly deaths: string[] = [];
   readonly #lab: Lab;
   #child: ChildProcess | null = null;
+  /** The one that has answered. */
+  #answered: ChildProcess | null = null;
   #ending = false;
   readonly #record: boolean;
 
@@ -35,6 +37,11 @@ export class Firewall {
 
   get running(): boolean {
     return this.#child !== null;
+  }
+
+  /** It has answered since it was started: from then on it knows its signals. */
+  get ready(): boolean {
+    return this.#child !== null && this.#answered === this.#child;
   }
 
   /** Starts the daemon from the built binary; resolves when its control socket answers. */
@@ -60,6 +67,7 @@ export class Firewall {
       },
       { withinMs },
     );
+    this.#answered = child;
     return value;
   }
 

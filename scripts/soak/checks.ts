@@ -7,6 +7,8 @@ import { inStep, isBackup, isMaster, type Sample } from '../lab/watch.ts';
 import { carpio, type Scene } from './scene.ts';
 
 const SETTLE_MS = 90_000;
+/** For the kernel's own list of its connections; a machine that does much else has taken longer than 20 s. */
+const LIST_MS = 60_000;
 /** A daemon and its guardian, and nothing that an earlier one left. */
 const PROCESSES = 2;
 const LIMITS = {
@@ -102,7 +104,7 @@ export class Checks {
     });
     const list = async (node: FirewallName): Promise<string[]> => {
       const filter = ['-p', 'tcp', '--orig-port-dst', String(ECHO_PORT), '--state', 'ESTABLISHED'];
-      const { stdout } = await lab.exec(node, ['conntrack', '-L', ...filter]);
+      const { stdout } = await lab.exec(node, ['conntrack', '-L', ...filter], { timeoutMs: LIST_MS });
       const lines = stdout.split('\n').filter(Boolean);
       return lines.map((line) => [...line.matchAll(/\b(?:src|dst|sport|dport)=\S+/g)].join(' ')).sort();
     };

@@ -182,7 +182,8 @@ async function reload(scene: Scene): Promise<void> {
   const turn = async (what: string, text: string): Promise<void> => {
     line.note(`${node}: SIGHUP with ${what}`);
     writeFileSync(rules, text);
-    if (firewall.pid !== null) process.kill(firewall.pid, 'SIGHUP');
+    // A program that is still being loaded ends by this signal; service managers do not send it before either.
+    if (firewall.ready && firewall.pid !== null) process.kill(firewall.pid, 'SIGHUP');
     await awhile(scene, 2000);
   };
   try {

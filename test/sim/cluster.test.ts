@@ -250,7 +250,7 @@ const FOUND: { what: string; seed: number; faults: Partial<Fault>[]; episodes?: 
     ],
   },
   {
-    what: 'a master whose kernel takes no changes hands over: what it could not write was believed to be written',
+    what: 'an entry of the new backup runs out while its kernel takes no changes: what could not be put back was believed to be there',
     seed: 9006019,
     faults: [
       { episode: 0, afterUs: 643089, kind: 'reorder', box: 1, role: 'wan', forUs: 2092390, size: 0.29253341001458466 },
