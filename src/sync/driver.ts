@@ -18,17 +18,16 @@ import { nextSyncDeadline, stepSync } from './machine.ts';
 import { Outbox } from './outbox.ts';
 import type { PairSecret } from './pair-keys.ts';
 import { Repairer } from './repairer.ts';
-import { splitReport } from './report-parts.ts';
+import { masterIn, splitReport } from './report-parts.ts';
 import type { Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { createSync, LIMITS, TIMING } from './state.ts';
+import { TableActions } from './table-actions.ts';
 import { Tasks } from './tasks.ts';
-import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from './wire.ts';
+import { MSG, message } from './wire.ts';
 
 /** Ms until what the kernel refused is tried again (its table may have room by then), first and at most. */
 const RETRY_FIRST = 1000;
 const RETRY_MOST = 30_000;
-/** Records that one slice of background work touches. */
-const SLICE = 2000;
 /** Messages that may wait for the states before them. */
 const MOST_BEHIND = 1024;
 
@@ -47,6 +46,7 @@ export class SyncDriver {
   private readonly repairer: Repairer;
   private readonly tasks: Tasks;
   private readonly homes: HomeKeeper;
+  private readonly table: TableActions;
   private readonly keys: DriverConfig['keys'];
   private readonly roll: KeyRoll;
   private answerAt = 0;
@@ -81,6 +81,9 @@ export class SyncDriver {
       event: (kind, fields) => ports.event(kind, fields),
       now: () => this.context.now,
     });
+    const { state, outbox, repairer, tasks } = this;
+    const step = (event: SyncEvent): void => this.step(event);
+    this.table = new TableActions({ engine, state, outbox, repairer, tasks, step, fill: () => this.fill() });
     this.inbox = new Inbox(engine, config, this.state, this.roll, {
       now: () => this.context.now,
       count: (name) => this.count(name),
@@ -208,12 +211,6 @@ export class SyncDriver {
     return inStep(this.state, now, this.context.counts);
   }
 
-  /** Walks the table once more: after adoption and giving, and after kernel refusals that may have been passing. */
-  sweep(): void {
-    this.engine.sweepBegin();
-    this.tasks.begin('sweep', () => this.engine.sweep(SLICE) !== 0);
-  }
-
   /** Always as they are when they are read. */
   counts(): Counts {
     return this.context.counts;
@@ -229,7 +226,7 @@ export class SyncDriver {
     } else if (this.context.now >= retry.at) {
       retry.wait = Math.min(RETRY_MOST, retry.wait * 2);
       retry.at = this.context.now + retry.wait;
-      this.sweep();
+      this.table.sweep();
     }
   }
 
@@ -256,16 +253,20 @@ export class SyncDriver {
     for (const action of actions) this.perform(action);
   }
 
+  private fill(): void {
+    while (this.outbox.fill()) this.step({ type: 'sent' });
+  }
+
   private pump(): void {
     this.noteClaims();
-    while (this.outbox.fill()) this.step({ type: 'sent' });
+    this.fill();
     this.sendBehind();
     this.sendRepairs();
     if (this.engine.dirtyCount() === 0 && this.outbox.empty()) {
       if (this.state.bulkOut === 'running' && this.engine.bulkActive() === 0) {
         this.step({ type: 'bulkSent' });
         this.outbox.push(message(MSG.BULK_END, Buffer.alloc(0)));
-        while (this.outbox.fill()) this.step({ type: 'sent' });
+        this.fill();
       }
       if (this.state.late) this.step({ type: 'drained' });
     }
@@ -290,7 +291,7 @@ export class SyncDriver {
   private sendBehind(): void {
     while (this.behind.length > 0 && this.engine.dirtyCount() === 0 && this.outbox.empty()) {
       for (const bytes of this.behind.splice(0, 64)) this.outbox.push(bytes);
-      while (this.outbox.fill()) this.step({ type: 'sent' });
+      this.fill();
     }
   }
 
@@ -300,7 +301,7 @@ export class SyncDriver {
       const next = this.repairer.nextMessage(this.outbox.messageRoom);
       if (next === null) return;
       this.outbox.push(next);
-      while (this.outbox.fill()) this.step({ type: 'sent' });
+      this.fill();
     }
   }
 
@@ -325,9 +326,7 @@ export class SyncDriver {
   }
 
   private onBulkEnd(): void {
-    if (!this.state.bulkIn) return;
-    const more = () => this.engine.peerBulkEnd(SLICE) !== 0;
-    this.tasks.begin('bulkEnd', more, () => this.step({ type: 'bulkEnd' }));
+    if (this.state.bulkIn) this.table.endBulk();
   }
 
   private onRecords(bytes: number): void {
@@ -369,7 +368,7 @@ export class SyncDriver {
         this.ports.event(action.kind, action.fields);
         break;
       default:
-        this.performOnTable(action);
+        this.table.perform(action);
     }
   }
 
@@ -383,58 +382,6 @@ export class SyncDriver {
     for (const part of splitReport(this.report, this.outbox.messageRoom, this.reportId)) this.outbox.beat(part);
   }
 
-  private performOnTable(action: SyncAction): void {
-    const { engine, outbox } = this;
-    switch (action.type) {
-      case 'sendDigest':
-        this.sendDigest();
-        break;
-      case 'sendAdopt':
-        outbox.push(encodeAdopt(action.id));
-        break;
-      case 'sendVerdict':
-        outbox.push(encodeVerdict(action.verdict));
-        break;
-      case 'sendResync':
-        outbox.push(message(MSG.RESYNC, Buffer.alloc(0)));
-        break;
-      case 'beginBulk':
-        outbox.push(message(MSG.BULK_BEGIN, Buffer.alloc(0)));
-        engine.bulkBegin();
-        break;
-      case 'peerBulkBegin':
-        this.tasks.end('bulkEnd');
-        engine.peerBulkBegin();
-        break;
-      case 'disownPeer':
-        engine.disownPeer();
-        this.sweep();
-        break;
-      case 'adoptPeer':
-        engine.adoptPeer();
-        this.sweep();
-        break;
-      case 'adoptUnclaimed':
-        engine.adoptUnclaimed();
-        this.sweep();
-        break;
-      case 'giveMine':
-        engine.giveMine();
-        this.sweep();
-        break;
-      case 'dropUnclaimed':
-        if (!this.tasks.has('drop')) this.tasks.begin('drop', () => engine.unclaimedDrop(SLICE) !== 0);
-        break;
-      case 'prefer':
-        engine.setPreferPeer(action.peer);
-        break;
-      default:
-        this.repairer.perform(action);
-        // A BEGIN stands for this very point of the stream: it leaves at once.
-        if (action.type === 'beginRepair') while (outbox.fill()) this.step({ type: 'sent' });
-    }
-  }
-
   // The fingerprints' key is the session's: sums of two sessions, or of two pairs, never mean anything to each other.
   private onSession(): void {
     this.tasks.end('bulkEnd');
@@ -443,27 +390,5 @@ export class SyncDriver {
     const key = this.outbox.openSession(secret);
     this.engine.setFingerprintKey(key);
     this.repairer.reset(key);
-  }
-
-  // Only asked for when nothing waits to be sent (compare.ts), so it leaves at once and describes this very point of the stream.
-  private sendDigest(): void {
-    if (this.engine.dirtyCount() > 0) {
-      this.step({ type: 'verify' });
-      return;
-    }
-    const { count, sum } = this.engine.digest('me');
-    const { adoptId, rxSeq } = this.state;
-    this.outbox.push(encodeDigest({ count, sum, adoptId, applied: rxSeq, unclaimed: this.engine.countOf('none') }));
-    while (this.outbox.fill()) this.step({ type: 'sent' });
-  }
-}
-
-/** Whether the sender of this report is master of anything; `null`: it is no report. */
-function masterIn(content: Buffer): boolean | null {
-  try {
-    const report: unknown = JSON.parse(content.toString('utf8'));
-    return typeof report === 'object' && report !== null && 'master' in report && report.master === true;
-  } catch {
-    return null;
   }
 }

@@ -46,3 +46,13 @@ export class ReportAssembler {
     return whole;
   }
 }
+
+/** Whether the sender of this report is master of anything; `null`: it is no report. */
+export function masterIn(content: Buffer): boolean | null {
+  try {
+    const report: unknown = JSON.parse(content.toString('utf8'));
+    return typeof report === 'object' && report !== null && 'master' in report && report.master === true;
+  } catch {
+    return null;
+  }
+}
