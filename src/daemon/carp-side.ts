@@ -10,7 +10,7 @@ import type { Config } from '../config/types.ts';
 import { GuardKeeper } from '../guard/keeper.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import type { Recorder } from '../record/recorder.ts';
-import type { NodeEvent } from '../status.ts';
+import type { CarpState, NodeEvent } from '../status.ts';
 import { VERSION } from '../version.ts';
 import { Adverts, vipKey } from './adverts.ts';
 import { nowUs, REAL_CLOCK } from './clock.ts';
@@ -99,6 +99,12 @@ export class CarpSide {
 
   get group(): GroupState {
     return this.election.state;
+  }
+
+  /** By `role/vhid`. */
+  roles(): Record<string, CarpState> {
+    const all = Object.values(this.group.vhids);
+    return Object.fromEntries(all.map((v) => [`${v.config.interface}/${v.config.vhid}`, v.state]));
   }
 
   /** Resolves when the guardian is there: no address may come up before. */

@@ -16,13 +16,13 @@ import type { Assets } from './assets.ts';
 import { CarpSide } from './carp-side.ts';
 import { Changes } from './changes.ts';
 import { nowUs } from './clock.ts';
-import type { ControlHandler, ControlServer } from './control.ts';
+import type { ControlServer } from './control.ts';
 import { startControl } from './control.ts';
 import { openFeed } from './feed-side.ts';
 import { Firewall, rulesText } from './firewall.ts';
 import { fixedSections } from './fixed-sections.ts';
 import { HandOver } from './hand-over.ts';
-import { makeHandlers } from './handlers.ts';
+import { afterwards, makeHandlers } from './handlers.ts';
 import { Journal } from './journal.ts';
 import type { Log } from './log.ts';
 import { sysctl } from './oids.ts';
@@ -34,7 +34,7 @@ import type { Prepared, PrepareResult } from './prepare.ts';
 import { ReplicateSide } from './replicate-side.ts';
 import { Service, serviceLine } from './service.ts';
 import { makeStatus } from './status.ts';
-import { localAddresses, SyncSide } from './sync-side.ts';
+import { localAddresses, OPEN_WARNINGS, SyncSide } from './sync-side.ts';
 import { Tracks } from './tracks.ts';
 
 export class CarpioNode {
@@ -244,20 +244,18 @@ export class CarpioNode {
 
   /** The control socket is taken first, so that a second instance is refused; answers wait until there is a node. */
   private handlers() {
-    const handlers = makeHandlers({
-      status: () => this.status(),
-      feed: (event: GroupEvent) => this.carp.election.feed(event),
-      sync: () => this.sync,
-      maintenance: (on, signal) => this.maintenance(on, signal),
-      peerCheck: () => this.peerCheck.run(),
-      sysctl: (name, value) => this.sysctl(name, value),
-      replicate: () => this.replicate,
-    });
-    const waiting = Object.entries(handlers).map(([name, handler]): [string, ControlHandler] => [
-      name,
-      (args, stream) => this.started.then(() => handler(args, stream)),
-    ]);
-    return Object.fromEntries(waiting);
+    return afterwards(
+      this.started,
+      makeHandlers({
+        status: () => this.status(),
+        feed: (event: GroupEvent) => this.carp.election.feed(event),
+        sync: () => this.sync,
+        maintenance: (on, signal) => this.maintenance(on, signal),
+        peerCheck: () => this.peerCheck.run(),
+        sysctl: (name, value) => this.sysctl(name, value),
+        replicate: () => this.replicate,
+      }),
+    );
   }
 
   private maintenance(on: boolean, signal: AbortSignal): Promise<MaintenanceResult> {
@@ -279,14 +277,9 @@ export class CarpioNode {
   private async startSync(): Promise<void> {
     const { sync } = this.config;
     if (sync === null) return;
-    if (sync.key === null) {
-      this.log.warning('sync is OPEN: no [sync] key_file, so anybody on the sync link can read and change states');
-      this.log.warning(
-        'there is NO peer channel: without [sync] key_file the nodes cannot replicate or ask each other',
-      );
-    }
     const { secrets } = this.pairKey;
     if (secrets.length > 0) this.carp.trustPeer(secrets);
+    else for (const warning of OPEN_WARNINGS) this.log.warning(warning);
     this.sync = new SyncSide(this.config, sync, secrets, this.links, this.assets, {
       event: (kind, fields) => this.publish({ kind, ...fields }),
       peer: (received) => this.onPeer(received),
@@ -310,10 +303,7 @@ export class CarpioNode {
       checkRules: ({ config, vips }: Prepared) => this.firewall.objection(config, vips),
       rules: () => this.firewall.rules,
       rulesOf: ({ config }: Prepared) => rulesText(config),
-      roles: () =>
-        Object.fromEntries(
-          Object.values(this.carp.group.vhids).map((v) => [`${v.config.interface}/${v.config.vhid}`, v.state]),
-        ),
+      roles: () => this.carp.roles(),
       publish: (event: NodeEvent) => this.publish(event),
       warn: (message: string) => this.log.warning(message),
     };
@@ -339,10 +329,7 @@ export class CarpioNode {
   }
 
   private health(): string | null {
-    const handle = this.sync?.handle;
-    if (handle === undefined) return null;
-    const silent = handle.now() - handle.stat('passAt');
-    return silent > 5000 ? `the dataplane has not turned for ${Math.round(silent / 1000)} s` : null;
+    return this.sync?.fault() ?? null;
   }
 
   private onLinks(links: LinkInfo[]): void {

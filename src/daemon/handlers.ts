@@ -53,6 +53,18 @@ function needSync(ports: HandlerPorts): SyncSide {
   return sync;
 }
 
+/** The same commands, answered from the moment on when there is somebody to ask. */
+export function afterwards(
+  begun: Promise<void>,
+  handlers: Record<string, ControlHandler>,
+): Record<string, ControlHandler> {
+  const waiting = Object.entries(handlers).map(([name, handler]): [string, ControlHandler] => [
+    name,
+    (args, stream) => begun.then(() => handler(args, stream)),
+  ]);
+  return Object.fromEntries(waiting);
+}
+
 export function makeHandlers(ports: HandlerPorts): Record<string, ControlHandler> {
   const demotion = (): Json => plain(ports.status().carp.demotion);
   return {

@@ -34,6 +34,12 @@ export function localAddresses(links: readonly LinkInfo[]): string[] {
 
 const MAX_LOCAL = 64;
 
+/** What a node without a pair key lacks, one line each. */
+export const OPEN_WARNINGS: readonly string[] = [
+  'sync is OPEN: no [sync] key_file, so anybody on the sync link can read and change states',
+  'there is NO peer channel: without [sync] key_file the nodes cannot replicate or ask each other',
+];
+
 export class SyncSide {
   readonly handle: DataplaneHandle;
   readonly dialect: string;
@@ -100,6 +106,13 @@ export class SyncSide {
   async ready(): Promise<void> {
     await this.handle.ready();
     await this.defer.begin(this.holds);
+  }
+
+  /** Why the dataplane is not well; null: it is. */
+  fault(): string | null {
+    const { handle } = this;
+    const silent = handle.now() - handle.stat('passAt');
+    return silent > 5000 ? `the dataplane has not turned for ${Math.round(silent / 1000)} s` : null;
   }
 
   async stop(): Promise<void> {
