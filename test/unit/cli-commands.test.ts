@@ -1,155 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** The commands against a node that is only its control socket: words, exit codes, what the node was asked. */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { runCli } from '../../src/cli/app.ts';
-import type { Io, RunOptions } from '../../src/cli/command.ts';
 import { COMMANDS } from '../../src/cli/registry.ts';
-import type { StateView } from '../../src/cli/state-view.ts';
 import { type ControlHandler, startControl } from '../../src/daemon/control.ts';
-import type { Json, NodeStatus } from '../../src/status.ts';
+import { answer, asJson, cleanUp, cli, dir, lastRun, STATUS, withNode } from './cli-fake-node.ts';
 
 const commands = suite('cli: commands');
-const dir = mkdtempSync(join(tmpdir(), 'carpio-cli-'));
-commands.after(() => rmSync(dir, { recursive: true, force: true }));
-
-const NOW = Date.parse('2026-01-01T02:13:00.000Z');
-
-const STATUS: NodeStatus = {
-  node: 'fw-a',
-  version: '0.1.0',
-  time: '2026-01-01T02:13:00.000Z',
-  uptime_s: 274_000,
-  role: 'master',
-  carp: {
-    preempt: true,
-    maintenance: false,
-    demotion: { total: 0, reasons: [] },
-    vips: [
-      {
-        vhid: 1,
-        interface: 'wan',
-        device: 'eth0',
-        addresses: ['203.0.113.1/24', '2001:db8::1/64'],
-        state: 'MASTER',
-        since: '2026-01-01T00:00:00.000Z',
-        reason: 'no advert for 3390 ms',
-        advbase: 1,
-        advskew: 0,
-        effective_advskew: 0,
-        mac: '00:00:5e:00:01:01',
-        takeover_ms: 3000,
-        heard: { from: '203.0.113.3', advbase: 1, advskew: 100, ms_ago: 312 },
-      },
-    ],
-    counters: {},
-  },
-  sync: {
-    dialect: 'carpio',
-    sealed: true,
-    peer: { node: 'fw-b', address: '10.99.0.2', alive: true, heard_ms_ago: 40, role: 'backup' },
-    states: { total: 1200, own: 1200, mirrored: 0, kernel: 1200 },
-    in_step: true,
-    in_step_reason: null,
-    checked_ms_ago: 0,
-    digest: 'abcd',
-    lag_ms: 1.2,
-    sent: 10,
-    received: 20,
-    sent_bytes: 0,
-    received_bytes: 0,
-    repairs: 0,
-    repair_bytes: 0,
-    overruns: 0,
-    refused: { badmac: 3, replay: 0 },
-  },
-};
-
-const state = (dport: number, owner: StateView['owner']): StateView => ({
-  proto: 'tcp',
-  family: 4,
-  orig: { src: '10.0.0.5', dst: '192.0.2.1', sport: 1024, dport },
-  reply: { src: '192.0.2.1', dst: '10.0.0.5', sport: dport, dport: 1024 },
-  nat: null,
-  state: 'ESTABLISHED',
-  status: ['SEEN_REPLY', 'ASSURED'],
-  mark: 0,
-  zone: 0,
-  owner,
-  kernel: true,
-  timeout: 100,
-});
-
-const asJson = (value: unknown) => value as Json;
-
-interface Result {
-  code: number;
-  out: string;
-  err: string;
-}
-
-let ran: RunOptions | null = null;
-
-async function cli(...argv: string[]): Promise<Result> {
-  const result: Result = { code: -1, out: '', err: '' };
-  const probe = async () => ({ ok: true, found: 'tried', mend: null });
-  const io: Io = {
-    out: async (text) => {
-      result.out += text;
-    },
-    err: (line) => {
-      assert.not.match(line, /\n/, 'an error is one line');
-      result.err += `${line}\n`;
-    },
-    colour: false,
-    now: () => NOW,
-    native: {
-      runNode: async (options) => {
-        ran = options;
-        return 0;
-      },
-      kernelProbe: async () => ({
-        conntrackNetlink: probe,
-        nft: probe,
-        macvlan: probe,
-        syncPath: async () => ({ largest: null, rtt_ms: null, failed: null }),
-        rawSocket: probe,
-      }),
-    },
-  };
-  result.code = await runCli(argv, io);
-  return result;
-}
-
-let count = 0;
-
-/** Runs `argv` against a node with these handlers; also gives what the node was asked. */
-async function withNode(
-  handlers: Record<string, ControlHandler>,
-  ...argv: string[]
-): Promise<Result & { asked: Json[] }> {
-  const path = join(dir, `n${count++}.sock`);
-  const asked: Json[] = [];
-  const listening = Object.entries(handlers).map(([name, handler]): [string, ControlHandler] => [
-    name,
-    (args, stream) => {
-      asked.push({ [name]: args });
-      return handler(args, stream);
-    },
-  ]);
-  const server = await startControl(path, Object.fromEntries(listening));
-  try {
-    return { ...(await cli(...argv, '--socket', path)), asked };
-  } finally {
-    await server.close();
-  }
-}
-
-const answer =
-  (value: unknown): ControlHandler =>
-  async () =>
-    asJson(value);
+commands.after(cleanUp);
 
 commands('every command has help with its usage, and answers 0', async () => {
   for (const name of Object.keys(COMMANDS)) {
@@ -213,90 +72,6 @@ commands('the socket is taken from the configuration, even from one with mistake
   assert.match(absent.err, /cannot read .*absent\.toml: no such file/);
   writeFileSync(config, '[node');
   assert.match((await cli('status', '--config', config)).err, /not TOML; try: carpio check --config/);
-});
-
-commands('status for people', async () => {
-  const { code, out } = await withNode({ status: answer(STATUS) }, 'status');
-  assert.is(code, 0);
-  assert.is(
-    out,
-    `fw-a  master  carpio 0.1.0, up 3 d 4 h
-
-VHID  INTERFACE   STATE   SINCE       ADDRESSES                      BASE/SKEW  TAKES OVER  HEARD
-   1  wan (eth0)  MASTER  2 h 13 min  203.0.113.1/24 2001:db8::1/64  1/0        3.000 s     203.0.113.3 1/100, 312 ms ago
-      no advert for 3390 ms
-
-peer      fw-b at 10.99.0.2: backup, heard 40 ms ago
-in step   yes, checked 0 ms ago
-states    1,200: 1,200 own, 0 mirrored, 1,200 in the kernel
-sync      carpio, sealed, lag 1.2 ms; 10 datagrams sent, 20 received; 0 repairs (0 bytes), 0 overruns
-refused   badmac 3
-demotion  0
-`,
-  );
-});
-
-commands('status says what is not well, and never sends the terminal control characters', async () => {
-  const bad: NodeStatus = {
-    ...STATUS,
-    role: 'backup',
-    carp: {
-      ...STATUS.carp,
-      preempt: false,
-      maintenance: true,
-      demotion: { total: 240, reasons: [{ reason: 'sync', weight: 240 }] },
-      vips: [
-        { ...STATUS.carp.vips[0]!, state: 'BACKUP', effective_advskew: 240, reason: 'evil \u001b[2J', heard: null },
-      ],
-    },
-    sync: {
-      ...STATUS.sync!,
-      sealed: false,
-      in_step: false,
-      in_step_reason: 'the digests differ',
-      key_reason: 'the peer uses another key: \u001b[2J',
-      peer: { node: null, address: null, alive: false, heard_ms_ago: null, role: null },
-    },
-  };
-  const { out } = await withNode({ status: answer(bad) }, 'status');
-  assert.match(out, /BACKUP .* 1\/0, now 240 .* -$/m);
-  assert.match(out, /in step +NO: the digests differ/);
-  assert.match(out, /OPEN: no key/);
-  assert.match(out, /pair key +the peer uses another key/);
-  assert.match(out, /not there, never heard/);
-  assert.match(out, /demotion +240 \(sync 240\)/);
-  assert.match(out, /maintenance +on/);
-  assert.match(out, /preempt +off/);
-  assert.not.ok(out.includes('\u001b'));
-  const alone = await withNode({ status: answer({ ...STATUS, sync: null }) }, 'status');
-  assert.match(alone.out, /sync +not configured/);
-});
-
-commands('status --json is the status', async () => {
-  const { out } = await withNode({ status: answer(STATUS) }, 'status', '--json');
-  assert.equal(JSON.parse(out), STATUS);
-});
-
-commands('states: lines, JSON, filter, count', async () => {
-  const table = [state(443, 'own'), state(80, 'mirrored'), state(22, 'own')];
-  // A node that ignores the filter: the command must not.
-  const states: ControlHandler = async (_args, stream) => {
-    await stream(asJson(table.slice(0, 2)) as Json[]);
-    await stream(asJson(table.slice(2)) as Json[]);
-    return { count: table.length };
-  };
-  const all = await withNode({ states }, 'states');
-  assert.is(all.out.split('\n').length, 4);
-  assert.match(all.out, /^tcp {6}100 ESTABLISHED src=10\.0\.0\.5 .* owner=own kernel=yes$/m);
-  const filtered = await withNode({ states }, 'states', '--json', '--filter', 'owner=own dport=22,80');
-  assert.equal(JSON.parse(filtered.out), [table[2]]);
-  assert.equal(filtered.asked, [{ states: { filter: 'owner=own dport=22,80', count: false } }]);
-  assert.equal(JSON.parse((await withNode({ states }, 'states', '--json')).out), table);
-  assert.is((await withNode({ states }, 'states', '--json', '--filter', 'zone=9')).out, '[]\n');
-  assert.is((await withNode({ states }, 'states', '--count', '--filter', 'owner=own')).out, '2\n');
-  // A node that counts by itself sends no states at all.
-  const counted = await withNode({ states: answer({ count: 7 }) }, 'states', '--count', '--json');
-  assert.is(counted.out, '{"count":7}\n');
 });
 
 commands('verify: 0 in step, 1 not, 2 could not tell', async () => {
@@ -436,9 +211,9 @@ commands('version', async () => {
 
 commands('run hands over to the node', async () => {
   assert.is((await cli('run')).code, 0);
-  assert.equal(ran, { configPath: '/etc/carpio/carpio.toml', logFormat: 'text', recordPath: null });
+  assert.equal(lastRun(), { configPath: '/etc/carpio/carpio.toml', logFormat: 'text', recordPath: null });
   await cli('run', '--config', '/x', '--log-format', 'json', '--record', '/r');
-  assert.equal(ran, { configPath: '/x', logFormat: 'json', recordPath: '/r' });
+  assert.equal(lastRun(), { configPath: '/x', logFormat: 'json', recordPath: '/r' });
 });
 
 commands('a node of another kind is no crash', async () => {
