@@ -58,6 +58,13 @@ const since = (on: Stage): string[] =>
     (on.watch.latest[name]?.carp.vips ?? []).map((vip) => `${name} ${vip.vhid} ${vip.since}`),
   );
 
+/** How many connections work from now on. */
+async function working(on: Stage): Promise<number> {
+  await on.traffic.mark();
+  await on.traffic.arm();
+  return (await on.traffic.worked()).alive;
+}
+
 async function recording(on: Stage, node: FirewallName): Promise<() => Buffer[]> {
   rmSync(RECORD, { force: true });
   const program = new URL('lib/record-sync.ts', import.meta.url).pathname;
@@ -103,7 +110,7 @@ promise(
     write(keyOf('fw-b'), second);
     reload(on, 'fw-b');
     await on.watch.until('both to say that they differ', differing, 10_000);
-    assert.is((await on.traffic.worked()).alive, 20);
+    assert.is(await working(on), 20);
     const recorded = stop();
     write(keyOf('fw-a'), second);
     reload(on, 'fw-a');
@@ -118,7 +125,7 @@ promise(
     on.watch.off('sample', look);
     assert.is(apart, '', 'never out of step');
     assert.equal(since(on), before);
-    assert.is((await on.traffic.worked()).alive, 20);
+    assert.is(await working(on), 20);
     assert.equal(on.watch.violations, []);
     for (const name of FIREWALLS) {
       const states = logged(on.pair[name], 'sync.key').map(({ state }) => state);
@@ -162,7 +169,7 @@ promise(
     write(keyOf('fw-a'), third);
     reload(on, 'fw-a');
     await on.watch.until('both to be in step under the third key', settled, 20_000);
-    assert.is((await on.traffic.worked()).alive, 20);
+    assert.is(await working(on), 20);
     assert.equal(on.watch.violations, []);
   },
 );
@@ -182,9 +189,9 @@ async function restart(on: Stage, node: FirewallName, keys: (old: string) => str
 promise('by restarts: first the backup takes both, then the master the new one; no connection notices', async (on) => {
   write(NEW_KEY, newKey());
   await restart(on, 'fw-b', (old) => `key_file = "${NEW_KEY}"\nkey_file_old = ${old}`);
-  assert.is((await on.traffic.worked()).alive, 20);
+  assert.is(await working(on), 20);
   await restart(on, 'fw-a', () => `key_file = "${NEW_KEY}"`);
-  assert.is((await on.traffic.worked()).alive, 20);
+  assert.is(await working(on), 20);
   const status = await on.pair['fw-a'].status();
   assert.is(status?.sync?.sealed, true);
   assert.ok((status?.sync?.states.total ?? 0) >= 20);
