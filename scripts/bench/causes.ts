@@ -10,37 +10,33 @@
  *   take-over the master's power goes: how many of N stand in the new master's kernel at that moment
  *   killed    the power goes in the middle of 20,000 new connections a second: how old is the oldest that is missing
  *
+ * conntrackd has the first two and `bulk` beside it, marked with a star (lib/causes-incumbent.ts).
+ *
  * Also: memory of both processes with N states, and the longest slices of background work on the real worker.
  *
  * Usage: node scripts/bench/causes.ts [--quick] [--states N] [--sizes D,D...] [--rate N] [--json]
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import type { NodeStatus } from '../../src/status.ts';
-import { command, pause, until, which } from '../lab/command.ts';
+import { command, pause, until } from '../lab/command.ts';
 import type { ConfigOptions } from '../lab/config.ts';
 import { enterOrExit } from '../lab/enter.ts';
 import { Firewall } from '../lab/firewall.ts';
-import { Lab } from '../lab/lab.ts';
-import { bare, FIREWALLS, PORTS, SERVER_IP } from '../lab/plan.ts';
+import { FIREWALLS, SERVER_IP } from '../lab/plan.ts';
 import { STORM_PORTS } from '../lab/traffic/storm.ts';
 import type { Pair } from '../lab/watch.ts';
+import { incumbentByCause } from './lib/causes-incumbent.ts';
+import { CLIENT, Load, stormOf, WITHIN } from './lib/causes-load.ts';
 import { readCurve } from './lib/lag.ts';
 import { option, quick, report } from './lib/output.ts';
+import { PATH_STACKS } from './lib/path-stacks.ts';
 
 await enterOrExit(import.meta.url);
 
-const STORM = fileURLToPath(new URL('../lab/traffic/storm.ts', import.meta.url));
-const CLIENT = bare(PORTS.client[0]?.addresses[0] ?? '');
-const PROMPT = which('chrt') ? ['chrt', '-r', '30'] : [];
 const states = Number(option('--states') ?? (quick ? 20_000 : 100_000));
 const sizes = (option('--sizes') ?? (quick ? '100,1000' : '100,1000,10000')).split(',').map(Number);
 const rate = Number(option('--rate') ?? 20_000);
-/** The kernel forgets unanswered UDP flows after 30 s; a slow machine needs longer than that. */
-const KEEP = 'echo 3600 > /proc/sys/net/netfilter/nf_conntrack_udp_timeout';
-const WITHIN = 60_000;
-
 interface Row {
   cause: string;
   d: number;
@@ -62,19 +58,11 @@ function line({ cause, d, bytes, seconds, note, load }: Row): string {
   return `${cause.padEnd(10)} ${columns.join(' ')}  load ${load.toFixed(1)}  ${note}`;
 }
 
-class Scene {
-  readonly lab = new Lab();
+class Scene extends Load {
   pair!: Pair;
-  first = 0;
-  /** Bytes a ms on a link on which nothing happens. */
-  idle = 0;
 
   async open(config: ConfigOptions = {}): Promise<void> {
-    await this.lab.up();
-    const ports = `${STORM_PORTS.low}-${STORM_PORTS.high}`;
-    const rules = `table inet storm { chain c { type filter hook prerouting priority raw; udp dport ${ports} drop; }; }`;
-    await command(['ip', 'netns', 'exec', 'server', 'nft', rules]);
-    for (const node of FIREWALLS) await this.lab.exec(node, ['sh', '-c', KEEP]);
+    await this.prepare();
     const make = (name: 'fw-a' | 'fw-b'): Firewall => new Firewall(this.lab, name, { syncWhen: 'all', ...config });
     this.pair = { 'fw-a': make('fw-a'), 'fw-b': make('fw-b') };
     await Promise.all(FIREWALLS.map((node) => this.pair[node].start()));
@@ -95,24 +83,6 @@ class Scene {
     const begun = performance.now();
     await until('the pair to be in step', good, { withinMs: WITHIN, everyMs: 10 });
     return performance.now() - begun;
-  }
-
-  /** The line with its curve of what was sent. */
-  async storm(count: number, perSecond = rate): Promise<void> {
-    const argv = [...PROMPT, process.execPath, STORM, CLIENT, SERVER_IP, String(perSecond), String(count)];
-    await this.lab.exec('client', [...argv, String(this.first)], { timeoutMs: WITHIN });
-    this.first += count;
-  }
-
-  async held(node: 'fw-a' | 'fw-b'): Promise<number> {
-    return Number((await this.lab.exec(node, ['cat', '/proc/sys/net/netfilter/nf_conntrack_count'])).stdout);
-  }
-
-  /** Bytes a ms on the link. */
-  async rateNow(ms: number): Promise<number> {
-    const [at, bytes] = [performance.now(), await this.lab.syncBytes()];
-    await pause(ms);
-    return ((await this.lab.syncBytes()) - bytes) / (performance.now() - at);
   }
 
   /** From `begin`'s end until in step. Heartbeats are taken off: before as many as there were just now, then those of a pair. */
@@ -208,7 +178,7 @@ async function takeOver(scene: Scene): Promise<void> {
 }
 
 async function differences(): Promise<void> {
-  const scene = new Scene();
+  const scene = new Scene(rate);
   try {
     await scene.open();
     await scene.storm(states);
@@ -236,7 +206,7 @@ async function differences(): Promise<void> {
 }
 
 async function overrun(): Promise<void> {
-  const scene = new Scene();
+  const scene = new Scene(rate);
   try {
     await scene.open({ eventBuffer: 65_536 });
     await scene.storm(states);
@@ -260,22 +230,12 @@ async function overrun(): Promise<void> {
 
 /** Client and master go in the same moment, so that the new master opens none by itself. */
 async function killed(): Promise<void> {
-  const scene = new Scene();
+  const scene = new Scene(rate);
   try {
     await scene.open();
     const base = await scene.held('fw-b');
     const seconds = quick ? 2 : 4;
-    const argv = [
-      ...PROMPT,
-      process.execPath,
-      STORM,
-      CLIENT,
-      SERVER_IP,
-      String(rate),
-      String(rate * seconds),
-      '0',
-      'curve',
-    ];
+    const argv = [...stormOf(rate, rate * seconds), '0', 'curve'];
     const sending = scene.lab.exec('client', argv, { timeoutMs: WITHIN });
     await pause((seconds * 1000) / 2);
     // Daemon and guardian stand still from here on; the rest of the power's end takes its time.
@@ -303,6 +263,10 @@ async function killed(): Promise<void> {
 await differences();
 await overrun();
 await killed();
+const incumbent = PATH_STACKS.find(({ name }) => name === 'conntrackd');
+if (incumbent === undefined || incumbent.missing !== null)
+  console.error(`conntrackd: not measured, ${incumbent?.missing}`);
+else await incumbentByCause(states, sizes, rate, tell);
 const head = `${states} states, two real kernels\ncause            d     bytes seconds`;
 report('causes', { states, rows }, [head, ...rows.map(line)].join('\n'));
 process.exit(0);

@@ -76,34 +76,50 @@ ${own.map((address) => `      IPv4_address ${address}`).join('\n')}
 `;
 }
 
-async function startConntrackd(lab: Lab): Promise<Record<FirewallName, number>> {
-  const children = new Map<FirewallName, ChildProcess>();
+/** Its folder of this node, where its configuration lies too. */
+const folderOf = (node: FirewallName): string => `/run/lab/${node}`;
+
+/** The daemon of one node, answering; with what its kernel holds already. */
+export async function conntrackdOn(lab: Lab, node: FirewallName): Promise<ChildProcess> {
+  const folder = folderOf(node);
+  // A daemon that finds its old lock does not start.
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(`${folder}/conntrackd.conf`, conntrackdConf(node, folder));
+  const log = openSync(`${folder}/conntrackd.out`, 'a');
+  const child = lab.spawn(node, ['conntrackd', '-C', `${folder}/conntrackd.conf`], { stdio: ['ignore', log, log] });
+  await until(`conntrackd on ${node} to answer`, async () => (existsSync(`${folder}/ctl`) ? true : null), {
+    withinMs: 10_000,
+  });
+  return child;
+}
+
+/** Asks the daemon of this node for something, such as `-n`: the peer's states anew. */
+export async function askConntrackd(lab: Lab, node: FirewallName, what: string): Promise<void> {
+  await lab.exec(node, ['conntrackd', '-C', `${folderOf(node)}/conntrackd.conf`, what]);
+}
+
+export async function conntrackdPair(lab: Lab): Promise<Record<FirewallName, ChildProcess>> {
+  const children: Partial<Record<FirewallName, ChildProcess>> = {};
   for (const node of FIREWALLS) {
-    const folder = `/run/lab/${node}`;
-    // A daemon that finds its old lock does not start.
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(`${folder}/conntrackd.conf`, conntrackdConf(node, folder));
     await lab.exec(node, [
       'sh',
       '-c',
       'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/netfilter/nf_conntrack_events',
     ]);
     await lab.exec(node, ['nft', '-f', '-'], { input: RULES });
-    const log = openSync(`${folder}/conntrackd.out`, 'a');
-    children.set(
-      node,
-      lab.spawn(node, ['conntrackd', '-C', `${folder}/conntrackd.conf`], { stdio: ['ignore', log, log] }),
-    );
-    await until(`conntrackd on ${node} to answer`, async () => (existsSync(`${folder}/ctl`) ? true : null), {
-      withinMs: 10_000,
-    });
+    children[node] = await conntrackdOn(lab, node);
   }
   for (const role of ['lan', 'wan'] as const) {
     await lab.exec('fw-a', ['ip', 'addr', 'add', VIPS[role].addresses[0], 'dev', DEVICES[role]]);
   }
   await pause(1500);
-  return { 'fw-a': children.get('fw-a')?.pid ?? 0, 'fw-b': children.get('fw-b')?.pid ?? 0 };
+  return children as Record<FirewallName, ChildProcess>;
+}
+
+async function startConntrackd(lab: Lab): Promise<Record<FirewallName, number>> {
+  const pair = await conntrackdPair(lab);
+  return { 'fw-a': pair['fw-a'].pid ?? 0, 'fw-b': pair['fw-b'].pid ?? 0 };
 }
 
 export const PATH_STACKS: readonly PathStack[] = [
