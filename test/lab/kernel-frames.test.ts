@@ -236,7 +236,8 @@ frames('gratuitous ARP and neighbour advertisement are on the cable with the vir
   const fds = (): number => readdirSync('/proc/self/fd').length;
   const open = fds();
   for (let i = 0; i < 5; i++) announcer.announce(device, addresses, true);
-  assert.is(fds(), open, 'one socket for all announcements');
+  // The collector may close one of another test meanwhile.
+  assert.ok(fds() <= open, 'one socket for all announcements');
   rtnl.setUp(macvlan, false, 'carp7-wan');
   rtnl.setUp(macvlan, true, 'carp7-wan');
   assert.is(announcer.announce(device, addresses, true).sent, 2, 'which outlives the device going down and up');

@@ -78,8 +78,14 @@ promise(
       assert.ok((mirrored ?? []).every((entry) => number(entry[7]) > 3600));
       await pause(500);
     }
-    await until('the unused connection to be gone on both', async () => (await counts(on, QUIET)) === '0,0', {
-      withinMs: 25_000,
+    // Every look reads the whole machine's table, which takes seconds while another test's namespaces are being taken down.
+    let left = '';
+    const gone = async (): Promise<boolean> => {
+      left = await counts(on, QUIET);
+      return left === '0,0';
+    };
+    await until('the unused connection to be gone on both', gone, { withinMs: 60_000 }).catch((error: Error) => {
+      throw new Error(`${error.message}: ${left} are left`);
     });
     const { stdout } = await on.lab.exec('server', ['conntrack', '-L', '-p', 'udp', '--dport', '5999']);
     assert.is(stdout.trim(), '', 'negative control: what nobody keeps is gone by then');
