@@ -7,7 +7,7 @@
  *   js-typed    open addressing in typed arrays, SipHash in 32-bit halves: the best plain JavaScript
  *   js-map      a Map with string keys and an object for each state, the same SipHash
  *
- * Usage: node scripts/bench/engine.ts [--json] [--quick] [--states N,N...] [--runs N]
+ * Usage: node scripts/bench/engine.ts [--json] [--quick] [--states N,N...] [--runs N] [--only TABLE,...]
  * Times are processor time of the thread, so that other work on the machine costs caches only. They are medians over the runs with the fastest and slowest; nothing is asserted.
  */
 import { execFileSync } from 'node:child_process';
@@ -20,8 +20,10 @@ import { runInNewContext } from 'node:vm';
 import { loadEngine } from '../../src/sync/engine.ts';
 import { MapTable, TypedTable } from './lib/js-tables.ts';
 import { option, quick, report } from './lib/output.ts';
+import { threadNs } from './lib/thread-clock.ts';
 
 const RECORD = 144;
+const only = option('--only')?.split(',') ?? null;
 const CHUNK = 2000;
 const OPERATIONS = ['insert', 'find', 'update', 'delete'] as const;
 type Operation = (typeof OPERATIONS)[number];
@@ -107,10 +109,9 @@ function timed(bench: Bench, states: number, step: number, mark: number, run: (n
     chunk.fill(0);
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
     for (let i = 0; i < n; i++) image(view, i, spread(from + i, states, step), mark);
-    const begin = process.threadCpuUsage();
+    const begin = threadNs();
     done += run(n);
-    const used = process.threadCpuUsage(begin);
-    total += (used.user + used.system) * 1000;
+    total += threadNs() - begin;
   }
   if (done !== states && mark === 0) throw new Error(`${done} of ${states}: the table lost states`);
   return total / states;
@@ -171,63 +172,49 @@ function warmUp(name: string): void {
   }
 }
 
-function measure(states: number, runs: number): Figure[] {
-  return Object.keys(TABLES).flatMap((name) => {
-    if (kept.length < Object.keys(TABLES).length) warmUp(name);
-    const all = Array.from({ length: runs }, () => once(name, states));
-    return [
-      ...OPERATIONS.map((operation) =>
-        figure(
-          name,
-          states,
-          operation,
-          all.map((run) => run.times[operation]),
-        ),
-      ),
-      figure(
-        name,
-        states,
-        'memory',
-        all.map((run) => run.bytesPerState),
-      ),
-    ];
-  });
-}
-
-/** The lines of lib/table.c, one for each of `sizes`; null without a compiler. */
-function inC(sizes: readonly number[]): number[][] | null {
-  const folder = mkdtempSync(join(tmpdir(), 'carpio-bench-'));
+/** lib/table.c, compiled; null without a compiler. */
+function compileC(folder: string): string | null {
+  const program = join(folder, 'table');
+  const source = fileURLToPath(new URL('./lib/table.c', import.meta.url));
   try {
-    const program = join(folder, 'table');
-    const source = fileURLToPath(new URL('./lib/table.c', import.meta.url));
     execFileSync('cc', ['-O2', '-fno-strict-aliasing', '-o', program, source], { stdio: 'pipe' });
-    const text = execFileSync(program, sizes.map(String), { encoding: 'utf8' });
-    return text
-      .trim()
-      .split('\n')
-      .map((line) => line.split(' ').map(Number));
+    return program;
   } catch (error) {
     console.error(`C: not measured, ${(error as Error).message.split('\n')[0]}`);
     return null;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function measureC(sizes: readonly number[], runs: number): Figure[] {
-  const lines = inC(sizes.flatMap((states) => Array.from({ length: runs }, () => states)));
-  if (lines === null) return [];
-  return sizes.flatMap((states) =>
-    OPERATIONS.map((operation, i) => {
-      const own = lines.filter(([n]) => n === states);
-      return figure(
-        'c',
-        states,
-        operation,
-        own.map((line) => line[i + 1] ?? Number.NaN),
-      );
+/** One run in C: a process of its own, whose first table (the same size) is its warm-up and is not told. */
+function onceInC(program: string, states: number): Run {
+  const text = execFileSync(program, [states, states].map(String), { encoding: 'utf8' });
+  const [, insert, find, update, remove, bytes] = (text.trim().split('\n').at(-1) ?? '').split(' ').map(Number);
+  const at = (value: number | undefined): number => value ?? Number.NaN;
+  const times = { insert: at(insert), find: at(find), update: at(update), delete: at(remove) };
+  return { times, bytesPerState: at(bytes) };
+}
+
+/** All tables in turns, so that a change of the machine's mood meets all of them. */
+function measure(states: number, runs: number, program: string | null): Figure[] {
+  const names = Object.keys(TABLES).filter((name) => only === null || only.includes(name));
+  if (kept.length === 0) names.forEach(warmUp);
+  const all = new Map<string, Run[]>();
+  for (let run = 0; run < runs; run++) {
+    if (program !== null) all.set('c', [...(all.get('c') ?? []), onceInC(program, states)]);
+    for (const name of names) all.set(name, [...(all.get(name) ?? []), once(name, states)]);
+  }
+  return [...all].flatMap(([name, done]) => [
+    ...OPERATIONS.map((operation) => {
+      const times = done.map((run) => run.times[operation]);
+      return figure(name, states, operation, times);
     }),
-  );
+    figure(
+      name,
+      states,
+      'memory',
+      done.map((run) => run.bytesPerState),
+    ),
+  ]);
 }
 
 function table(figures: Figure[]): string {
@@ -242,7 +229,10 @@ function table(figures: Figure[]): string {
 
 const sizes = (option('--states') ?? (quick ? '100000' : '100000,1000000')).split(',').map(Number);
 const runs = Number(option('--runs') ?? (quick ? 3 : 5));
-const figures = [...measureC(sizes, runs), ...sizes.flatMap((states) => measure(states, runs))];
+const folder = mkdtempSync(join(tmpdir(), 'carpio-bench-'));
+const program = compileC(folder);
+const figures = sizes.flatMap((states) => measure(states, runs, program));
+rmSync(folder, { recursive: true, force: true });
 figures.sort(
   (a, b) =>
     a.states - b.states || OPERATIONS.indexOf(a.operation as Operation) - OPERATIONS.indexOf(b.operation as Operation),
