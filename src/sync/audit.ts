@@ -116,12 +116,19 @@ export class Audit {
 
   /** One received piece in the module's memory. */
   take(offset: number, length: number): void {
-    const piece = Buffer.from(this.engine.memory.buffer, offset, length);
-    const state = dumpState(piece);
     this.progressAt = 0;
+    // The module meets every message of a piece anyway. What it says nothing special of has no end in it.
+    if (!this.tainted && this.engine.takeDump(offset, length) === 0) return;
+    const state = dumpState(Buffer.from(this.engine.memory.buffer, offset, length));
     if (typeof state === 'number') this.wanted = true;
-    if (!this.tainted) this.engine.takeDump(offset, length);
     if (state !== 'more') this.phase = 'closing';
+  }
+
+  /** When `step` has something to do, ms; `Infinity`: other things must come first, and the loop turns for them anyway. */
+  deadline(now: number): number {
+    if (this.phase !== 'closing' || this.lossy || this.stuck) return Number.POSITIVE_INFINITY;
+    if (this.wanted) return this.askedAt + AGAIN;
+    return this.engine.sweeping() ? Number.POSITIVE_INFINITY : now;
   }
 
   step(now: number): void {

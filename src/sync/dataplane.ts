@@ -21,6 +21,8 @@ import { Verifier } from './verifier.ts';
 
 /** Batches of one socket that one pass takes at most, so that none starves the others. */
 const MOST_BATCHES = 16;
+/** A pass reads the kernel's table for this long; what then is left of the batch in hand comes on top. Milliseconds. */
+const DUMP_SLICE = 2.5;
 /** An idle pass still looks after the counters. */
 const IDLE = 100;
 const IPV4_LEAST = 20;
@@ -185,6 +187,7 @@ export class Dataplane {
     const held = this.defer?.deadline() ?? Number.POSITIVE_INFINITY;
     return Math.min(
       this.driver.deadline(now),
+      this.audit.deadline(now),
       this.verifier.deadline(),
       this.writer.deadline(),
       looks,
@@ -244,8 +247,7 @@ export class Dataplane {
     const later = this.now();
     this.driver.controlSilent = later - (this.stats[STAT.controlAt] ?? later) > CONTROL_SILENT;
     const working = this.driver.working() || this.audit.closing();
-    this.audit.step(later);
-    this.answerAudit(later);
+    this.stepAudit(later);
     this.stepExpectations(later);
     this.driver.advance(later);
     if (working) this.slices.add(this.now() - later);
@@ -266,6 +268,14 @@ export class Dataplane {
     if (this.auditFor !== null) return;
     this.auditFor = { finished: this.audit.finished, corrections: this.audit.corrections };
     this.audit.begin('audit', this.now());
+  }
+
+  // Until now no digest was sent, and those of the peer had no answer: compared at once, not at the next turn.
+  private stepAudit(now: number): void {
+    const { finished } = this.audit;
+    this.audit.step(now);
+    if (this.audit.finished !== finished) this.driver.verify(now);
+    this.answerAudit(now);
   }
 
   private answerAudit(now: number): void {
@@ -305,13 +315,18 @@ export class Dataplane {
     if (!this.audit.running()) return 0;
     let taken = 0;
     const { dump } = this.io;
-    for (let batch = 0; batch < MOST_BATCHES; batch++) {
+    const begun = this.now();
+    let spent = 0;
+    // The kernel makes the next piece while one is read, so it is never empty before its end: the clock ends the slice.
+    for (let batch = 0; batch < MOST_BATCHES && spent < DUMP_SLICE; batch++) {
       const result = dump.receive();
       if (result.kind === 'overrun') this.audit.again();
       if (result.kind !== 'messages') break;
       for (let i = 0; i < result.count; i++) this.audit.take(dump.slotOffset(i), dump.length(i));
       taken += result.count;
+      spent = this.now() - begun;
     }
+    if (taken > 0) this.slices.add(spent);
     return taken;
   }
 

@@ -21,6 +21,10 @@ const PACE = 1.8;
 const SURE = 4;
 /** Between two slices of background work: at real-time priority nobody else would get the processor. Milliseconds. */
 const BREATH = 0.2;
+/** The kernel makes a piece of its table as large as the largest room that was offered for one, up to this. */
+const DUMP_PIECE = 32_768;
+/** Two pieces, some 340 entries, are read in about a millisecond. */
+const DUMP_PIECES = 2;
 /** Conntrack status bits (nf_conntrack_common.h). */
 const SEEN_REPLY = 0x2;
 const ASSURED = 0x4;
@@ -83,6 +87,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     new BatchReceiver(memory, offset, slots, size, named);
   const replies = receiver(areas.netlink, false);
   const datagrams = receiver(areas.datagrams, true);
+  const pieces = receiver({ offset: areas.netlink.offset, slots: DUMP_PIECES, size: DUMP_PIECE }, false);
   const expectations = openExpectations();
   const defer = config.defer === true ? tryDefer() : undefined;
   const fds = [conntrack.events, conntrack.dump, link.fd, wakeFd, expectations.fd];
@@ -95,7 +100,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     controlPort: conntrack.controlPort,
     events: sourceOf(receiver(areas.netlink, false), conntrack.events, ready[0]),
     refusals: sourceOf(replies, conntrack.control),
-    dump: sourceOf(replies, conntrack.dump, ready[1]),
+    dump: sourceOf(pieces, conntrack.dump, ready[1]),
     datagrams: sourceOf(datagrams, link.fd, ready[2]),
     ...(defer === undefined ? {} : { defer }),
     expectations: {
@@ -110,7 +115,11 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
       link.send(datagram, address ?? SYNC_GROUP);
     },
     sleep: (events, ms) => {
-      if (events > 0) {
+      if (ready[1]?.is === true) {
+        // There is always more of a dump, so poll would not sleep.
+        libc().usleep(BREATH * 1000);
+        polled.wait(0);
+      } else if (events > 0) {
         // A datagram of the peer is a batch already and ends the pause; single events wait for company.
         if (!polled.pause(PACE) && events < SURE) polled.wait(ms - PACE);
       } else if (ms <= 0) polled.pause(BREATH);

@@ -9,7 +9,7 @@ import type { RepairEvent } from './repair-types.ts';
 import type { SyncAction, SyncState } from './state.ts';
 
 export interface RepairPorts {
-  step(event: RepairEvent): void;
+  step(event: RepairEvent | { type: 'verify' }): void;
   /** Joins the stream in its order. */
   push(message: Buffer): void;
   event(kind: string, fields: Record<string, string | number | boolean | null>): void;
@@ -148,6 +148,8 @@ export class Repairer {
     this.closeMirror();
     const ms = Math.round(this.ports.now() - since);
     this.ports.event('sync.repaired', { differences, bytes: this.bytes - this.bytesBefore, ms });
+    // The peer goes by this node's last digest, which told it of states that were nobody's until now.
+    this.ports.step({ type: 'verify' });
   }
 
   private performAsOwner(action: SyncAction): void {

@@ -91,4 +91,18 @@ test('whoever asks for an audit meanwhile gets it when the events are read', () 
   assert.is(asked.length, 1, 'once');
 });
 
+test('the walk after a dump waits for no timer, unless something else must come first', () => {
+  const world = make();
+  const { audit } = world;
+  assert.is(audit.deadline(5), Number.POSITIVE_INFINITY, 'nothing to do');
+  audit.begin('audit', 0);
+  assert.is(audit.deadline(5), Number.POSITIVE_INFINITY, "the kernel's answer wakes the loop");
+  answer(world);
+  assert.is(audit.deadline(5), 5);
+  audit.lost();
+  assert.is(audit.deadline(5), Number.POSITIVE_INFINITY, 'older events wait');
+  audit.drained(6);
+  assert.is(audit.deadline(6), 100, 'the next dump is not asked for at once');
+});
+
 test.run();
