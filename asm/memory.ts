@@ -72,8 +72,11 @@ export const HOMES_MAX: u32 = 64;
 export const OUT_SIZE: u32 = 0x4000;
 
 const PAGE: u32 = 65536;
-/** Pages asked from the engine at once (1 MiB): every growth makes the host renew its views. */
-const GROW_STEP: i32 = 16;
+/**
+ * Pages asked from the engine at once (8 MiB): every growth makes the host renew its views, and V8 take the whole memory for
+ * newly allocated, upon which it collects all its garbage. What is not used yet costs no memory of the machine.
+ */
+const GROW_STEP: i32 = 128;
 
 let heapTop: u32 = HEAP;
 
