@@ -14,7 +14,7 @@
  *
  * Also: memory of both processes with N states, and the longest slices of background work on the real worker.
  *
- * Usage: node scripts/bench/causes.ts [--quick] [--states N] [--sizes D,D...] [--rate N] [--json]
+ * Usage: node scripts/bench/causes.ts [--quick] [--states N] [--sizes D,D...] [--rate N] [--only CAUSE,CAUSE...] [--json]
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -37,6 +37,8 @@ await enterOrExit(import.meta.url);
 const states = Number(option('--states') ?? (quick ? 20_000 : 100_000));
 const sizes = (option('--sizes') ?? (quick ? '100,1000' : '100,1000,10000')).split(',').map(Number);
 const rate = Number(option('--rate') ?? 20_000);
+const only = option('--only')?.split(',') ?? null;
+const wanted = (...causes: string[]): boolean => only === null || causes.some((cause) => only.includes(cause));
 interface Row {
   cause: string;
   d: number;
@@ -184,10 +186,11 @@ async function differences(): Promise<void> {
     await scene.storm(states);
     await scene.inStep();
     scene.idle = await scene.rateNow(2000);
-    for (const d of sizes) for (const one of [cable, restart, stale]) await one(scene, d);
+    const bySize = [cable, restart, stale].filter(({ name }) => wanted(name));
+    for (const d of sizes) for (const one of bySize) await one(scene, d);
     const [a, b] = FIREWALLS.map((node) => rss(scene.pair[node].pid));
     tell('memory', states, null, null, `RSS of the process: fw-a ${a?.toFixed(0)} MB, fw-b ${b?.toFixed(0)} MB`);
-    await bulk(scene);
+    if (wanted('bulk')) await bulk(scene);
     for (const [i, status] of (await scene.looks()).entries()) {
       const { bounds_ms, counts } = status?.sync?.slices ?? { bounds_ms: [], counts: [] };
       const text = counts.map((n, at) => `${n} up to ${bounds_ms[at] ?? 'beyond'}`).join(', ');
@@ -199,7 +202,7 @@ async function differences(): Promise<void> {
         `ms: ${text}`,
       );
     }
-    await takeOver(scene);
+    if (wanted('take-over')) await takeOver(scene);
   } finally {
     await scene.lab.down();
   }
@@ -260,11 +263,12 @@ async function killed(): Promise<void> {
   }
 }
 
-await differences();
-await overrun();
-await killed();
+if (wanted('cable', 'restart', 'stale', 'bulk', 'take-over')) await differences();
+if (wanted('overrun')) await overrun();
+if (wanted('killed')) await killed();
 const incumbent = PATH_STACKS.find(({ name }) => name === 'conntrackd');
-if (incumbent === undefined || incumbent.missing !== null)
+if (!wanted('conntrackd')) console.error('conntrackd: not asked for');
+else if (incumbent === undefined || incumbent.missing !== null)
   console.error(`conntrackd: not measured, ${incumbent?.missing}`);
 else await incumbentByCause(states, sizes, rate, tell);
 const head = `${states} states, two real kernels\ncause            d     bytes seconds`;

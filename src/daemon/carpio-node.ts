@@ -34,7 +34,7 @@ import type { Prepared, PrepareResult } from './prepare.ts';
 import { ReplicateSide } from './replicate-side.ts';
 import { Service, serviceLine } from './service.ts';
 import { makeStatus } from './status.ts';
-import { localAddresses, OPEN_WARNINGS, SyncSide } from './sync-side.ts';
+import { OPEN_WARNINGS, SyncSide } from './sync-side.ts';
 import { Tracks } from './tracks.ts';
 
 export class CarpioNode {
@@ -335,7 +335,7 @@ export class CarpioNode {
   private onLinks(links: LinkInfo[]): void {
     this.links = links;
     this.carp.onLinks(links);
-    this.sync?.handle.setLocal(localAddresses(links));
+    this.sync?.onLinks(links);
     this.channel?.setOwn(syncAddresses(this.config, links));
   }
 

@@ -70,3 +70,12 @@ export function linkStates(config: Config, links: readonly LinkInfo[]): RoleLink
     };
   });
 }
+
+/**
+ * Only a carrier that is known to be gone counts: a device that is not in the list, set down or dormant is the kernel's
+ * to refuse.
+ */
+export function hasCarrier(links: readonly LinkInfo[], device: string): boolean {
+  const link = links.find(({ name }) => name === device);
+  return link === undefined || !link.up || link.carrier || link.operstate === 'dormant';
+}

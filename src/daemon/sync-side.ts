@@ -9,6 +9,7 @@ import { DataplaneHandle } from '../sync/handle.ts';
 import { TIMEOUT_SYSCTLS } from '../sync/timeouts.ts';
 import type { Assets } from './assets.ts';
 import { DeferSide } from './defer-side.ts';
+import { hasCarrier } from './group-config.ts';
 import type { ReceivedReport } from './peer-report.ts';
 import { readReport } from './peer-report.ts';
 import type { PeerFacts } from './status.ts';
@@ -48,6 +49,7 @@ export class SyncSide {
   /** What the two nodes' pair keys differ by; null: they do not. */
   keyReason: string | null = null;
   private readonly ports: SyncSidePorts;
+  private readonly device: string;
   private readonly defer: DeferSide;
   /** First answers are to be held, and the dataplane listens to their queue. */
   private holds: boolean;
@@ -63,7 +65,8 @@ export class SyncSide {
     assets: Assets,
     ports: SyncSidePorts,
   ) {
-    const device = config.interfaces[sync.interface] ?? '';
+    this.device = config.interfaces[sync.interface] ?? '';
+    const { device } = this;
     this.dialect = sync.dialect;
     this.sealed = secrets.length > 0;
     this.peer = { name: null, address: sync.peer, role: null };
@@ -100,6 +103,12 @@ export class SyncSide {
         failed: (reason) => ports.failed(reason),
       },
     );
+    this.handle.setCarrier(hasCarrier(links, device));
+  }
+
+  onLinks(links: readonly LinkInfo[]): void {
+    this.handle.setLocal(localAddresses(links));
+    this.handle.setCarrier(hasCarrier(links, this.device));
   }
 
   /** @throws Error with one line that says what the kernel or the machine lacks */

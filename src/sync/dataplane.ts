@@ -210,6 +210,9 @@ export class Dataplane {
       case 'local':
         this.engine.setLocal(message.addresses);
         break;
+      case 'carrier':
+        this.driver.setCarrier(message.up, now);
+        break;
       case 'keys':
         this.driver.setKeys(
           message.secrets.map((secret) => Buffer.from(secret)),

@@ -148,6 +148,15 @@ export class SyncDriver {
     this.pump();
   }
 
+  /** The sync link's device has lost its carrier, or has it again. */
+  setCarrier(up: boolean, now: number): void {
+    if (this.outbox.muted === !up) return;
+    this.setNow(now);
+    this.outbox.muted = !up;
+    if (up) this.step({ type: 'carrier' });
+    this.pump();
+  }
+
   /** The pair's key has been changed. @param secrets the one to use first, then those that are taken too */
   setKeys(secrets: readonly PairSecret[], now: number): void {
     this.setNow(now);

@@ -40,6 +40,7 @@ export class DataplaneHandle {
   private nextId = 1;
   private stopping = false;
   private exited = false;
+  private carrier = true;
   private readonly started: Promise<void>;
 
   constructor(entry: WorkerEntry, wasm: Uint8Array, config: WorkerConfig, listener: DataplaneListener) {
@@ -90,6 +91,13 @@ export class DataplaneHandle {
 
   setLocal(addresses: string[]): void {
     this.tell({ type: 'local', addresses });
+  }
+
+  /** Of the sync link's device: without it the worker sends nothing, and with its return at once. */
+  setCarrier(up: boolean): void {
+    if (up === this.carrier) return;
+    this.carrier = up;
+    this.tell({ type: 'carrier', up });
   }
 
   /** The pair's key has been changed. @param secrets the one to use first, then those that are taken too */

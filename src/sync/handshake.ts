@@ -93,6 +93,15 @@ export function heard(state: SyncState, now: number, actions: SyncAction[]): voi
   actions.push({ type: 'event', kind: 'sync.peer', fields: { alive: true } });
 }
 
+/** The link can carry again: the peer, which has been silent, hears of this node at once and not at the next turn of a timer. */
+export function carrierBack(state: SyncState, now: number): void {
+  state.beatAt = now;
+  if (!state.alive) state.helloAt = now;
+  // A short cut is over before it counts as silence.
+  state.rto = TIMING.rtoMin;
+  if (state.rtoAt !== null) state.rtoAt = now;
+}
+
 /** Silence, and the HELLOs that look for the peer while it is silent. */
 export function livenessTimers(state: SyncState, now: number, actions: SyncAction[]): void {
   if (state.alive && state.heardAt !== null && now - state.heardAt >= TIMING.dead) {

@@ -6,7 +6,7 @@
  * driver (driver.ts) carries the actions out on the WebAssembly table. Daemon, simulator and replayer run this code.
  */
 import { compareTimers, digestReady, onDigest, onVerdict } from './compare.ts';
-import { livenessTimers, onHello, renewSession } from './handshake.ts';
+import { carrierBack, livenessTimers, onHello, renewSession } from './handshake.ts';
 import { considerAdoption, onAdopt, preference, preferenceTimers } from './ownership.ts';
 import { onRepair, repairDeadline, repairTimers } from './reconcile.ts';
 import { dropRepairIn } from './repair-mirror.ts';
@@ -49,6 +49,9 @@ function onEvent(state: SyncState, event: SyncEvent, context: Context, actions: 
       state.masterAny = event.masterAny;
       state.beatAt = context.now;
       preference(state, context.now, actions);
+      break;
+    case 'carrier':
+      carrierBack(state, context.now);
       break;
     case 'report':
       state.peerMasterAny = event.masterAny;

@@ -40,6 +40,8 @@ export interface WorkerData {
 export type ToWorker =
   | { type: 'role'; masterAny: boolean; report: string }
   | { type: 'local'; addresses: string[] }
+  /** The sync link's device has lost its carrier, or has it again. */
+  | { type: 'carrier'; up: boolean }
   /** The pair's key has been changed: the one to use first, then those that are taken too. */
   | { type: 'keys'; secrets: Uint8Array[] }
   | { type: 'verify'; id: number; deep: boolean }

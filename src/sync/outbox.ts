@@ -37,6 +37,11 @@ export class Outbox {
   lag: number | null = null;
   /** Packets wait for what is sent now: the peer acknowledges it at once. */
   urgent = false;
+  /**
+   * The link has no carrier. Nothing is given to the kernel then: it would keep the heartbeats of some seconds for a
+   * neighbour that it cannot ask for, and send them all when the carrier is back, before anything of use.
+   */
+  muted = false;
   sent = 0;
   sentBytes = 0;
   private readonly engine: Engine;
@@ -218,6 +223,7 @@ export class Outbox {
   }
 
   private count(datagram: Buffer): void {
+    if (this.muted) return;
     this.sent += 1;
     this.sentBytes += datagram.length + IPV4_HEADER;
     this.transmit(datagram);

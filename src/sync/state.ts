@@ -146,6 +146,8 @@ export type SyncEvent =
   | { type: 'hello'; nonce: string; echo: string | null; junior: boolean }
   | { type: 'fast'; fixed: FastFixed }
   | { type: 'role'; masterAny: boolean }
+  /** The sync link's carrier has come back. */
+  | { type: 'carrier' }
   | { type: 'report'; masterAny: boolean }
   /** `crossed`: the peer had not seen this node's own last adoption when it sent its. */
   | { type: 'adopt'; id: number; crossed: boolean }

@@ -11,8 +11,10 @@ export function windowOpen(state: SyncState): boolean {
 
 /** A datagram of this session (its seal was right). */
 export function onFast(state: SyncState, fixed: FastFixed, context: Context, actions: SyncAction[]): void {
+  const back = !state.alive;
   heard(state, context.now, actions);
   onAck(state, fixed, context, actions);
+  if (back) afterSilence(state, context.now, actions);
   if (fixed.adoptSeen === state.adoptId) state.adoptSeenByPeer = fixed.adoptSeen;
   if (fixed.seq === 0) return;
   const next = seqAdd(state.rxSeq, 1);
@@ -31,6 +33,15 @@ export function onFast(state: SyncState, fixed: FastFixed, context: Context, act
   if (((fixed.seq - next) | 0) >= LIMITS.window) return;
   if (seqAfter(fixed.seq, state.rxHigh)) state.rxHigh = fixed.seq;
   actions.push({ type: 'hold' });
+}
+
+/**
+ * The peer is heard again. What it has not acknowledged by now the silence has swallowed: all of it goes out once more, and
+ * nothing waits for a timer that the silence has made long. It is no more than a window, as any burst.
+ */
+function afterSilence(state: SyncState, now: number, actions: SyncAction[]): void {
+  state.rto = TIMING.rtoMin;
+  resend(state, now, LIMITS.window, actions);
 }
 
 /** Is a datagram missing that others have overtaken? */

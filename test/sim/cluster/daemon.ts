@@ -13,7 +13,7 @@ import type { Clock } from '../../../src/daemon/clock.ts';
 import { ownAddresses } from '../../../src/daemon/early-take-over.ts';
 import type { RoleAction, SendAdvertAction } from '../../../src/daemon/election.ts';
 import { Election } from '../../../src/daemon/election.ts';
-import { groupConfig, linkStates } from '../../../src/daemon/group-config.ts';
+import { groupConfig, hasCarrier, linkStates } from '../../../src/daemon/group-config.ts';
 import { PeerEar } from '../../../src/daemon/peer-ear.ts';
 import { masterKeys, readReport } from '../../../src/daemon/peer-report.ts';
 import { Standing } from '../../../src/daemon/standing.ts';
@@ -170,8 +170,19 @@ export class Daemon {
     this.feedLinks();
     for (const key of this.box.lostAddresses(this.roles)) this.onVipFault(key);
     this.ear.onLinks(this.links());
-    if (this.plane !== null) this.command({ type: 'local', addresses: this.locals() });
+    if (this.plane === null) return;
+    this.command({ type: 'local', addresses: this.locals() });
+    this.tellCarrier();
   }
+
+  /** As SyncSide and DataplaneHandle do. */
+  private tellCarrier(): void {
+    const up = hasCarrier(this.links(), 'sync0');
+    if (up !== this.syncCarrier) this.command({ type: 'carrier', up });
+    this.syncCarrier = up;
+  }
+
+  private syncCarrier = true;
 
   /** As CarpioNode.reload(). */
   reload(): void {
@@ -242,6 +253,7 @@ export class Daemon {
     this.shareStats(stats);
     box.world.bug?.patch?.(this);
     this.watchWork();
+    this.tellCarrier();
     this.kick(20);
   }
 
