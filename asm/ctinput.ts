@@ -1,7 +1,8 @@
 /** Takes one receive buffer of the conntrack socket apart and hands each message to its rule. */
 
+import { GROUP, keepImage, lookAheadRing, takeImage } from './ahead';
 import { openDump } from './clock';
-import { MALFORMED, PARSED, parseConntrack } from './ctparse';
+import { MALFORMED, PARSED, parseConntrack, seen, seenAgain } from './ctparse';
 import { forgetStamps, onDestroy, onState, rewindDump } from './event';
 import { C_BAD_NETLINK, C_OWN_ECHO, C_UNSUPPORTED, count, inside } from './memory';
 
@@ -43,7 +44,13 @@ export function dumpBegin(mine: u32): void {
  */
 export function ctInput(off: u32, len: u32, source: u32): i32 {
   if (!inside(off, len)) return -1;
-  const end = off + len;
+  waiting = 0;
+  const result = messages(off, off + len, source);
+  flush(source);
+  return result;
+}
+
+function messages(off: u32, end: u32, source: u32): i32 {
   let p = off;
   let result: i32 = 0;
   while (end - p >= 16) {
@@ -61,6 +68,20 @@ export function ctInput(off: u32, len: u32, source: u32): i32 {
   }
   if (p != end) count(C_BAD_NETLINK);
   return result;
+}
+
+/** Parsed messages in the ring that are not applied yet: their look-ups run side by side (ahead.ts). */
+let waiting: u32 = 0;
+
+function flush(source: u32): void {
+  lookAheadRing(waiting);
+  for (let i: u32 = 0; i < waiting; i++) {
+    const words = takeImage(i);
+    seenAgain(load<u32>(words, 4));
+    if (load<u32>(words) == CT_NEW) onState(source != 0);
+    else onDestroy();
+  }
+  waiting = 0;
 }
 
 function control(p: u32, size: u32, type: u32): i32 {
@@ -86,8 +107,8 @@ function conntrack(p: u32, size: u32, type: u32, source: u32): void {
   }
   const parsed = parseConntrack(p + 20, p + size, load<u8>(p, 16));
   if (parsed == PARSED) {
-    if (message == CT_NEW) onState(source != 0);
-    else onDestroy();
+    keepImage(waiting++, message, seen);
+    if (waiting == GROUP) flush(source);
   } else {
     count(parsed == MALFORMED ? C_BAD_NETLINK : C_UNSUPPORTED);
   }

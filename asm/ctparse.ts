@@ -65,6 +65,11 @@ export const HAS_STATUS: u32 = 8;
 /** What the message last parsed held. */
 export let seen: u32 = 0;
 
+/** SCRATCH is a message again that was parsed before (ahead.ts); `what` as `seen` was then. */
+export function seenAgain(what: u32): void {
+  seen = what;
+}
+
 function be16(p: u32): u32 {
   return bswap<u16>(load<u16>(p));
 }

@@ -1,5 +1,5 @@
 /**
- * What the own kernel says, event or dump line, changes the table by these rules. The image is in SCRATCH.
+ * What the own kernel says, event or dump line, changes the table by these rules. The image is in SCRATCH, its index hash set.
  *
  *               no record        mine               the peer's                   nobody's     tombstone
  *   new/update  mine, dirty      update, dirty if   claim: mine, dirty           mine, dirty  lives again, mine, dirty
@@ -87,7 +87,7 @@ import {
   R_WSCALE,
   setFlags,
 } from './record';
-import { find, ordinals, recordAt } from './table';
+import { findHashed, ordinals, recordAt } from './table';
 import { normalTimeout } from './timeouts';
 
 let claimEvents: bool = true;
@@ -116,7 +116,7 @@ export function onState(dump: bool): void {
     return;
   }
   if (!dump) count(C_EVENTS_STATE);
-  const r = find(SCRATCH);
+  const r = findHashed(SCRATCH);
   if (r && !(seen & HAS_L4) && isLive(flagsOf(r))) fillL4(r);
   // An event names labels and sequence adjustment only when they changed; a dump line and the helper are always whole.
   if (r && !dump && isLive(flagsOf(r))) fillScratch(r, X_LABELS | X_SEQ);
@@ -217,7 +217,7 @@ function onFresh(r: u32, owner: u32): void {
 /** An entry left the kernel. */
 export function onDestroy(): void {
   count(C_EVENTS_DESTROY);
-  const r = find(SCRATCH);
+  const r = findHashed(SCRATCH);
   if (!r) return;
   eventCame(r);
   stampDump(r);

@@ -29,6 +29,8 @@
  *   0x160000    256 KiB  PICK       32768 x u64: a set of ids
  *   0x1a0000      4 KiB  PICK_SEEN  32768 bits: which of them a walk has met
  *   0x1a1000     16 KiB  NOTES      what an audit found (notes.ts)
+ *   0x1a5000      4 KiB  AHEAD      16 x 256 B: states that are looked up side by side (ahead.ts)
+ *   0x1a6000     64 B    AHEAD_LINES
  *   0x1b0000    ...      HEAP       64 KiB pages: index segments and pages of records
  */
 
@@ -57,6 +59,8 @@ export const SYNC_TX: u32 = 0x150000;
 export const PICK: u32 = 0x160000;
 export const PICK_SEEN: u32 = 0x1a0000;
 export const NOTES: u32 = 0x1a1000;
+export const AHEAD: u32 = 0x1a5000;
+export const AHEAD_LINES: u32 = 0x1a6000;
 export const HEAP: u32 = 0x1b0000;
 
 export const NL_RX_SLOTS: u32 = 64;

@@ -60,16 +60,28 @@ export function initTable(): bool {
   return true;
 }
 
-function headOf(hash: u32): u32 {
+/** Where the head of the chain for this hash stands. */
+export function headOf(hash: u32): u32 {
   let b = hash & ((lowMask << 1) | 1);
   if (b >= buckets) b = hash & lowMask;
   return load<u32>(SEGDIR + ((b >> SEGMENT_BITS) << 2)) + ((b & (SEGMENT - 1)) << 2);
 }
 
+/** Where the head of the bucket stands that the split after `ahead` more splits takes apart. */
+export function nextSplit(ahead: u32): u32 {
+  const old = (buckets + ahead) & lowMask;
+  return load<u32>(SEGDIR + ((old >> SEGMENT_BITS) << 2)) + ((old & (SEGMENT - 1)) << 2);
+}
+
 /** Looks up the key of the image `s` (whose index hash is set on the way). Returns the record, a tombstone too, or 0. */
 export function find(s: u32): u32 {
-  const hash = indexHash(s);
-  store<u32>(s, hash, R_IHASH);
+  store<u32>(s, indexHash(s), R_IHASH);
+  return findHashed(s);
+}
+
+/** As find, for an image whose index hash is set (ahead.ts). */
+export function findHashed(s: u32): u32 {
+  const hash = load<u32>(s, R_IHASH);
   const w = load<u64>(s, R_KEYWORD);
   const s0 = load<u64>(s, R_OSRC);
   const d0 = load<u64>(s, R_ODST);

@@ -17,7 +17,7 @@ typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
 
-enum { RECORD = 144, PAGE = 65536, PER_PAGE = 455, SEGMENT_BITS = 14, SEGMENT = 1 << SEGMENT_BITS, CHUNK = 2000 };
+enum { RECORD = 144, PAGE = 65536, PER_PAGE = 455, SEGMENT_BITS = 14, SEGMENT = 1 << SEGMENT_BITS, CHUNK = 2000, GROUP = 16 };
 /* Offsets in a record: asm/record.ts. */
 enum {
   HNEXT = 0, IHASH = 4, KEYWORD = 8, PROTO = 10, FAMILY = 11, OSRC = 16, ODST = 32, RSRC = 48, RDST = 64, RPORTS = 80,
@@ -103,14 +103,35 @@ static u32 head_of(u32 hash) {
   return segment_dir[b >> SEGMENT_BITS] + ((b & (SEGMENT - 1)) << 2);
 }
 
-static u32 find(u32 s) {
-  u32 hash = index_hash(s);
-  AT(u32, s, IHASH) = hash;
+static u32 find_hashed(u32 s) {
+  u32 hash = AT(u32, s, IHASH);
   for (u32 r = AT(u32, head_of(hash), 0); r; r = AT(u32, r, HNEXT)) {
     if (AT(u32, r, IHASH) == hash && AT(u64, r, KEYWORD) == AT(u64, s, KEYWORD) && !memcmp(m + r + OSRC, m + s + OSRC, 32))
       return r;
   }
   return 0;
+}
+
+static u32 touch(u32 r) { return AT(u32, r, 0) ^ AT(u32, r, 64) ^ AT(u32, r, 128); }
+
+static volatile u32 seen;
+
+/* As lookAhead() in asm/ahead.ts. */
+static void look_ahead(u32 s, u32 n) {
+  u32 first[GROUP], sum = 0, fresh = 0;
+  for (u32 i = 0; i < n; i++) AT(u32, s + i * RECORD, IHASH) = index_hash(s + i * RECORD);
+  for (u32 i = 0; i < n; i++) first[i] = AT(u32, head_of(AT(u32, s + i * RECORD, IHASH)), 0);
+  for (u32 i = 0; i < n; i++) sum ^= touch(first[i]);
+  for (u32 i = 0; i < n; i++) {
+    u32 r = first[i], next = AT(u32, r, HNEXT), other = AT(u32, r, IHASH) != AT(u32, s + i * RECORD, IHASH);
+    sum ^= touch((next & -other) | (r & (other - 1)));
+    fresh += other;
+  }
+  for (u32 i = 0; i < fresh; i++) {
+    u32 old = (buckets + i) & low_mask;
+    sum ^= AT(u32, AT(u32, segment_dir[old >> SEGMENT_BITS] + ((old & (SEGMENT - 1)) << 2), 0), 0);
+  }
+  seen = sum;
 }
 
 static void split(void) {
@@ -218,7 +239,8 @@ static double timed(u32 states, u64 step, u32 mark, int what) {
     for (u32 i = 0; i < n; i++) image(images + i * RECORD, (u32)((from + i) * step % states), mark);
     u64 begin = ns();
     for (u32 i = 0, s = images; i < n; i++, s += RECORD) {
-      u32 r = find(s);
+      if (i % GROUP == 0) look_ahead(s, n - i < GROUP ? n - i : GROUP);
+      u32 r = find_hashed(s);
       if (what == UPSERT) {
         if (r) update(r, s);
         else insert(s), done++;

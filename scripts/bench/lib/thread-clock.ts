@@ -6,7 +6,10 @@ import { loadKoffi } from '../../../src/kernel/natives.ts';
 
 const CLOCK_THREAD_CPUTIME_ID = 3;
 
-const read = loadKoffi().load(null).func('int clock_gettime(int, void *)') as (clock: number, out: Uint8Array) => number;
+const read = loadKoffi().load(null).func('int clock_gettime(int, void *)') as (
+  clock: number,
+  out: Uint8Array,
+) => number;
 const bytes = new Uint8Array(16);
 const view = new DataView(bytes.buffer);
 
