@@ -18,19 +18,17 @@ export class PollSet {
   /** In the order of the descriptors; whoever has read one empty says so here. */
   readonly ready: readonly Ready[];
   private readonly all: Buffer;
-  private readonly others: Buffer;
+  private readonly others: Buffer[];
   private readonly count: number;
-  private readonly patient: number;
   /** Seconds at 0, nanoseconds at 2; the upper halves stay 0. */
   private readonly time = new Uint32Array(4);
   private readonly timeBytes = Buffer.from(this.time.buffer);
 
-  /** @param patient index of the descriptor that `pause` does not wait for */
-  constructor(fds: readonly number[], patient: number) {
+  constructor(fds: readonly number[]) {
     this.count = fds.length;
-    this.patient = patient;
     this.all = setOf(fds);
-    this.others = setOf(fds.map((fd, i) => (i === patient ? -1 : fd)));
+    // A pause without the first one, without the first two, and so on.
+    this.others = fds.map((_, last) => setOf(fds.map((fd, i) => (i <= last ? -1 : fd))));
     this.ready = fds.map(() => ({ is: true }));
   }
 
@@ -39,11 +37,16 @@ export class PollSet {
     this.poll(this.all, ms);
   }
 
-  /** The same without the patient one, of which is supposed afterwards that it has something. Whether another one has. */
-  pause(ms: number): boolean {
-    const woken = this.poll(this.others, ms);
-    const one = this.ready[this.patient];
-    if (one !== undefined) one.is = true;
+  /**
+   * The same without the first `patient` ones (1 or more), of which is supposed afterwards that they have something.
+   * Whether another one has.
+   */
+  pause(ms: number, patient: number): boolean {
+    const woken = this.poll(this.others[patient - 1] ?? this.all, ms);
+    for (let i = 0; i < patient; i++) {
+      const one = this.ready[i];
+      if (one !== undefined) one.is = true;
+    }
     return woken;
   }
 

@@ -52,11 +52,13 @@ export interface DataplaneIo {
   transmit(datagram: Buffer, address: string | null): void;
   /**
    * Sleeps until there is something to read or `ms` are over. After a pass with `events` of the kernel it waits for more
-   * of them, but for nothing else.
+   * of them, and when the peer sends nothing but acknowledgements (`quiet`) for these, but for nothing else.
    */
-  sleep(events: number, ms: number): void;
+  sleep(events: number, ms: number, quiet: boolean): void;
   /** Whether the last sleep was ended by `wakeFd`; left out where that is not known. */
   woken?(): boolean;
+  /** What the last sleep knew: nothing has come but events and datagrams. */
+  idle(): boolean;
   /** Monotonic milliseconds. */
   now(): number;
   close(): void;

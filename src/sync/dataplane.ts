@@ -10,6 +10,7 @@ import { loadEngine } from './engine.ts';
 import { ExpectationSync } from './expectations.ts';
 import { KERNEL_HOST } from './kernel-io.ts';
 import { KernelWriter } from './kernel-writer.ts';
+import { LinkInlet } from './link-inlet.ts';
 import type { FromWorker, ToWorker, WorkerConfig, WorkerData } from './messages.ts';
 import { STAT } from './messages.ts';
 import { PairKeys } from './pair-keys.ts';
@@ -23,11 +24,14 @@ import { Verifier } from './verifier.ts';
 const MOST_BATCHES = 16;
 /** A pass reads the kernel's table for this long; what then is left of the batch in hand comes on top. Milliseconds. */
 const DUMP_SLICE = 2.5;
+/** Under load a whole pass is made this often, for counters and what else there is; events are handed on between. Milliseconds. */
+const WHOLE = 10;
 /** An idle pass still looks after the counters. */
 const IDLE = 100;
-const IPV4_LEAST = 20;
 /** The control thread looks at its clock every 50 ms. Milliseconds. */
 const CONTROL_SILENT = 200;
+/** A peer that has not told of a state for so long sends nothing but acknowledgements. Milliseconds. */
+const QUIET = 50;
 /** As pfsync's. Milliseconds. */
 const DEFER_MS = 20;
 
@@ -46,13 +50,17 @@ export class Dataplane {
   private readonly expectations: ExpectationSync | null;
   private readonly defer: Defer | null;
   private readonly stats: Float64Array;
-  private peerAddress: string | null;
   private readonly taps: WorkerTaps | null;
   private readonly figures: LoopFigures = { overruns: 0, events: 0, created: 0 };
   private readonly teller: Teller;
   private readonly slices: Slices;
   /** Taken in the last pass. */
   private events = 0;
+  /** When the next pass must begin at the latest, ms. */
+  private dueAt = Number.NEGATIVE_INFINITY;
+  /** The first pass from then on is a whole one, ms. */
+  private wholeAt = Number.NEGATIVE_INFINITY;
+  private readonly inlet: LinkInlet;
   /** The peer waits for the end of an audit that was begun after this. */
   private auditFor: { finished: number; corrections: number } | null = null;
 
@@ -70,7 +78,6 @@ export class Dataplane {
       local: config.local,
       timeouts: config.timeouts,
     });
-    this.peerAddress = config.peer;
     this.host = host;
     this.io = host.open(config, this.engine);
     this.engine.setOwnPort(this.io.controlPort);
@@ -79,6 +86,7 @@ export class Dataplane {
     const keys = new PairKeys(secrets.length > 0 ? secrets : [null]);
     this.taps = config.record === true ? this.makeTaps() : null;
     this.driver = this.makeDriver(keys);
+    this.inlet = new LinkInlet(this.engine, this.io, this.driver, config.peer);
     this.expectations = this.makeExpectations();
     this.defer = this.makeDefer();
     this.audit = new Audit(this.engine, {
@@ -108,7 +116,7 @@ export class Dataplane {
       this.engine,
       { name, keys, mtu, ...(this.host.aead === undefined ? {} : { aead: this.host.aead }) },
       {
-        transmit: (datagram) => this.io.transmit(datagram, this.peerAddress),
+        transmit: (datagram) => this.io.transmit(datagram, this.inlet.peerAddress),
         flushKernel: () => this.writer.flush(),
         nonce: () => this.host.random(16).toString('hex'),
         event: (kind, fields) => this.post({ type: 'event', kind, fields }),
@@ -172,7 +180,10 @@ export class Dataplane {
 
   /** Sleeps until there is something to do. */
   wait(): void {
-    this.io.sleep(this.events, this.due() - this.now());
+    const now = this.now();
+    // Deferred packets are let go by an acknowledgement: then none waits.
+    const quiet = this.defer === null && now - this.inlet.streamAt > QUIET;
+    this.io.sleep(this.events, this.dueAt - now, quiet);
   }
 
   /** There may be a command. */
@@ -182,18 +193,7 @@ export class Dataplane {
 
   /** When the next pass must begin at the latest, ms. */
   due(): number {
-    const now = this.now();
-    const looks = this.expectations?.deadline() ?? Number.POSITIVE_INFINITY;
-    const held = this.defer?.deadline() ?? Number.POSITIVE_INFINITY;
-    return Math.min(
-      this.driver.deadline(now),
-      this.audit.deadline(now),
-      this.verifier.deadline(),
-      this.writer.deadline(),
-      looks,
-      held,
-      now + IDLE,
-    );
+    return this.dueAt;
   }
 
   /** Events have just come in batches: the next pass waits for more of them. */
@@ -203,6 +203,7 @@ export class Dataplane {
 
   command(message: ToWorker): void {
     const now = this.now();
+    this.wholeAt = now;
     switch (message.type) {
       case 'role':
         this.driver.setRole(message.masterAny, Buffer.from(message.report), now);
@@ -243,8 +244,9 @@ export class Dataplane {
     const now = this.now();
     this.engine.setNow(now);
     this.events = this.takeEvents();
+    const heard = this.inlet.take();
+    if (heard === 0 && this.handOn(now)) return;
     this.takeDump();
-    this.takeDatagrams();
     this.defer?.step(this.now());
     this.writer.flush();
     const later = this.now();
@@ -257,6 +259,37 @@ export class Dataplane {
     this.verifier.step(later);
     this.teller.tell(later, this.figures);
     this.taps?.flush();
+    this.wholeAt = later + WHOLE;
+    this.dueAt = this.deadline();
+  }
+
+  /**
+   * A pass in which nothing but events has come, and nothing else is due: they are handed on, and that is all. After a sleep
+   * of milliseconds the processor has forgotten this program, so what a pass runs through is what it costs.
+   */
+  private handOn(now: number): boolean {
+    const { audit, engine, writer } = this;
+    if (now >= this.wholeAt || now >= this.dueAt || this.defer !== null || !this.io.idle()) return false;
+    if (audit.busy() || engine.kernelPending() > 0 || writer.deadline() !== Number.POSITIVE_INFINITY) return false;
+    const due = this.driver.handOn(now);
+    if (due === null) return false;
+    this.dueAt = Math.min(this.dueAt, due);
+    return true;
+  }
+
+  private deadline(): number {
+    const now = this.now();
+    const looks = this.expectations?.deadline() ?? Number.POSITIVE_INFINITY;
+    const held = this.defer?.deadline() ?? Number.POSITIVE_INFINITY;
+    return Math.min(
+      this.driver.deadline(now),
+      this.audit.deadline(now),
+      this.verifier.deadline(),
+      this.writer.deadline(),
+      looks,
+      held,
+      now + IDLE,
+    );
   }
 
   close(): void {
@@ -331,41 +364,5 @@ export class Dataplane {
     }
     if (taken > 0) this.slices.add(spent);
     return taken;
-  }
-
-  private takeDatagrams(): number {
-    let taken = 0;
-    const { datagrams } = this.io;
-    for (let batch = 0; batch < MOST_BATCHES; batch++) {
-      const result = datagrams.receive();
-      if (result.kind !== 'messages') break;
-      for (let i = 0; i < result.count; i++) this.takeDatagram(i);
-      taken += result.count;
-      if (result.count < datagrams.slots) break;
-    }
-    return taken;
-  }
-
-  // A raw IPv4 socket hands over the IP header too (raw(7)).
-  private takeDatagram(slot: number): void {
-    const length = this.io.datagrams.length(slot);
-    const bytes = Buffer.from(this.engine.memory.buffer, this.io.datagrams.slotOffset(slot), length);
-    const headerLength = length >= IPV4_LEAST ? (bytes.readUInt8(0) & 0x0f) * 4 : 0;
-    if (headerLength < IPV4_LEAST || headerLength > length || this.io.datagrams.truncated(slot)) {
-      this.driver.count('bad_length');
-      return;
-    }
-    if (bytes.readUInt8(8) !== 255) {
-      this.driver.count('bad_ttl');
-      return;
-    }
-    const from = this.io.sender(slot);
-    if (this.config.peer !== null && from !== this.config.peer) {
-      this.driver.count('bad_source');
-      return;
-    }
-    const before = this.driver.state.peerNonce;
-    this.driver.receive(bytes.subarray(headerLength), this.now());
-    if (this.config.peer === null && this.driver.state.peerNonce !== before) this.peerAddress = from;
   }
 }

@@ -104,9 +104,34 @@ export class SyncDriver {
   }
 
   receive(datagram: Buffer, now: number): void {
+    this.take(datagram, now);
+    this.pump();
+  }
+
+  /** As `receive`, but nothing is answered before `advance` is called. */
+  take(datagram: Buffer, now: number): void {
     this.setNow(now);
     this.inbox.receive(datagram);
-    this.pump();
+  }
+
+  /**
+   * Sends on what kernel events have changed, when there is nothing else to think of; then it says when `advance` must be
+   * called at the latest. Else null, and nothing was done.
+   */
+  handOn(now: number): number | null {
+    const { state, behind, outbox } = this;
+    if (
+      this.working() ||
+      behind.length > 0 ||
+      state.bulkOut !== 'no' ||
+      state.late ||
+      this.claims() !== this.claimsSeen
+    )
+      return null;
+    if (!outbox.empty()) return null;
+    this.setNow(now);
+    this.fill();
+    return this.deadline(now);
   }
 
   /** Lets time pass and does one slice of what waits in the background; call at `deadline()` at the latest. */
@@ -316,10 +341,14 @@ export class SyncDriver {
 
   // A state that changed hands here by traffic, or in a conflict: until the peer knows, its digest speaks of another set.
   private noteClaims(): void {
-    const claims = this.engine.counter('claims') + this.engine.counter('conflicts');
+    const claims = this.claims();
     if (claims === this.claimsSeen) return;
     this.claimsSeen = claims;
     this.step({ type: 'late' });
+  }
+
+  private claims(): number {
+    return this.engine.counter('claims') + this.engine.counter('conflicts');
   }
 
   private onReport(content: Buffer): void {

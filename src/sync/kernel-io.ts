@@ -16,7 +16,7 @@ import type { WorkerConfig } from './messages.ts';
 import { threadClock } from './messages.ts';
 
 /** Under load a pass begins at most this often: batches cost less than single messages. Milliseconds. */
-const PACE = 1.8;
+const PACE = 2.6;
 /** After so many events in one pass there are others in the next: not worth a question. */
 const SURE = 4;
 /** Between two slices of background work: at real-time priority nobody else would get the processor. Milliseconds. */
@@ -25,6 +25,9 @@ const BREATH = 0.2;
 const DUMP_PIECE = 32_768;
 /** Two pieces, some 340 entries, are read in about a millisecond. */
 const DUMP_PIECES = 2;
+/** Places among the descriptors. */
+const DUMP = 2;
+const WAKE = 3;
 /** Conntrack status bits (nf_conntrack_common.h). */
 const SEEN_REPLY = 0x2;
 const ASSURED = 0x4;
@@ -90,9 +93,10 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
   const pieces = receiver({ offset: areas.netlink.offset, slots: DUMP_PIECES, size: DUMP_PIECE }, false);
   const expectations = openExpectations();
   const defer = config.defer === true ? tryDefer() : undefined;
-  const fds = [conntrack.events, conntrack.dump, link.fd, wakeFd, expectations.fd];
+  // The first ones can wait for company.
+  const fds = [conntrack.events, link.fd, conntrack.dump, wakeFd, expectations.fd];
   if (typeof defer === 'object') fds.push(defer.fd);
-  const polled = new PollSet(fds, 0);
+  const polled = new PollSet(fds);
   const { ready } = polled;
   const wakeBytes = Buffer.alloc(8);
   return {
@@ -100,8 +104,8 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     controlPort: conntrack.controlPort,
     events: sourceOf(receiver(areas.netlink, false), conntrack.events, ready[0]),
     refusals: sourceOf(replies, conntrack.control),
-    dump: sourceOf(pieces, conntrack.dump, ready[1]),
-    datagrams: sourceOf(datagrams, link.fd, ready[2]),
+    dump: sourceOf(pieces, conntrack.dump, ready[DUMP]),
+    datagrams: sourceOf(datagrams, link.fd, ready[1]),
     ...(defer === undefined ? {} : { defer }),
     expectations: {
       ...expectations,
@@ -114,19 +118,20 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     transmit: (datagram, address) => {
       link.send(datagram, address ?? SYNC_GROUP);
     },
-    sleep: (events, ms) => {
-      if (ready[1]?.is === true) {
+    sleep: (events, ms, quiet) => {
+      if (ready[DUMP]?.is === true) {
         // There is always more of a dump, so poll would not sleep.
         libc().usleep(BREATH * 1000);
         polled.wait(0);
       } else if (events > 0) {
-        // A datagram of the peer is a batch already and ends the pause; single events wait for company.
-        if (!polled.pause(PACE) && events < SURE) polled.wait(ms - PACE);
-      } else if (ms <= 0) polled.pause(BREATH);
+        // Single events wait for company, and so do mere acknowledgements. A datagram with states is a batch already.
+        if (!polled.pause(PACE, quiet ? 2 : 1) && events < SURE) polled.wait(ms - PACE);
+      } else if (ms <= 0) polled.pause(BREATH, 1);
       else polled.wait(ms);
-      if (ready[3]?.is === true) libc().read(wakeFd, wakeBytes, 8);
+      if (ready[WAKE]?.is === true) libc().read(wakeFd, wakeBytes, 8);
     },
-    woken: () => ready[3]?.is === true,
+    woken: () => ready[WAKE]?.is === true,
+    idle: () => ready.every(({ is }, i) => i < 2 || i === WAKE || !is),
     now: threadClock(),
     close: () => {
       conntrack.close();

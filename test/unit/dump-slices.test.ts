@@ -69,6 +69,7 @@ function make(
     change: () => {},
     transmit: () => {},
     sleep: () => {},
+    idle: () => false,
     now: () => now,
     close: () => {},
   });

@@ -10,7 +10,7 @@ const ONE = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);
 function scene(run: (polled: PollSet, fds: [number, number], say: (fd: number) => void) => void): void {
   const fds: [number, number] = [libc().eventfd(0, Sock.EFD_NONBLOCK), libc().eventfd(0, Sock.EFD_NONBLOCK)];
   try {
-    run(new PollSet(fds, 0), fds, (fd) => void libc().write(fd, ONE, 8));
+    run(new PollSet(fds), fds, (fd) => void libc().write(fd, ONE, 8));
   } finally {
     for (const fd of fds) closeQuietly(fd);
   }
@@ -35,15 +35,17 @@ set('a wait ends when one of them has something, and says which', () => {
   });
 });
 
-set('a pause is ended by the others only, and supposes that the patient one has something', () => {
+set('a pause is ended by the others only, and supposes that the patient ones have something', () => {
   scene((polled, [first, second], say) => {
     say(first);
     const begun = performance.now();
-    assert.not.ok(polled.pause(20));
+    assert.not.ok(polled.pause(20, 1));
     assert.ok(performance.now() - begun >= 20, 'it has lasted to its end');
     assert.equal(ready(polled), [true, false]);
     say(second);
-    assert.ok(polled.pause(60_000));
+    assert.ok(polled.pause(60_000, 1));
+    assert.equal(ready(polled), [true, true]);
+    assert.not.ok(polled.pause(1, 2), 'nobody is left that could end it');
     assert.equal(ready(polled), [true, true]);
   });
 });

@@ -161,6 +161,10 @@ export class SimIo implements DataplaneIo {
     // The calendar calls when it is time.
   }
 
+  idle(): boolean {
+    return !this.dump.ready;
+  }
+
   now(): number {
     return this.ports.nowMs();
   }
