@@ -3,7 +3,10 @@
  * New UDP flows through source NAT at several rates: lag until in the backup's kernel, bytes on the sync link and CPU for
  * each state, memory. With conntrackd beside it in the same run when it is installed.
  *
- * Usage: node scripts/bench/path.ts [--quick] [--stacks NAME,...] [--rates N,N...] [--runs N] [--seconds N] [--json]
+ * The daemons run for months: before the measurement they sync flows for a while, so that the runtime has compiled what it will
+ * (`--warm 0`: as they are after their start). The flows of that time stay open; none of them ends while is measured.
+ *
+ * Usage: node scripts/bench/path.ts [--quick] [--stacks NAME,...] [--rates N,N...] [--runs N] [--seconds N] [--warm N] [--json]
  */
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -25,6 +28,9 @@ const WATCH = fileURLToPath(new URL('./lib/count-watch.ts', import.meta.url));
 const rates = (option('--rates') ?? '5000,20000').split(',').map(Number);
 const runs = Number(option('--runs') ?? (quick ? 1 : 3));
 const seconds = Number(option('--seconds') ?? (quick ? 2 : 5));
+/** Seconds; with the measured ones below the 30 after which a flow without an answer ends. */
+const warm = Number(option('--warm') ?? (quick ? 3 : 20));
+const WARM_RATE = 5000;
 const wanted = (option('--stacks') ?? PATH_STACKS.map((one) => one.name).join(',')).split(',');
 
 /** Generator and watcher must not wait for a processor, or the lag is theirs. */
@@ -67,20 +73,20 @@ function collect(child: ChildProcess): { text: () => string } {
   return { text: () => text };
 }
 
-async function flows(lab: Lab, rate: number): Promise<string> {
+/** @param from number of the first flow; no number is used twice */
+async function flows(lab: Lab, rate: number, from: number, time: number): Promise<string> {
   const client = bare(PORTS.client[0]?.addresses[0] ?? '');
-  const storm = [
-    ...PROMPT,
-    process.execPath,
-    STORM,
-    client,
-    SERVER_IP,
-    String(rate),
-    String(rate * seconds),
-    '0',
-    'curve',
-  ];
-  return (await lab.exec('client', storm, { timeoutMs: seconds * 4000 + 10_000 })).stdout;
+  const numbers = [rate, rate * time, from].map(String);
+  const storm = [...PROMPT, process.execPath, STORM, client, SERVER_IP, ...numbers, 'curve'];
+  return (await lab.exec('client', storm, { timeoutMs: time * 4000 + 10_000 })).stdout;
+}
+
+/** Lets the daemons work before the measurement. */
+async function warmUp(lab: Lab): Promise<void> {
+  if (warm === 0) return;
+  const before = { a: await held(lab, 'fw-a'), b: await held(lab, 'fw-b') };
+  await flows(lab, WARM_RATE, 0, warm);
+  await drained(lab, (await held(lab, 'fw-a')) - before.a + before.b);
 }
 
 /** Until the backup has as many as the master, or makes no progress for 2 s. */
@@ -105,6 +111,7 @@ async function measure(stack: PathStack, rate: number): Promise<Measured> {
   await command(['ip', 'netns', 'exec', 'server', 'nft', rules.trim()]);
   try {
     const pids = await stack.start(lab);
+    await warmUp(lab);
     const idleFrom = { at: performance.now(), bytes: await lab.syncBytes() };
     await pause(1000);
     const idle = ((await lab.syncBytes()) - idleFrom.bytes) / (performance.now() - idleFrom.at);
@@ -115,7 +122,7 @@ async function measure(stack: PathStack, rate: number): Promise<Measured> {
     const seen = collect(watch);
     await pause(700);
     const start = { at: performance.now(), bytes: await lab.syncBytes(), a: cpu(pids['fw-a']), b: cpu(pids['fw-b']) };
-    const sent = readCurve(await flows(lab, rate));
+    const sent = readCurve(await flows(lab, rate, WARM_RATE * warm, seconds));
     await drained(lab, (await held(lab, 'fw-a')) - base.a + base.b);
     const used = { a: cpu(pids['fw-a']) - start.a, b: cpu(pids['fw-b']) - start.b };
     const spent = { ms: performance.now() - start.at, bytes: (await lab.syncBytes()) - start.bytes };
@@ -183,7 +190,7 @@ for (const stack of PATH_STACKS.filter((one) => wanted.includes(one.name))) {
 
 const lines = results.map(({ title, rate, figures }) =>
   [
-    `${title}: ${rate} new UDP flows a second through source NAT, ${seconds} s, median (least - most) of ${runs}`,
+    `${title}: ${rate} new UDP flows a second through source NAT, ${seconds} s after ${warm} s, median (least - most) of ${runs}`,
     ...COLUMNS.map(([key, name, digits]) => {
       const one = figures[key];
       const text = (n: number | undefined): string => (n ?? Number.NaN).toFixed(digits);
@@ -191,5 +198,5 @@ const lines = results.map(({ title, rate, figures }) =>
     }),
   ].join('\n'),
 );
-report('path', { runs, seconds, results }, lines.join('\n'));
+report('path', { runs, seconds, warm, results }, lines.join('\n'));
 process.exit(0);
