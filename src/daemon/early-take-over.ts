@@ -64,7 +64,8 @@ export class EarlyTakeOver {
   }
 
   onReport(received: ReceivedReport): void {
-    if (JSON.stringify(received.own) !== JSON.stringify(this.peer)) {
+    // A repeated report is the very same object.
+    if (received.own !== this.peer && JSON.stringify(received.own) !== JSON.stringify(this.peer)) {
       this.peer = received.own;
       this.setPaths();
     }

@@ -81,6 +81,9 @@ export class KeyRoll {
 
   /** What a direction that runs under `under` goes over to; null: it stays. */
   goal(under: string): Mix | null {
+    const { ids } = this.keys;
+    // Asked for each datagram, and nearly always there is no other key to go to.
+    if (ids.length === 1 && ids[0] === under) return null;
     const id = this.state.peerNonce === this.peer.nonce ? this.keys.common(this.peer.ids, this.state.junior) : null;
     return id === null || id === under ? null : (this.keys.mixes(under).find((mix) => mix.id === id) ?? null);
   }
