@@ -37,14 +37,20 @@ export function lookAhead(s: u32, stride: u32, n: u32): void {
     store<u32>(AHEAD_LINES + (i << 2), load<u32>(headOf(load<u32>(p, R_IHASH))));
   }
   let sum = read;
-  for (let i: u32 = 0; i < n; i++) sum ^= touch(load<u32>(AHEAD_LINES + (i << 2)));
+  for (let i: u32 = 0; i < n; i++) sum ^= load<u32>(load<u32>(AHEAD_LINES + (i << 2)), R_IHASH);
   // No branch may hang on what is still on its way: a wrong guess would wait for it. Offset 0 reads as zeros.
+  for (let i: u32 = 0, p = s; i < n; i++, p += stride) {
+    const at = AHEAD_LINES + (i << 2);
+    const first = load<u32>(at);
+    const other = load<u32>(first, R_IHASH) != load<u32>(p, R_IHASH);
+    const r = select<u32>(load<u32>(first, R_HNEXT), first, other);
+    store<u32>(at, r);
+    sum ^= touch(r);
+  }
+  // What is not there yet will be new, and splits a bucket each.
   let fresh: u32 = 0;
   for (let i: u32 = 0, p = s; i < n; i++, p += stride) {
-    const r = load<u32>(AHEAD_LINES + (i << 2));
-    const other = load<u32>(r, R_IHASH) != load<u32>(p, R_IHASH);
-    sum ^= touch(select<u32>(load<u32>(r, R_HNEXT), r, other));
-    fresh += u32(other);
+    fresh += u32(load<u32>(load<u32>(AHEAD_LINES + (i << 2)), R_IHASH) != load<u32>(p, R_IHASH));
   }
   for (let i: u32 = 0; i < fresh; i++) sum ^= load<u32>(load<u32>(nextSplit(i)));
   read = sum;

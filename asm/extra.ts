@@ -41,6 +41,8 @@ const AT: u32 = PAGE - 16;
 let freeBlock: u32 = 0;
 let freeDirectory: u32 = 0;
 let helpers: u32 = 0;
+/** A directory was made: before that no look at the pages is needed. */
+let anywhere: bool = false;
 
 /** Cuts a fresh page into pieces; returns the first, each naming the next. 0 without memory. */
 function carve(size: u32): u32 {
@@ -75,6 +77,7 @@ function entryOf(r: u32, directory: u32): u32 {
 /** The block of a record, or of SCRATCH; 0: it has none. */
 export function extraOf(r: u32): u32 {
   if (r < HEAP) return r == SCRATCH && load<u8>(XSCRATCH) ? XSCRATCH : 0;
+  if (!anywhere) return 0;
   const directory = directoryOf(r);
   return directory ? load<u32>(entryOf(r, directory)) : 0;
 }
@@ -132,6 +135,7 @@ function makeBlock(r: u32): u32 {
     if (!freeDirectory) freeDirectory = carve(DIRECTORY);
     directory = freeDirectory;
     if (!directory) return 0;
+    anywhere = true;
     freeDirectory = load<u32>(directory);
     memory.fill(directory, 0, DIRECTORY);
     store<u32>((r & ~(PAGE - 1)) + AT, directory);

@@ -16,7 +16,7 @@
  *          then by part labels 2 words, helper's name 2 words, sequence adjustment 3 words
  */
 
-import { extraWords } from './extra';
+import { extraOf, extraWords } from './extra';
 import { HMSG } from './memory';
 import {
   AF_INET,
@@ -35,6 +35,7 @@ import {
   R_RSRC,
   R_STATUS,
 } from './record';
+import { sipOfFive, sipOfTwo } from './sip';
 
 let indexK0: u64 = 0;
 let indexK1: u64 = 0;
@@ -103,51 +104,26 @@ export function sip13(p: u32, n: u32, k0: u64, k1: u64, out: u32): u64 {
   return low;
 }
 
+/** Two IPv4 addresses as one word: put together here, for two small stores that are read back as one word are slow. */
+function pair4(first: u32, second: u32): u64 {
+  return u64(first) | (u64(second) << 32);
+}
+
 /** Writes the words of the key to HMSG; returns how many. */
 function keyWords(r: u32): u32 {
   store<u64>(HMSG, load<u64>(r, R_KEYWORD));
   if (load<u8>(r, R_FAMILY) == AF_INET) {
-    store<u32>(HMSG, load<u32>(r, R_OSRC), 8);
-    store<u32>(HMSG, load<u32>(r, R_ODST), 12);
+    store<u64>(HMSG, pair4(load<u32>(r, R_OSRC), load<u32>(r, R_ODST)), 8);
     return 2;
   }
   memory.copy(HMSG + 8, r + <u32>R_OSRC, 32);
   return 5;
 }
 
-/** SipHash-1-3 of two words, 64 bits: what sip13 computes, without a way through memory. Every look-up begins with it. */
-function sipOfTwo(m: u64, second: u64, k0: u64, k1: u64): u64 {
-  let v0: u64 = k0 ^ 0x736f6d6570736575;
-  let v1: u64 = k1 ^ 0x646f72616e646f6d;
-  let v2: u64 = k0 ^ 0x6c7967656e657261;
-  let v3: u64 = k1 ^ 0x7465646279746573;
-  let third: u64 = 16 << 56;
-  // Three rounds for the words (the last is the length), three more with nothing in them.
-  for (let round: u32 = 0; round < 6; round++) {
-    v3 ^= m;
-    v0 += v1;
-    v2 += v3;
-    v1 = rotl<u64>(v1, 13) ^ v0;
-    v3 = rotl<u64>(v3, 16) ^ v2;
-    v0 = rotl<u64>(v0, 32) + v3;
-    v2 += v1;
-    v3 = rotl<u64>(v3, 21) ^ v0;
-    v1 = rotl<u64>(v1, 17) ^ v2;
-    v2 = rotl<u64>(v2, 32);
-    v0 ^= m;
-    if (round == 2) v2 ^= 0xff;
-    m = second;
-    second = third;
-    third = 0;
-  }
-  return v0 ^ v1 ^ v2 ^ v3;
-}
-
 /** Hash of the key of record `r` for the index. */
 export function indexHash(r: u32): u32 {
   if (load<u8>(r, R_FAMILY) == AF_INET) {
-    const addresses = u64(load<u32>(r, R_OSRC)) | (u64(load<u32>(r, R_ODST)) << 32);
-    return u32(sipOfTwo(load<u64>(r, R_KEYWORD), addresses, indexK0, indexK1));
+    return u32(sipOfTwo(load<u64>(r, R_KEYWORD), pair4(load<u32>(r, R_OSRC), load<u32>(r, R_ODST)), indexK0, indexK1));
   }
   const n = keyWords(r);
   return u32(sip13(HMSG, n, indexK0, indexK1, 0));
@@ -162,13 +138,35 @@ export function coarseClass(proto: u32, state: u32): u32 {
   return u32((<u64>0x1443332110 >> (state << 2)) & 7);
 }
 
+/** The last word that every fingerprint has: class and synced status bits. */
+export function stateWord(r: u32): u64 {
+  const status: u32 = load<u16>(r, R_STATUS) & IPS_SYNCED;
+  return u64(coarseClass(load<u8>(r, R_PROTO), load<u8>(r, R_L4STATE)) | (status << 8));
+}
+
 /** Computes the fingerprint of record `r` and stores it in the record. */
 export function fingerprint(r: u32): void {
+  const out = r + <u32>R_FP_LO;
+  const ipv4 = load<u8>(r, R_FAMILY) == AF_INET;
+  if (ipv4 && !extraOf(r)) {
+    const key = load<u64>(r, R_KEYWORD);
+    const pairs = pair4(load<u32>(r, R_OSRC), load<u32>(r, R_ODST));
+    sipOfFive(
+      key,
+      pairs,
+      pair4(load<u32>(r, R_RSRC), load<u32>(r, R_RDST)),
+      load<u64>(r, R_RPORTS),
+      stateWord(r),
+      fpK0,
+      fpK1,
+      out,
+    );
+    return;
+  }
   let n = keyWords(r);
   let p = HMSG + (n << 3);
-  if (load<u8>(r, R_FAMILY) == AF_INET) {
-    store<u32>(p, load<u32>(r, R_RSRC));
-    store<u32>(p, load<u32>(r, R_RDST), 4);
+  if (ipv4) {
+    store<u64>(p, pair4(load<u32>(r, R_RSRC), load<u32>(r, R_RDST)));
     p += 8;
     n += 3;
   } else {
@@ -177,11 +175,9 @@ export function fingerprint(r: u32): void {
     n += 6;
   }
   store<u64>(p, load<u64>(r, R_RPORTS));
-  const cls = coarseClass(load<u8>(r, R_PROTO), load<u8>(r, R_L4STATE));
-  const status: u32 = load<u16>(r, R_STATUS) & IPS_SYNCED;
-  store<u64>(p, u64(cls | (status << 8)), 8);
+  store<u64>(p, stateWord(r), 8);
   n += extraWords(r, p + 16);
-  sip13(HMSG, n, fpK0, fpK1, r + <u32>R_FP_LO);
+  sip13(HMSG, n, fpK0, fpK1, out);
 }
 
 /** True when both fingerprints stored in the two records are equal. */

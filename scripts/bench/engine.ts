@@ -49,6 +49,7 @@ const kept: Bench[] = [];
 function wasmBench(states: number): Bench {
   const engine = loadEngine(wasm, { indexKey: KEY, maxStates: states * 2 });
   engine.setFingerprintKey(KEY);
+  engine.reserve(states);
   const { offset } = engine.areas.sync;
   return {
     get chunk() {
@@ -57,7 +58,7 @@ function wasmBench(states: number): Bench {
     upsert: (n) => engine.x.benchUpsert(offset, n),
     find: (n) => engine.x.benchFind(offset, n),
     remove: (n) => engine.x.benchDelete(offset, n),
-    bytes: () => engine.memory.buffer.byteLength,
+    bytes: () => engine.x.memoryUsed(),
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * A table that grows to N states: how long its longest stop is, and what a state costs in memory. A stop is one call with 64
  * new states, as many as one batch of kernel events. Told as wall time, in which others on the machine have their part, and
- * as processor time of the thread (resolution of the kernel's clock).
+ * as processor time of the thread.
  *
  * Usage: node scripts/bench/growth.ts [--quick] [--states N] [--json]
  */
@@ -10,6 +10,7 @@ import { loadavg } from 'node:os';
 import { loadEngine } from '../../src/sync/engine.ts';
 import { percentiles } from './lib/lag.ts';
 import { option, quick, report } from './lib/output.ts';
+import { threadNs } from './lib/thread-clock.ts';
 
 const RECORD = 144;
 const BATCH = 64;
@@ -20,6 +21,7 @@ const states = Number(option('--states') ?? (quick ? 200_000 : 1_000_000));
 const builder: { buildAsm(): string } = await import(new URL('../lib/asm.mjs', import.meta.url).href);
 const engine = loadEngine(readFileSync(builder.buildAsm()), { indexKey: KEY, maxStates: states * 2 });
 engine.setFingerprintKey(KEY);
+engine.reserve(states);
 
 /** Different UDP states with source NAT. */
 function fill(first: number, n: number): void {
@@ -42,18 +44,17 @@ function fill(first: number, n: number): void {
   }
 }
 
-const empty = { rss: process.memoryUsage().rss, wasm: engine.memory.buffer.byteLength };
+const empty = { rss: process.memoryUsage().rss, wasm: engine.x.memoryUsed() };
 const wall: number[] = [];
 const cpu: number[] = [];
 for (let first = 0; first < states; first += BATCH) {
   const n = Math.min(BATCH, states - first);
   fill(first, n);
-  const used = process.threadCpuUsage();
+  const used = threadNs();
   const begun = performance.now();
   if (engine.x.benchUpsert(engine.areas.sync.offset, n) !== n) throw new Error(`the table lost states at ${first}`);
   wall.push(performance.now() - begun);
-  const { user, system } = process.threadCpuUsage(used);
-  cpu.push((user + system) / 1000);
+  cpu.push((threadNs() - used) / 1e6);
 }
 const worst = { wall: wall.reduce((a, b) => Math.max(a, b), 0), cpu: cpu.reduce((a, b) => Math.max(a, b), 0) };
 const figures = {
@@ -62,8 +63,8 @@ const figures = {
   worstCpuMs: worst.cpu,
   p99WallMs: percentiles(wall)[99],
   longerThan5Ms: wall.filter((ms) => ms > STOP).length,
-  bytesPerState: engine.memory.buffer.byteLength / states,
-  grownPerState: (engine.memory.buffer.byteLength - empty.wasm) / states,
+  bytesPerState: engine.x.memoryUsed() / states,
+  grownPerState: (engine.x.memoryUsed() - empty.wasm) / states,
   rssPerState: (process.memoryUsage().rss - empty.rss) / states,
   load: loadavg()[0],
 };

@@ -78,6 +78,7 @@ export class Dataplane {
       local: config.local,
       timeouts: config.timeouts,
     });
+    this.engine.reserve(config.maxStates);
     this.host = host;
     this.io = host.open(config, this.engine);
     this.engine.setOwnPort(this.io.controlPort);

@@ -102,6 +102,8 @@ export const OWNERS: Record<Owner, number> = { none: 0, me: 1, peer: 2 };
 /** A WebAssembly memory, as far as it matters here: the buffer is another object after it has grown. */
 export interface WasmMemory {
   readonly buffer: ArrayBuffer;
+  /** Adds pages of 64 KiB. @throws RangeError when the machine gives no more */
+  grow(pages: number): number;
 }
 
 /** @throws Error when the module is not the one this version was made for */

@@ -46,6 +46,9 @@ const LEAST_ROOM = 160;
 const RECORDS_MOST = 0x10000;
 /** Why an audit noted a state; 0: taken back. */
 const NOTES = [null, 'missing', 'changed', 'gone'] as const;
+/** A record, its part of a page and its bucket (asm/table.ts), rounded up; and everything else in the memory. */
+const BYTES_A_STATE = 149;
+const FIXED = 2 ** 21;
 const BUCKETS = 256;
 const BUCKET_SIZE = 24;
 
@@ -95,6 +98,20 @@ export class Engine {
 
   private dataView(offset: number, length: number): DataView {
     return new DataView(this.memory.buffer, offset, length);
+  }
+
+  /**
+   * Makes the memory as large as this many states need, now: address space only, but each later growth makes V8 collect all
+   * garbage. At most 256 MiB; without them, or beyond, it grows as it fills.
+   */
+  reserve(states: number): void {
+    const wanted = Math.min(states * BYTES_A_STATE + FIXED, 2 ** 28) - this.memory.buffer.byteLength;
+    if (wanted <= 0) return;
+    try {
+      this.memory.grow(Math.ceil(wanted / 65536));
+    } catch {
+      // The machine allows no such promise: it grows in steps.
+    }
   }
 
   // --- what the host tells ---

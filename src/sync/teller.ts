@@ -72,7 +72,7 @@ export class Teller {
     stats[STAT.heardAt] = driver.state.heardAt ?? Number.NaN;
     stats[STAT.alive] = driver.state.alive ? 1 : 0;
     stats[STAT.open] = driver.state.open ? 1 : 0;
-    stats[STAT.memory] = engine.memory.buffer.byteLength;
+    stats[STAT.memory] = engine.x.memoryUsed();
     stats[STAT.passAt] = now;
     const digest = engine.digest('me').sum;
     stats[STAT.digestHigh] = digest.readUIntBE(0, 6);

@@ -112,8 +112,6 @@ static u32 find_hashed(u32 s) {
   return 0;
 }
 
-static u32 touch(u32 r) { return AT(u32, r, 0) ^ AT(u32, r, 64) ^ AT(u32, r, 128); }
-
 static volatile u32 seen;
 
 /* As lookAhead() in asm/ahead.ts. */
@@ -121,12 +119,13 @@ static void look_ahead(u32 s, u32 n) {
   u32 first[GROUP], sum = 0, fresh = 0;
   for (u32 i = 0; i < n; i++) AT(u32, s + i * RECORD, IHASH) = index_hash(s + i * RECORD);
   for (u32 i = 0; i < n; i++) first[i] = AT(u32, head_of(AT(u32, s + i * RECORD, IHASH)), 0);
-  for (u32 i = 0; i < n; i++) sum ^= touch(first[i]);
+  for (u32 i = 0; i < n; i++) sum ^= AT(u32, first[i], IHASH);
   for (u32 i = 0; i < n; i++) {
     u32 r = first[i], next = AT(u32, r, HNEXT), other = AT(u32, r, IHASH) != AT(u32, s + i * RECORD, IHASH);
-    sum ^= touch((next & -other) | (r & (other - 1)));
-    fresh += other;
+    first[i] = r = (next & -other) | (r & (other - 1));
+    sum ^= AT(u32, r, 0) ^ AT(u32, r, 64) ^ AT(u32, r, 128);
   }
+  for (u32 i = 0; i < n; i++) fresh += AT(u32, first[i], IHASH) != AT(u32, s + i * RECORD, IHASH);
   for (u32 i = 0; i < fresh; i++) {
     u32 old = (buckets + i) & low_mask;
     sum ^= AT(u32, AT(u32, segment_dir[old >> SEGMENT_BITS] + ((old & (SEGMENT - 1)) << 2), 0), 0);
@@ -255,8 +254,11 @@ static double timed(u32 states, u64 step, u32 mark, int what) {
   return (double)total / states;
 }
 
+/* Fresh memory for each table, as a new instance of the module has: an insert pays for the first touch of its page. */
 static void reset(void) {
-  madvise(m, 1ull << 32, MADV_DONTNEED);
+  if (m) munmap(m, 1ull << 32);
+  m = mmap(0, 1ull << 32, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (m == MAP_FAILED) exit(1);
   heap_top = 8 * PAGE;
   pages = free_head = allocated = live = 0;
   slots_used = PER_PAGE;
@@ -268,8 +270,6 @@ static void reset(void) {
 }
 
 int main(int count, char **args) {
-  m = mmap(0, 1ull << 32, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (m == MAP_FAILED) return 1;
   for (int i = 0; i < 16; i++) ((u8 *)key_index)[i] = ((u8 *)key_print)[i] = (u8)(i * 13 + 5);
   for (int i = 1; i < count; i++) {
     u32 states = (u32)strtoul(args[i], 0, 10);
