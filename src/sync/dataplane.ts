@@ -92,6 +92,7 @@ export class Dataplane {
     this.defer = this.makeDefer();
     this.audit = new Audit(this.engine, {
       requestDump: (sequence) => this.io.requestDump(sequence),
+      endDump: () => this.io.endDump(),
       unsure: (unsure) => {
         this.driver.unsure = unsure;
       },
@@ -287,6 +288,7 @@ export class Dataplane {
       this.audit.deadline(now),
       this.verifier.deadline(),
       this.writer.deadline(),
+      this.teller.deadline(),
       looks,
       held,
       now + IDLE,

@@ -24,6 +24,8 @@ export class Teller {
   private toldAt = 0;
   private lastStep = '';
   private lastRefused = 0;
+  /** The comparisons that were told last; another one is told even when nothing else turns the loop. */
+  private told: { mine: object | null; theirs: object | null } = { mine: null, theirs: null };
 
   constructor(driver: SyncDriver, engine: Engine, stats: Float64Array, post: (message: FromWorker) => void) {
     this.driver = driver;
@@ -35,6 +37,8 @@ export class Teller {
   tell(now: number, figures: LoopFigures): void {
     if (now - this.toldAt < TELL && now >= this.toldAt) return;
     this.toldAt = now;
+    const { mine, theirs } = this.driver.state;
+    this.told = { mine, theirs };
     this.write(now, figures);
     const { inStep, reason } = this.driver.inStep(now);
     const step = `${inStep} ${inStep === null ? reason?.replace(/[0-9.]+/g, '') : reason}`;
@@ -47,6 +51,13 @@ export class Teller {
       this.lastRefused = refused;
       this.post({ type: 'refused', counters: { ...this.driver.refused } });
     }
+  }
+
+  /** When there is something to tell that could not be told yet, ms. */
+  deadline(): number {
+    const { mine, theirs } = this.driver.state;
+    const news = mine !== this.told.mine || theirs !== this.told.theirs;
+    return news ? this.toldAt + TELL : Number.POSITIVE_INFINITY;
   }
 
   private write(now: number, figures: LoopFigures): void {

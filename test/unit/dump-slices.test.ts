@@ -66,6 +66,7 @@ function make(
     },
     sender: () => '10.0.0.2',
     requestDump: () => {},
+    endDump: () => {},
     change: () => {},
     transmit: () => {},
     sleep: () => {},

@@ -51,6 +51,9 @@ class World {
         this.dumps += 1;
         this.pieces.push(...this.kernel.dump(sequence, this.ms * 1000));
       },
+      endDump: () => {
+        this.pieces = [];
+      },
       unsure: (unsure) => {
         this.unsure = unsure;
       },
