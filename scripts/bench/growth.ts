@@ -52,9 +52,11 @@ for (let first = 0; first < states; first += BATCH) {
   fill(first, n);
   const used = threadNs();
   const begun = performance.now();
-  if (engine.x.benchUpsert(engine.areas.sync.offset, n) !== n) throw new Error(`the table lost states at ${first}`);
-  wall.push(performance.now() - begun);
-  cpu.push((threadNs() - used) / 1e6);
+  const fresh = engine.x.benchUpsert(engine.areas.sync.offset, n);
+  const [ended, cpuNs] = [performance.now(), threadNs() - used];
+  if (fresh !== n) throw new Error(`the table lost states at ${first}`);
+  wall.push(ended - begun);
+  cpu.push(cpuNs / 1e6);
 }
 const worst = { wall: wall.reduce((a, b) => Math.max(a, b), 0), cpu: cpu.reduce((a, b) => Math.max(a, b), 0) };
 const figures = {

@@ -2,100 +2,79 @@
 
 const RECORD = 144;
 
-/** Words of a running SipHash-1-3, 64-bit lanes as 32-bit halves: v0l, v0h, v1l, v1h, v2l, v2h, v3l, v3h. */
+/** SipHash-1-3, 64-bit lanes as 32-bit halves in locals: a low, A high. */
 class Sip {
-  private readonly k0l: number;
-  private readonly k0h: number;
-  private readonly k1l: number;
-  private readonly k1h: number;
-  private a = 0;
-  private A = 0;
-  private b = 0;
-  private B = 0;
-  private c = 0;
-  private C = 0;
-  private d = 0;
-  private D = 0;
+  private readonly key: Int32Array;
+  /** The words to hash, low and high half in turn; one more word must fit behind them. */
+  readonly words = new Int32Array(12);
   /** The hash, four 32-bit words. */
   readonly out = new Int32Array(4);
 
   constructor(key: Uint8Array) {
-    const view = new DataView(key.buffer, key.byteOffset, 16);
-    this.k0l = view.getInt32(0, true);
-    this.k0h = view.getInt32(4, true);
-    this.k1l = view.getInt32(8, true);
-    this.k1h = view.getInt32(12, true);
+    this.key = new Int32Array(key.slice().buffer);
   }
 
-  start(wide: boolean): void {
-    this.a = this.k0l ^ 0x70736575;
-    this.A = this.k0h ^ 0x736f6d65;
-    this.b = this.k1l ^ 0x6e646f6d ^ (wide ? 0xee : 0);
-    this.B = this.k1h ^ 0x646f7261;
-    this.c = this.k0l ^ 0x6e657261;
-    this.C = this.k0h ^ 0x6c796765;
-    this.d = this.k1l ^ 0x79746573;
-    this.D = this.k1h ^ 0x74656462;
-  }
-
-  private round(): void {
-    let { a, A, b, B, c, C, d, D } = this;
-    let l = (a + b) | 0;
-    A = (A + B + (l >>> 0 < a >>> 0 ? 1 : 0)) | 0;
-    a = l;
-    let t = (b << 13) | (B >>> 19);
-    B = ((B << 13) | (b >>> 19)) ^ A;
-    b = t ^ a;
-    t = a;
-    a = A;
-    A = t;
-    l = (c + d) | 0;
-    C = (C + D + (l >>> 0 < c >>> 0 ? 1 : 0)) | 0;
-    c = l;
-    t = (d << 16) | (D >>> 16);
-    D = ((D << 16) | (d >>> 16)) ^ C;
-    d = t ^ c;
-    l = (a + d) | 0;
-    A = (A + D + (l >>> 0 < a >>> 0 ? 1 : 0)) | 0;
-    a = l;
-    t = (d << 21) | (D >>> 11);
-    D = ((D << 21) | (d >>> 11)) ^ A;
-    d = t ^ a;
-    l = (c + b) | 0;
-    C = (C + B + (l >>> 0 < c >>> 0 ? 1 : 0)) | 0;
-    c = l;
-    t = (b << 17) | (B >>> 15);
-    B = ((B << 17) | (b >>> 15)) ^ C;
-    b = t ^ c;
-    this.a = a;
-    this.A = A;
-    this.b = b;
-    this.B = B;
-    this.c = C;
-    this.C = c;
-    this.d = d;
-    this.D = D;
-  }
-
-  word(low: number, high: number): void {
-    this.d ^= low;
-    this.D ^= high;
-    this.round();
-    this.a ^= low;
-    this.A ^= high;
-  }
-
-  finish(words: number, wide: boolean): void {
-    this.word(0, words << 27);
-    this.c ^= wide ? 0xee : 0xff;
-    for (let i = 0; i < 3; i++) this.round();
-    this.out[0] = this.a ^ this.b ^ this.c ^ this.d;
-    this.out[1] = this.A ^ this.B ^ this.C ^ this.D;
+  /** Hashes the first `n` words to 128 bits (`wide`) or 64. */
+  hash(n: number, wide: boolean): void {
+    const { key, words, out } = this;
+    let a = (key[0] as number) ^ 0x70736575;
+    let A = (key[1] as number) ^ 0x736f6d65;
+    let b = (key[2] as number) ^ 0x6e646f6d ^ (wide ? 0xee : 0);
+    let B = (key[3] as number) ^ 0x646f7261;
+    let c = (key[0] as number) ^ 0x6e657261;
+    let C = (key[1] as number) ^ 0x6c796765;
+    let d = (key[2] as number) ^ 0x79746573;
+    let D = (key[3] as number) ^ 0x74656462;
+    words[2 * n] = 0;
+    words[2 * n + 1] = n << 27;
+    const rounds = n + (wide ? 7 : 4);
+    for (let i = 0; i < rounds; i++) {
+      const low = i <= n ? (words[2 * i] as number) : 0;
+      const high = i <= n ? (words[2 * i + 1] as number) : 0;
+      d ^= low;
+      D ^= high;
+      let l = (a + b) | 0;
+      A = (A + B + (l >>> 0 < a >>> 0 ? 1 : 0)) | 0;
+      a = l;
+      let t = (b << 13) | (B >>> 19);
+      B = ((B << 13) | (b >>> 19)) ^ A;
+      b = t ^ a;
+      t = a;
+      a = A;
+      A = t;
+      l = (c + d) | 0;
+      C = (C + D + (l >>> 0 < c >>> 0 ? 1 : 0)) | 0;
+      c = l;
+      t = (d << 16) | (D >>> 16);
+      D = ((D << 16) | (d >>> 16)) ^ C;
+      d = t ^ c;
+      l = (a + d) | 0;
+      A = (A + D + (l >>> 0 < a >>> 0 ? 1 : 0)) | 0;
+      a = l;
+      t = (d << 21) | (D >>> 11);
+      D = ((D << 21) | (d >>> 11)) ^ A;
+      d = t ^ a;
+      l = (c + b) | 0;
+      C = (C + B + (l >>> 0 < c >>> 0 ? 1 : 0)) | 0;
+      c = l;
+      t = (b << 17) | (B >>> 15);
+      B = ((B << 17) | (b >>> 15)) ^ C;
+      b = t ^ c;
+      t = c;
+      c = C;
+      C = t;
+      a ^= low;
+      A ^= high;
+      if (i === n) c ^= wide ? 0xee : 0xff;
+      if (i === n + 3) {
+        out[0] = a ^ b ^ c ^ d;
+        out[1] = A ^ B ^ C ^ D;
+        b ^= 0xdd;
+      }
+    }
     if (!wide) return;
-    this.b ^= 0xdd;
-    for (let i = 0; i < 3; i++) this.round();
-    this.out[2] = this.a ^ this.b ^ this.c ^ this.d;
-    this.out[3] = this.A ^ this.B ^ this.C ^ this.D;
+    out[2] = a ^ b ^ c ^ d;
+    out[3] = A ^ B ^ C ^ D;
   }
 }
 
@@ -132,20 +111,32 @@ const MARK = 21;
 const STATUS = 22;
 
 function fingerprint(sip: Sip, w: Int32Array, o: number): void {
-  sip.start(true);
-  sip.word(w[o + HEAD] as number, w[o + PORTS] as number);
-  sip.word(w[o + OSRC] as number, w[o + ODST] as number);
-  sip.word(w[o + RSRC] as number, w[o + RDST] as number);
-  sip.word(w[o + RPORTS] as number, w[o + MARK] as number);
-  sip.word(((w[o + STATUS] as number) & 6) << 8, 0);
-  sip.finish(5, true);
+  const { words } = sip;
+  words[0] = w[o + HEAD] as number;
+  words[1] = w[o + PORTS] as number;
+  words[2] = w[o + OSRC] as number;
+  words[3] = w[o + ODST] as number;
+  words[4] = w[o + RSRC] as number;
+  words[5] = w[o + RDST] as number;
+  words[6] = w[o + RPORTS] as number;
+  words[7] = w[o + MARK] as number;
+  words[8] = ((w[o + STATUS] as number) & 6) << 8;
+  words[9] = 0;
+  sip.hash(5, true);
 }
 
 /** Words of a stored record: 14 of content, 4 of fingerprint. */
 const STRIDE = 18;
 const FP = 14;
+/** The index hash, so that it is made once only. */
+const HASH = 9;
+/** States whose look-ups run side by side, as asm/ahead.ts has them. */
+const GROUP = 16;
 
-/** Open addressing with linear probing in one Int32Array; doubles when it is two thirds full. */
+/**
+ * Open addressing with linear probing in one Int32Array; doubles when it is two thirds full. Made as fast as we could: look-ups in
+ * groups as in asm/ahead.ts, the index hash kept.
+ */
 export class TypedTable {
   readonly chunk: Uint8Array;
   private readonly images: Int32Array;
@@ -153,6 +144,9 @@ export class TypedTable {
   private readonly digest = new Digest();
   private records: Int32Array;
   private slots: Int32Array;
+  private readonly hashes = new Int32Array(GROUP);
+  /** What lookAhead has read: only so that no compiler leaves it out. */
+  seen = 0;
   private free: number[] = [];
   private used = 1;
   private live = 0;
@@ -165,20 +159,35 @@ export class TypedTable {
     this.slots = new Int32Array(1024);
   }
 
-  private hash(w: Int32Array, o: number, head: number, src: number): number {
-    const { sip } = this;
-    sip.start(false);
-    sip.word(w[o + head] as number, w[o + head + 1] as number);
-    sip.word(w[o + src] as number, w[o + src + (head === HEAD ? 4 : 1)] as number);
-    sip.finish(2, false);
+  private hash(o: number): number {
+    const { sip, images: w } = this;
+    const { words } = sip;
+    words[0] = w[o + HEAD] as number;
+    words[1] = w[o + PORTS] as number;
+    words[2] = w[o + OSRC] as number;
+    words[3] = w[o + ODST] as number;
+    sip.hash(2, false);
     return sip.out[0] as number;
   }
 
+  /** Hashes `n` images from `o` on, and reads what their look-ups and changes will read. */
+  private lookAhead(o: number, n: number): void {
+    const { hashes, slots, records } = this;
+    const mask = slots.length - 1;
+    for (let i = 0; i < n; i++) hashes[i] = this.hash(o + (i * RECORD) / 4);
+    let sum = 0;
+    for (let i = 0; i < n; i++) {
+      const at = (slots[(hashes[i] as number) & mask] as number) * STRIDE;
+      sum ^= (records[at] as number) ^ (records[at + STRIDE - 1] as number);
+    }
+    this.seen = sum;
+  }
+
   /** Slot of the image's key, or the free slot where it would go. */
-  private slotOf(o: number): number {
+  private slotOf(o: number, hash: number): number {
     const { images: w, slots, records } = this;
     const mask = slots.length - 1;
-    let slot = this.hash(w, o, HEAD, OSRC) & mask;
+    let slot = hash & mask;
     for (let r = slots[slot] as number; r !== 0; r = slots[slot] as number) {
       const at = r * STRIDE;
       if (
@@ -200,7 +209,7 @@ export class TypedTable {
     const mask = this.slots.length - 1;
     for (const r of old) {
       if (r === 0) continue;
-      let slot = this.hash(this.records, r * STRIDE, 0, 2) & mask;
+      let slot = (this.records[r * STRIDE + HASH] as number) & mask;
       while (this.slots[slot] !== 0) slot = (slot + 1) & mask;
       this.slots[slot] = r;
     }
@@ -237,7 +246,9 @@ export class TypedTable {
   upsert(n: number): number {
     let fresh = 0;
     for (let i = 0, o = 0; i < n; i++, o += RECORD / 4) {
-      let slot = this.slotOf(o);
+      if (i % GROUP === 0) this.lookAhead(o, Math.min(GROUP, n - i));
+      const hash = this.hashes[i % GROUP] as number;
+      let slot = this.slotOf(o, hash);
       let r = this.slots[slot] as number;
       if (r !== 0) {
         this.digest.add(this.records, r * STRIDE + FP, -1);
@@ -245,10 +256,11 @@ export class TypedTable {
         fresh++;
         if (++this.live * 3 > this.slots.length * 2) {
           this.grow();
-          slot = this.slotOf(o);
+          slot = this.slotOf(o, hash);
         }
         r = this.allocate();
         this.slots[slot] = r;
+        this.records[r * STRIDE + HASH] = hash;
       }
       this.write(o, r);
     }
@@ -257,14 +269,18 @@ export class TypedTable {
 
   find(n: number): number {
     let found = 0;
-    for (let i = 0, o = 0; i < n; i++, o += RECORD / 4) if (this.slots[this.slotOf(o)] !== 0) found++;
+    for (let i = 0, o = 0; i < n; i++, o += RECORD / 4) {
+      if (i % GROUP === 0) this.lookAhead(o, Math.min(GROUP, n - i));
+      if (this.slots[this.slotOf(o, this.hashes[i % GROUP] as number)] !== 0) found++;
+    }
     return found;
   }
 
   remove(n: number): number {
     let gone = 0;
     for (let i = 0, o = 0; i < n; i++, o += RECORD / 4) {
-      const slot = this.slotOf(o);
+      if (i % GROUP === 0) this.lookAhead(o, Math.min(GROUP, n - i));
+      const slot = this.slotOf(o, this.hashes[i % GROUP] as number);
       const r = this.slots[slot] as number;
       if (r === 0) continue;
       this.digest.add(this.records, r * STRIDE + FP, -1);
@@ -282,7 +298,7 @@ export class TypedTable {
     const mask = slots.length - 1;
     let gap = hole;
     for (let at = (hole + 1) & mask; slots[at] !== 0; at = (at + 1) & mask) {
-      const home = this.hash(this.records, (slots[at] as number) * STRIDE, 0, 2) & mask;
+      const home = (this.records[(slots[at] as number) * STRIDE + HASH] as number) & mask;
       if (((at - home) & mask) < ((at - gap) & mask)) continue;
       slots[gap] = slots[at] as number;
       gap = at;

@@ -15,5 +15,6 @@ const view = new DataView(bytes.buffer);
 
 export function threadNs(): number {
   if (read(CLOCK_THREAD_CPUTIME_ID, bytes) !== 0) throw new Error('clock_gettime(CLOCK_THREAD_CPUTIME_ID) failed');
-  return Number(view.getBigInt64(0, true)) * 1e9 + Number(view.getBigInt64(8, true));
+  // Seconds of processor time fit into 32 bits; no BigInt, so that reading the clock makes no garbage.
+  return view.getUint32(0, true) * 1e9 + view.getUint32(8, true);
 }
