@@ -103,21 +103,6 @@ export function requestDump(fd: number, sequence: number): void {
 }
 
 /**
- * Ends a dump before its end: the descriptor stands for a new socket, and the kernel forgets the old one with all that
- * waits in it.
- * @throws SysError without a socket; then the dump goes on
- */
-export function endDump(fd: number): void {
-  const opened: number[] = [];
-  try {
-    const fresh = netlinkSocket(CONTROL_BUFFER, opened);
-    check(libc().dup3(fresh, fd, Sock.SOCK_CLOEXEC), 'replace the socket of a conntrack dump');
-  } finally {
-    for (const one of opened) closeQuietly(one);
-  }
-}
-
-/**
  * Whether a received piece of a dump ends it. NLMSG_DONE is always in a message of its own or the last of one.
  * @returns 'more', 'done', or the errno with which the kernel refused
  */

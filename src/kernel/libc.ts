@@ -36,8 +36,6 @@ export interface Libc {
   read(fd: number, bytes: Pointer, length: number): number;
   write(fd: number, bytes: Pointer, length: number): number;
   close(fd: number): number;
-  /** `to` is closed first, then stands for what `from` stands for; `flags`: SOCK_CLOEXEC (= O_CLOEXEC) or 0. */
-  dup3(from: number, to: number, flags: number): number;
   eventfd(initial: number, flags: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   ioctl(fd: number, request: number, argument: Pointer): number;
@@ -69,7 +67,6 @@ const PROTOTYPES: Record<keyof Libc, string> = {
   read: 'int64_t read(int, void *, size_t)',
   write: 'int64_t write(int, void *, size_t)',
   close: 'int close(int)',
-  dup3: 'int dup3(int, int, int)',
   eventfd: 'int eventfd(unsigned int, int)',
   // Declared with fixed arguments: on the two architectures of this product a variadic call passes integers the same way.
   fcntl: 'int fcntl(int, int, int64_t)',

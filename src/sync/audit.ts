@@ -10,8 +10,6 @@ import type { Engine } from './engine.ts';
 const SLICE = 4000;
 /** Ms between two dumps when one after the other turns out to be in vain: a kernel in trouble is not helped by haste. */
 const AGAIN = 100;
-/** After so long (ms) without a further loss the next dump will be whole. */
-const QUIET = 50;
 /** A dump that makes no progress for this long (ms) is asked for again. */
 const STUCK = 5000;
 
@@ -20,8 +18,6 @@ type Phase = 'idle' | 'dumping' | 'closing';
 export interface AuditPorts {
   /** @throws Error when the kernel does not take the request now */
   requestDump(sequence: number): void;
-  /** Nothing more is to come of the dump. @throws Error when that cannot be; then the rest of it is read in vain */
-  endDump(): void;
   /** The table is being read again. */
   unsure(unsure: boolean): void;
 }
@@ -41,10 +37,6 @@ export class Audit {
   private stuck = false;
   /** Something of the dump that runs, or all of it, is from such a time, and is not read. */
   private tainted = false;
-  /** Since when it is known that the running dump must be followed by another, because events were lost; `null`: not. */
-  private holedAt: number | null = null;
-  /** The last dump was not read to its end. */
-  private cutShort = false;
   private atStart = false;
   private sequence = 0;
   private progressAt = 0;
@@ -87,7 +79,6 @@ export class Audit {
   drained(now: number): void {
     if (!this.lossy) return;
     this.lossy = false;
-    if (this.phase === 'dumping') this.holedAt = now;
     this.begin('audit', now);
   }
 
@@ -130,9 +121,7 @@ export class Audit {
     if (!this.tainted && this.engine.takeDump(offset, length) === 0) return;
     const state = dumpState(Buffer.from(this.engine.memory.buffer, offset, length));
     if (typeof state === 'number') this.wanted = true;
-    if (state === 'more') return;
-    this.phase = 'closing';
-    this.cutShort = false;
+    if (state !== 'more') this.phase = 'closing';
   }
 
   /** When `step` has something to do, ms; `Infinity`: other things must come first, and the loop turns for them anyway. */
@@ -144,8 +133,7 @@ export class Audit {
 
   step(now: number): void {
     if (this.phase === 'dumping') {
-      if (this.inVain(now)) this.cut();
-      else if (this.progressAt === 0) this.progressAt = now;
+      if (this.progressAt === 0) this.progressAt = now;
       if (now - this.progressAt > STUCK) this.ask(now);
       return;
     }
@@ -167,25 +155,7 @@ export class Audit {
     this.ports.unsure(false);
   }
 
-  // While losses go on, what a dump shows is all that is learnt: never two in a row are cut short.
-  private inVain(now: number): boolean {
-    return this.holedAt !== null && now - this.holedAt >= QUIET && !this.lossy && !this.cutShort;
-  }
-
-  /** What the dump has shown stays; that the rest of it has ended cannot be concluded from it any more. */
-  private cut(): void {
-    this.cutShort = true;
-    this.wanted = true;
-    try {
-      this.ports.endDump();
-      this.phase = 'closing';
-    } catch {
-      // Then the next one waits for the end of this one.
-    }
-  }
-
   private ask(now: number): void {
-    this.holedAt = null;
     this.progressAt = now;
     this.askedAt = now;
     this.tainted = false;

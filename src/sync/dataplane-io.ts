@@ -46,8 +46,6 @@ export interface DataplaneIo {
   sender(slot: number): string;
   /** Asks for the whole table. @throws Error when the kernel does not take the request now */
   requestDump(sequence: number): void;
-  /** Nothing more comes of the dump that was asked for. @throws Error when it cannot be ended */
-  endDump(): void;
   /** Gives `length` bytes of messages at `offset` of the module's memory to the kernel. @throws Error */
   change(offset: number, length: number): void;
   /** `address` null: to the group. */

@@ -92,7 +92,6 @@ export class Dataplane {
     this.defer = this.makeDefer();
     this.audit = new Audit(this.engine, {
       requestDump: (sequence) => this.io.requestDump(sequence),
-      endDump: () => this.io.endDump(),
       unsure: (unsure) => {
         this.driver.unsure = unsure;
       },

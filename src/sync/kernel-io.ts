@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { nativeAead } from '../kernel/aead.ts';
 import { BatchReceiver } from '../kernel/batch.ts';
-import { endDump, openConntrack, requestDump, sendMessages } from '../kernel/conntrack.ts';
+import { openConntrack, requestDump, sendMessages } from '../kernel/conntrack.ts';
 import { type DeferQueue, openDeferQueue } from '../kernel/defer-queue.ts';
 import type { Instruction } from '../kernel/event-filter.ts';
 import { echoFilter, statusFilter } from '../kernel/event-filter.ts';
@@ -114,7 +114,6 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     },
     sender: senderOf(datagrams),
     requestDump: (sequence) => requestDump(conntrack.dump, sequence),
-    endDump: () => endDump(conntrack.dump),
     change: (offset, length) => sendMessages(conntrack.control, memory, offset, length),
     transmit: (datagram, address) => {
       link.send(datagram, address ?? SYNC_GROUP);

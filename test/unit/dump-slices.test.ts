@@ -66,7 +66,6 @@ function make(
     },
     sender: () => '10.0.0.2',
     requestDump: () => {},
-    endDump: () => {},
     change: () => {},
     transmit: () => {},
     sleep: () => {},

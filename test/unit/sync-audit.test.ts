@@ -13,26 +13,15 @@ const DONE = 3;
 const MULTI = 2;
 const state = randomState(randomSource(5), 100);
 
-interface World {
-  engine: Engine;
-  audit: Audit;
-  asked: number[];
-  /** How many had been asked for when one was ended before its end. */
-  ended: number[];
-  unsure: boolean[];
-}
-
-function make(): World {
+function make(): { engine: Engine; audit: Audit; asked: number[]; unsure: boolean[] } {
   const engine = makeEngine({ syncWhen: 'all' });
   const asked: number[] = [];
-  const ended: number[] = [];
   const unsure: boolean[] = [];
   const audit = new Audit(engine, {
     requestDump: (sequence) => void asked.push(sequence),
-    endDump: () => void ended.push(asked.length),
     unsure: (now) => void unsure.push(now),
   });
-  return { engine, audit, asked, ended, unsure };
+  return { engine, audit, asked, unsure };
 }
 
 /** The kernel answers with an empty table. */
@@ -114,56 +103,6 @@ test('the walk after a dump waits for no timer, unless something else must come 
   assert.is(audit.deadline(5), Number.POSITIVE_INFINITY, 'older events wait');
   audit.drained(6);
   assert.is(audit.deadline(6), 100, 'the next dump is not asked for at once');
-});
-
-test('a dump in which events were lost is cut short when the losses are over', () => {
-  const world = make();
-  const { audit, asked, ended, unsure } = world;
-  audit.begin('audit', 0);
-  for (let now = 10; now <= 200; now += 10) {
-    audit.lost();
-    audit.drained(now);
-    audit.step(now);
-  }
-  assert.equal(ended, [], 'while they go on, what it shows is all that is learnt');
-  audit.step(240);
-  assert.equal(ended, []);
-  audit.step(250);
-  assert.equal(ended, [1]);
-  audit.step(251);
-  assert.is(asked.length, 2);
-  answer(world);
-  finish(audit, 260);
-  assert.is(audit.finished, 1);
-  assert.is(unsure.at(-1), false);
-});
-
-test('never two dumps in a row: losses now and then do not keep the kernel from being read to its end', () => {
-  const world = make();
-  const { audit, asked, ended } = world;
-  const lose = (now: number): void => {
-    audit.lost();
-    audit.drained(now);
-    for (let at = now; at <= now + 90; at += 10) audit.step(at);
-  };
-  audit.begin('audit', 0);
-  lose(100);
-  assert.equal(ended, [1]);
-  assert.is(asked.length, 2);
-  lose(300);
-  assert.equal(ended, [1]);
-  answer(world);
-  finish(audit, 400);
-  assert.is(asked.length, 3, 'it was read to its end, and in vain');
-  lose(500);
-  assert.equal(ended, [1, 3]);
-});
-
-test('negative control: a dump without a loss is not cut short', () => {
-  const { audit, ended } = make();
-  audit.begin('audit', 0);
-  for (let now = 0; now < 1000; now += 10) audit.step(now);
-  assert.equal(ended, []);
 });
 
 test.run();

@@ -51,9 +51,6 @@ class World {
         this.dumps += 1;
         this.pieces.push(...this.kernel.dump(sequence, this.ms * 1000));
       },
-      endDump: () => {
-        this.pieces = [];
-      },
       unsure: (unsure) => {
         this.unsure = unsure;
       },

@@ -112,8 +112,6 @@ export class SimIo implements DataplaneIo {
   /** The kernel takes nothing now (no memory for the message). */
   deaf = false;
   private readonly ports: HostPorts;
-  /** Dumps that were ended before their end. */
-  private dumps = 0;
 
   constructor(engine: Engine, ports: HostPorts) {
     this.engine = engine;
@@ -141,17 +139,10 @@ export class SimIo implements DataplaneIo {
   }
 
   requestDump(sequence: number): void {
-    const run = this.dumps;
     this.ports.later(DUMP_US, () => {
-      if (run !== this.dumps) return;
       for (const piece of this.ports.kernel.dump(sequence, this.ports.nowUs())) this.dump.push(piece);
       this.ports.wake();
     });
-  }
-
-  endDump(): void {
-    this.dumps += 1;
-    this.dump.clear();
   }
 
   change(offset: number, length: number): void {
