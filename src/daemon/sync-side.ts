@@ -3,16 +3,19 @@ import { readFileSync } from 'node:fs';
 import type { Config, SyncConfig } from '../config/types.ts';
 import { hasDeferRules, putDeferRules, removeDeferRules } from '../kernel/defer-rules.ts';
 import type { LinkInfo } from '../kernel/links.ts';
+import { PacketSocket } from '../kernel/packet-socket.ts';
 import type { Recorder } from '../record/recorder.ts';
 import type { Json } from '../status.ts';
 import { DataplaneHandle } from '../sync/handle.ts';
 import { TIMEOUT_SYSCTLS } from '../sync/timeouts.ts';
 import type { Assets } from './assets.ts';
+import { REAL_CLOCK } from './clock.ts';
 import { DeferSide } from './defer-side.ts';
 import { hasCarrier } from './group-config.ts';
 import type { ReceivedReport } from './peer-report.ts';
 import { readReport } from './peer-report.ts';
 import type { PeerFacts } from './status.ts';
+import { SyncFinder } from './sync-finder.ts';
 
 export interface SyncSidePorts {
   event(kind: string, fields: Record<string, Json>): void;
@@ -50,6 +53,7 @@ export class SyncSide {
   keyReason: string | null = null;
   private readonly ports: SyncSidePorts;
   private readonly device: string;
+  private readonly finder: SyncFinder;
   private readonly defer: DeferSide;
   /** First answers are to be held, and the dataplane listens to their queue. */
   private holds: boolean;
@@ -103,12 +107,33 @@ export class SyncSide {
         failed: (reason) => ports.failed(reason),
       },
     );
-    this.handle.setCarrier(hasCarrier(links, device));
+    this.finder = this.makeFinder(sync.peer);
+    this.tellCarrier(links);
   }
 
   onLinks(links: readonly LinkInfo[]): void {
     this.handle.setLocal(localAddresses(links));
-    this.handle.setCarrier(hasCarrier(links, this.device));
+    this.tellCarrier(links);
+  }
+
+  private tellCarrier(links: readonly LinkInfo[]): void {
+    const up = hasCarrier(links, this.device);
+    if (!this.handle.setCarrier(up)) return;
+    if (up) this.finder.carrierBack(links.find(({ name }) => name === this.device));
+    else this.finder.close();
+  }
+
+  private makeFinder(peer: string | null): SyncFinder {
+    const send = (device: { ifindex: number; name: string }, frame: Uint8Array): void => {
+      const socket = new PacketSocket(device);
+      try {
+        socket.send(frame);
+      } finally {
+        socket.close();
+      }
+    };
+    const heardSince = (ms: number): boolean => this.handle.stat('heardAt') > ms;
+    return new SyncFinder(peer, { send, heardSince }, REAL_CLOCK);
   }
 
   /** @throws Error with one line that says what the kernel or the machine lacks */
@@ -125,6 +150,7 @@ export class SyncSide {
   }
 
   async stop(): Promise<void> {
+    this.finder.close();
     await this.defer.close();
     await this.handle.stop();
   }

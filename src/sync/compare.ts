@@ -31,9 +31,10 @@ export function onDigest(
   // While a change of ownership is on its way the two sums speak of different sets: no verdict, neither good nor bad.
   if (event.adoptSeen !== state.adoptId || state.late || seqAfter(state.lateSeq, event.digest.applied)) return;
   const before = state.theirs;
-  // The first one since the peer is heard (again): this node's own was made before it, so it proves nothing of today to
-  // the peer (madeAt). The next one does, and need not wait for its turn.
-  if (before === null) state.digestNow = true;
+  // The first ones since the peer is heard (again): this node's own was made before them, so it proves nothing of today to
+  // the peer (madeAt). The next one does, and need not wait for its turn. Each such answer brings the other's nearer to
+  // today, so two or three are all.
+  if (before === null || context.now - before.at > TIMING.stale) state.digestNow = true;
   const { unclaimed } = event.digest;
   // With no master there is nobody either who could say of what only this node knows that it has ended.
   const leaderless = !state.masterAny && state.peerMasterAny === false;

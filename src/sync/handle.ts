@@ -93,11 +93,12 @@ export class DataplaneHandle {
     this.tell({ type: 'local', addresses });
   }
 
-  /** Of the sync link's device: without it the worker sends nothing, and with its return at once. */
-  setCarrier(up: boolean): void {
-    if (up === this.carrier) return;
+  /** Of the sync link's device: without it the worker sends nothing, and with its return at once. True: it has changed. */
+  setCarrier(up: boolean): boolean {
+    if (up === this.carrier) return false;
     this.carrier = up;
     this.tell({ type: 'carrier', up });
+    return true;
   }
 
   /** The pair's key has been changed. @param secrets the one to use first, then those that are taken too */

@@ -105,6 +105,9 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
       const { driver } = daemon;
       if (driver === null) return;
       const receive = driver.receive.bind(driver);
+      // And what silence has swallowed comes bit by bit: in one burst, as it should, it would be there in the next moment.
+      const resend = driver.outbox.resend.bind(driver.outbox);
+      driver.outbox.resend = (from) => resend(from, from);
       driver.receive = (datagram, now) => {
         receive(datagram, now);
         const log = driver.state.sentLog;
