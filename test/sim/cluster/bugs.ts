@@ -104,12 +104,12 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
     patch: (daemon) => {
       const { driver } = daemon;
       if (driver === null) return;
-      const receive = driver.receive.bind(driver);
+      const take = driver.take.bind(driver);
       // And what silence has swallowed comes bit by bit: in one burst, as it should, it would be there in the next moment.
       const resend = driver.outbox.resend.bind(driver.outbox);
       driver.outbox.resend = (from) => resend(from, from);
-      driver.receive = (datagram, now) => {
-        receive(datagram, now);
+      driver.take = (datagram, now) => {
+        take(datagram, now);
         const log = driver.state.sentLog;
         log.splice(0, log.length, { seq: (driver.state.txSeq - 1000) >>> 0, at: now });
       };
