@@ -12,6 +12,7 @@ import { createGuard, guardDeadline, stepGuard } from '../../../src/guard/watchm
 import type { ProbeSocket, ProbeSocketOptions } from '../../../src/probe/socket.ts';
 import { Conntrack } from './conntrack.ts';
 import { Daemon } from './daemon.ts';
+import { CONTROL_PORT } from './dataplane-host.ts';
 import { linkLocal, ownAddress, SYNC } from './plan.ts';
 import type { World } from './world.ts';
 
@@ -260,6 +261,8 @@ export class Box {
   private onKernelEvent(message: Buffer): void {
     const { daemon } = this;
     if (daemon?.io == null) return;
+    // What the daemon writes itself never reaches its event socket (kernel/event-filter.ts): nlmsg_pid names its port.
+    if (message.readUInt32LE(12) === CONTROL_PORT) return;
     if (!wanted(message, this.world.plan.syncWhen)) return;
     daemon.io.events.push(message);
     daemon.kick(100);

@@ -34,7 +34,7 @@ import { Work } from './work.ts';
 const MODULE = new WebAssembly.Module(readFileSync(new URL('../../../build/engine.wasm', import.meta.url)));
 const TIMEOUTS = TIMEOUT_SYSCTLS.map(({ fallback }) => fallback);
 /** A loaded loop begins a pass at most this often, us (kernel-io.ts). */
-const PACE = 1400;
+const PACE = 1800;
 /** From one thread to the other, us. */
 const HOP = 60;
 
