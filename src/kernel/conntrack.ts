@@ -102,6 +102,11 @@ export function requestDump(fd: number, sequence: number): void {
   check(Number(libc().send(fd, request, request.length, 0)), 'ask the kernel for its connection table');
 }
 
+/** Which request a received piece answers: the kernel gives its sequence number back in each message. */
+export function dumpSequence(piece: Buffer): number {
+  return piece.length < 12 ? 0 : piece.readUInt32LE(8);
+}
+
 /**
  * Whether a received piece of a dump ends it. NLMSG_DONE is always in a message of its own or the last of one.
  * @returns 'more', 'done', or the errno with which the kernel refused

@@ -3,7 +3,7 @@
  * Events go on meanwhile; the module knows which lines of the dump they have made old. While it lasts this node's
  * digest proves nothing, so none is sent.
  */
-import { dumpState } from '../kernel/conntrack.ts';
+import { dumpSequence, dumpState } from '../kernel/conntrack.ts';
 import type { Engine } from './engine.ts';
 
 /** Records that one slice of the final walk looks at. */
@@ -116,9 +116,13 @@ export class Audit {
 
   /** One received piece in the module's memory. */
   take(offset: number, length: number): void {
+    const piece = Buffer.from(this.engine.memory.buffer, offset, length);
+    // Left of a dump that was asked for again: its end is not this one's, and all that it did not show would be taken for gone.
+    if (dumpSequence(piece) !== this.sequence) return;
     this.progressAt = 0;
     // The module meets every message of a piece anyway. What it says nothing special of has no end in it.
     if (!this.tainted && this.engine.takeDump(offset, length) === 0) return;
+    // Taken again: the table may have grown, and then the view of before is empty.
     const state = dumpState(Buffer.from(this.engine.memory.buffer, offset, length));
     if (typeof state === 'number') this.wanted = true;
     if (state !== 'more') this.phase = 'closing';

@@ -24,9 +24,9 @@ function make(): { engine: Engine; audit: Audit; asked: number[]; unsure: boolea
   return { engine, audit, asked, unsure };
 }
 
-/** The kernel answers with an empty table. */
-function answer({ engine, audit }: { engine: Engine; audit: Audit }): void {
-  const end = netlink(DONE, { seq: 1, flags: MULTI }, [Buffer.alloc(4)]);
+/** The kernel answers with an empty table; the last request, if no other is named. */
+function answer({ engine, audit, asked }: ReturnType<typeof make>, seq = asked.at(-1) ?? 0): void {
+  const end = netlink(DONE, { seq, flags: MULTI }, [Buffer.alloc(4)]);
   engine.view().set(end, engine.areas.netlink.offset);
   audit.take(engine.areas.netlink.offset, end.length);
 }
@@ -59,6 +59,24 @@ test('negative control: a dump that begins before they are read believes them', 
   answer(world);
   finish(audit, 20);
   assert.is(listAll(engine).length, 1);
+});
+
+test('the end of a dump that was asked for again does not end the new one', () => {
+  const world = make();
+  const { engine, audit, asked } = world;
+  event(engine, state);
+  audit.begin('audit', 0);
+  audit.step(1);
+  audit.step(6000);
+  assert.equal(asked, [1, 2], 'it made no progress');
+  answer(world, 1);
+  finish(audit, 6010);
+  assert.ok(audit.running());
+  assert.is(listAll(engine).length, 1, 'nothing is taken for gone');
+  answer(world, 2);
+  finish(audit, 6020);
+  assert.is(audit.finished, 1);
+  assert.equal(listAll(engine), [], 'by the new one it is');
 });
 
 test('an audit that runs does not end while lost events wait, and is made again', () => {
