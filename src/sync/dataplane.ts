@@ -23,7 +23,7 @@ import { Verifier } from './verifier.ts';
 /** Batches of one socket that one pass takes at most, so that none starves the others. */
 const MOST_BATCHES = 16;
 /** A pass reads the kernel's table for this long; what then is left of the batch in hand comes on top. Milliseconds. */
-const DUMP_SLICE = 2.5;
+const DUMP_SLICE = 3;
 /** Under load a whole pass is made this often, for counters and what else there is; events are handed on between. Milliseconds. */
 const WHOLE = 10;
 /** An idle pass still looks after the counters. */

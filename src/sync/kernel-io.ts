@@ -25,6 +25,8 @@ const BREATH = 0.2;
 const DUMP_PIECE = 32_768;
 /** Two pieces, some 340 entries, are read in about a millisecond. */
 const DUMP_PIECES = 2;
+/** Between two turns of a dump, ms: there are more than a hundred, and the node is not in step before the last. */
+const DUMP_BREATH = 0.1;
 /** Places among the descriptors. */
 const DUMP = 2;
 const WAKE = 3;
@@ -121,7 +123,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     sleep: (events, ms, quiet) => {
       if (ready[DUMP]?.is === true) {
         // There is always more of a dump, so poll would not sleep.
-        libc().usleep(BREATH * 1000);
+        libc().usleep(DUMP_BREATH * 1000);
         polled.wait(0);
       } else if (events > 0) {
         // Single events wait for company, and so do mere acknowledgements. A datagram with states is a batch already.

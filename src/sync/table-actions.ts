@@ -79,7 +79,7 @@ export class TableActions {
   }
 
   private performOnOwners(action: SyncAction): void {
-    const { engine, repairer, tasks, fill } = this.parts;
+    const { engine, repairer, tasks, fill, step } = this.parts;
     switch (action.type) {
       case 'disownPeer':
         engine.disownPeer();
@@ -98,7 +98,13 @@ export class TableActions {
         this.sweep();
         break;
       case 'dropUnclaimed':
-        if (!tasks.has('drop')) tasks.begin('drop', () => engine.unclaimedDrop(SLICE) !== 0);
+        if (tasks.has('drop')) break;
+        // The peer is in step as soon as it hears that there is nothing left that belongs to nobody.
+        tasks.begin(
+          'drop',
+          () => engine.unclaimedDrop(SLICE) !== 0,
+          () => step({ type: 'verify' }),
+        );
         break;
       default:
         repairer.perform(action);
