@@ -10,24 +10,23 @@
  *   take-over the master's power goes: how many of N stand in the new master's kernel at that moment
  *   killed    the power goes in the middle of 20,000 new connections a second: how old is the oldest that is missing
  *
- * conntrackd has the first two and `bulk` beside it, marked with a star (lib/causes-incumbent.ts).
+ * conntrackd has the first four and `bulk` beside it, marked with a star (lib/causes-incumbent.ts).
  *
  * Also: memory of both processes with N states, and the longest slices of background work on the real worker.
  *
  * Usage: node scripts/bench/causes.ts [--quick] [--states N] [--sizes D,D...] [--rate N] [--only CAUSE,CAUSE...] [--json]
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import type { NodeStatus } from '../../src/status.ts';
 import { command, pause, until } from '../lab/command.ts';
 import type { ConfigOptions } from '../lab/config.ts';
 import { enterOrExit } from '../lab/enter.ts';
 import { Firewall } from '../lab/firewall.ts';
-import { FIREWALLS, SERVER_IP } from '../lab/plan.ts';
-import { STORM_PORTS } from '../lab/traffic/storm.ts';
+import { FIREWALLS } from '../lab/plan.ts';
 import type { Pair } from '../lab/watch.ts';
 import { incumbentByCause } from './lib/causes-incumbent.ts';
-import { CLIENT, Load, stormOf, WITHIN } from './lib/causes-load.ts';
+import { Load, stormOf, WITHIN } from './lib/causes-load.ts';
 import { readCurve } from './lib/lag.ts';
 import { option, quick, report } from './lib/output.ts';
 import { PATH_STACKS } from './lib/path-stacks.ts';
@@ -129,25 +128,12 @@ async function restart(scene: Scene, d: number): Promise<void> {
   await scene.recover('restart', d, () => scene.pair['fw-b'].start());
 }
 
-/** The oldest that are left end one by one, as many as begin. */
-let ended = 0;
+/** As many have ended as have begun. */
 async function stale(scene: Scene, d: number): Promise<void> {
   await scene.pair['fw-b'].kill();
   await scene.silent();
   const half = Math.floor(d / 2);
-  const lines = Array.from({ length: half }, (_, i) => {
-    const n = ended + i;
-    const port = STORM_PORTS.low + Math.floor(n / 60_000);
-    return `-D -p udp -s ${CLIENT} -d ${SERVER_IP} --sport ${1024 + (n % 60_000)} --dport ${port}`;
-  });
-  ended += half;
-  const file = '/run/lab/ended';
-  writeFileSync(file, `${lines.join('\n')}\n`);
-  // It tells each of them, and stops at one that has gone already.
-  await scene.lab.exec('fw-a', ['sh', '-c', `conntrack -R ${file} >/dev/null 2>&1`], {
-    timeoutMs: WITHIN,
-    check: false,
-  });
+  await scene.end(half);
   await scene.storm(d - half);
   await scene.recover('stale', d, () => scene.pair['fw-b'].start());
 }

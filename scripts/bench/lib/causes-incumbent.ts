@@ -11,6 +11,8 @@ import { askConntrackd, conntrackdOn, conntrackdPair } from './path-stacks.ts';
 
 export type Tell = (cause: string, d: number, bytes: number | null, ms: number | null, note: string) => void;
 
+/** Bytes; Carpio has as many in this case. */
+const SMALL_BUFFER = 65_536;
 /** A few flows of the lab's own come and go on one box only. */
 const NEAR = 20;
 
@@ -23,9 +25,11 @@ class Incumbent extends Load {
     this.tell = tell;
   }
 
-  async open(): Promise<void> {
+  /** @param eventBuffer bytes; its usual ones when left out */
+  async open(eventBuffer?: number): Promise<void> {
     await this.prepare();
-    this.daemons = await conntrackdPair(this.lab);
+    const buffer = eventBuffer === undefined ? undefined : { size: eventBuffer, most: eventBuffer };
+    this.daemons = await conntrackdPair(this.lab, buffer);
   }
 
   /** Both kernels hold as many. `false`: not in this time. */
@@ -57,16 +61,20 @@ class Incumbent extends Load {
     await this.recover('cable', d, () => this.lab.heal('fw-a', 'sync'));
   }
 
-  /** @param empty the backup's kernel has lost its table as well */
-  async restart(cause: string, d: number, empty: boolean): Promise<void> {
+  /**
+   * @param cause `bulk`: the backup's kernel has lost its table as well; `stale`: half of the d are connections that have ended
+   *   meanwhile and still stand there. `-n` brings all that live, and takes none away.
+   */
+  async restart(cause: 'restart' | 'stale' | 'bulk', d: number): Promise<void> {
     const daemon = this.daemons?.['fw-b'];
-    const ended = new Promise((done) => daemon?.once('exit', done));
+    const gone = new Promise((done) => daemon?.once('exit', done));
     daemon?.kill('SIGKILL');
-    await ended;
-    if (empty) await this.lab.exec('fw-b', ['conntrack', '-F']);
-    else await this.storm(d);
-    const all = empty ? await this.held('fw-a') : d;
-    await this.recover(cause, all, async () => {
+    await gone;
+    const half = cause === 'stale' ? Math.floor(d / 2) : 0;
+    if (half > 0) await this.end(half);
+    if (cause === 'bulk') await this.lab.exec('fw-b', ['conntrack', '-F']);
+    else await this.storm(d - half);
+    await this.recover(cause, cause === 'bulk' ? await this.held('fw-a') : d, async () => {
       const again = await conntrackdOn(this.lab, 'fw-b');
       if (this.daemons !== null) this.daemons['fw-b'] = again;
       await pause(200);
@@ -90,9 +98,32 @@ export async function incumbentByCause(
     scene.idle = await scene.rateNow(2000);
     for (const d of sizes) {
       await scene.cable(d);
-      await scene.restart('restart', d, false);
+      await scene.restart('restart', d);
     }
-    await scene.restart('bulk', states, true);
+    await scene.restart('bulk', states);
+    // Last: what stays behind would count in all others.
+    for (const d of sizes) await scene.restart('stale', d);
+  } finally {
+    await scene.lab.down();
+  }
+  await overrun(states, sizes.at(-1) ?? 1000, rate, tell);
+}
+
+/** A burst that its buffer does not hold. It reads its kernel again some seconds later by itself (NetlinkOverrunResync). */
+async function overrun(states: number, burst: number, rate: number, tell: Tell): Promise<void> {
+  const scene = new Incumbent(rate, tell);
+  try {
+    await scene.open(SMALL_BUFFER);
+    await scene.storm(states);
+    if (!(await scene.equal(WITHIN))) {
+      // What it lost while the table was filled: its kernel's table again, and all of it to the peer.
+      await askConntrackd(scene.lab, 'fw-a', '-R');
+      await pause(2000);
+      await askConntrackd(scene.lab, 'fw-a', '-B');
+      if (!(await scene.equal(WITHIN))) tell('start *', states, null, null, 'conntrackd, small buffer: never as many');
+    }
+    scene.idle = await scene.rateNow(2000);
+    await scene.recover('overrun', burst, () => scene.storm(burst, 200_000));
   } finally {
     await scene.lab.down();
   }

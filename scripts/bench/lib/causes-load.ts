@@ -2,6 +2,7 @@
  * What the benches by cause share: the lab with UDP flows that nobody answers, which live for an hour, how many each
  * kernel holds, and what the sync link carries.
  */
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { command, pause, which } from '../../lab/command.ts';
 import { Lab } from '../../lab/lab.ts';
@@ -34,6 +35,7 @@ export class Load {
   /** Bytes a ms on a link on which nothing happens. */
   idle = 0;
   private readonly rate: number;
+  private ended = 0;
 
   /** @param rate new flows a second */
   constructor(rate: number) {
@@ -51,6 +53,23 @@ export class Load {
   async storm(count: number, perSecond = this.rate): Promise<void> {
     await this.lab.exec('client', [...stormOf(perSecond, count), String(this.first)], { timeoutMs: WITHIN });
     this.first += count;
+  }
+
+  /** The oldest that are left end one by one on fw-a. */
+  async end(count: number): Promise<void> {
+    const lines = Array.from({ length: count }, (_, i) => {
+      const n = this.ended + i;
+      const port = STORM_PORTS.low + Math.floor(n / 60_000);
+      return `-D -p udp -s ${CLIENT} -d ${SERVER_IP} --sport ${1024 + (n % 60_000)} --dport ${port}`;
+    });
+    this.ended += count;
+    const file = '/run/lab/ended';
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    // It tells each of them, and stops at one that has gone already.
+    await this.lab.exec('fw-a', ['sh', '-c', `conntrack -R ${file} >/dev/null 2>&1`], {
+      timeoutMs: WITHIN,
+      check: false,
+    });
   }
 
   async held(node: FirewallName): Promise<number> {

@@ -33,8 +33,15 @@ async function startCarpio(lab: Lab): Promise<Record<FirewallName, number>> {
 const addressOf = (node: FirewallName): string =>
   bare(PORTS[node].find((port) => port.cable === 'sync')?.addresses[0] ?? '');
 
+/** Bytes of its buffer for the kernel's events. */
+interface EventBuffer {
+  size: number;
+  most: number;
+}
+const ROOMY: EventBuffer = { size: 2_097_152, most: 8_388_608 };
+
 /** FT-FW over UDP unicast, states straight into the peer's kernel: what Carpio does too. */
-function conntrackdConf(node: FirewallName, folder: string): string {
+function conntrackdConf(node: FirewallName, folder: string, buffer: EventBuffer): string {
   const own = FIREWALLS.flatMap((name) => PORTS[name].flatMap((port) => port.addresses.slice(0, 1).map(bare)));
   return `Sync {
   Mode FTFW {
@@ -59,8 +66,8 @@ General {
   UNIX {
     Path ${folder}/ctl
   }
-  NetlinkBufferSize 2097152
-  NetlinkBufferSizeMaxGrowth 8388608
+  NetlinkBufferSize ${buffer.size}
+  NetlinkBufferSizeMaxGrowth ${buffer.most}
   Filter From Kernelspace {
     Protocol Accept {
       TCP
@@ -80,12 +87,12 @@ ${own.map((address) => `      IPv4_address ${address}`).join('\n')}
 const folderOf = (node: FirewallName): string => `/run/lab/${node}`;
 
 /** The daemon of one node, answering; with what its kernel holds already. */
-export async function conntrackdOn(lab: Lab, node: FirewallName): Promise<ChildProcess> {
+export async function conntrackdOn(lab: Lab, node: FirewallName, buffer = ROOMY): Promise<ChildProcess> {
   const folder = folderOf(node);
   // A daemon that finds its old lock does not start.
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  writeFileSync(`${folder}/conntrackd.conf`, conntrackdConf(node, folder));
+  writeFileSync(`${folder}/conntrackd.conf`, conntrackdConf(node, folder, buffer));
   const log = openSync(`${folder}/conntrackd.out`, 'a');
   const child = lab.spawn(node, ['conntrackd', '-C', `${folder}/conntrackd.conf`], { stdio: ['ignore', log, log] });
   await until(`conntrackd on ${node} to answer`, async () => (existsSync(`${folder}/ctl`) ? true : null), {
@@ -99,7 +106,7 @@ export async function askConntrackd(lab: Lab, node: FirewallName, what: string):
   await lab.exec(node, ['conntrackd', '-C', `${folderOf(node)}/conntrackd.conf`, what]);
 }
 
-export async function conntrackdPair(lab: Lab): Promise<Record<FirewallName, ChildProcess>> {
+export async function conntrackdPair(lab: Lab, buffer = ROOMY): Promise<Record<FirewallName, ChildProcess>> {
   const children: Partial<Record<FirewallName, ChildProcess>> = {};
   for (const node of FIREWALLS) {
     await lab.exec(node, [
@@ -108,7 +115,7 @@ export async function conntrackdPair(lab: Lab): Promise<Record<FirewallName, Chi
       'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/netfilter/nf_conntrack_events',
     ]);
     await lab.exec(node, ['nft', '-f', '-'], { input: RULES });
-    children[node] = await conntrackdOn(lab, node);
+    children[node] = await conntrackdOn(lab, node, buffer);
   }
   for (const role of ['lan', 'wan'] as const) {
     await lab.exec('fw-a', ['ip', 'addr', 'add', VIPS[role].addresses[0], 'dev', DEVICES[role]]);
