@@ -32,6 +32,8 @@ const IDLE = 100;
 const CONTROL_SILENT = 200;
 /** A peer that has not told of a state for so long sends nothing but acknowledgements. Milliseconds. */
 const QUIET = 50;
+/** A loaded peer sends this often (PACE in kernel-io.ts, and a little). Milliseconds. */
+const SOON = 3;
 /** As pfsync's. Milliseconds. */
 const DEFER_MS = 20;
 
@@ -184,7 +186,9 @@ export class Dataplane {
     const now = this.now();
     // Deferred packets are let go by an acknowledgement: then none waits.
     const quiet = this.defer === null && now - this.inlet.streamAt > QUIET;
-    this.io.sleep(this.events, this.dueAt - now, quiet);
+    const left = this.dueAt - now;
+    // While the peer's datagrams follow each other the next one comes soon, and an acknowledgement goes with its pass.
+    this.io.sleep(this.events, left > 0 && this.inlet.flowing(now, SOON) ? left + SOON : left, quiet);
   }
 
   /** There may be a command. */

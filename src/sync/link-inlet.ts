@@ -12,6 +12,8 @@ export class LinkInlet {
   peerAddress: string | null;
   /** When the peer's stream last went on, ms. */
   streamAt = Number.NEGATIVE_INFINITY;
+  /** And the time before. */
+  private before = Number.NEGATIVE_INFINITY;
   private readonly engine: Engine;
   private readonly io: Pick<DataplaneIo, 'datagrams' | 'sender' | 'now'>;
   private readonly driver: SyncDriver;
@@ -43,8 +45,16 @@ export class LinkInlet {
       taken += result.count;
       if (result.count < datagrams.slots) break;
     }
-    if (this.driver.state.rxSeq !== before) this.streamAt = this.io.now();
+    if (this.driver.state.rxSeq !== before) {
+      this.before = this.streamAt;
+      this.streamAt = this.io.now();
+    }
     return taken;
+  }
+
+  /** The peer's stream goes on about every `ms`: the next datagram is to be expected within it. */
+  flowing(now: number, ms: number): boolean {
+    return now - this.streamAt < ms && this.streamAt - this.before < 2 * ms;
   }
 
   // A raw IPv4 socket hands over the IP header too (raw(7)).
