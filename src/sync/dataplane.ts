@@ -136,6 +136,7 @@ export class Dataplane {
     return new KernelWriter(this.engine, this.io, {
       blocked: (blocked) => this.audit.blocked(blocked, this.now()),
       lost: () => this.audit.begin('audit', this.now()),
+      refused: () => void this.takeEvents(),
       count: (name) => this.driver.count(name),
       now: () => this.now(),
     });

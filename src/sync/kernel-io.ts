@@ -101,11 +101,20 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
   const polled = new PollSet(fds);
   const { ready } = polled;
   const wakeBytes = Buffer.alloc(8);
+  const refusals = sourceOf(replies, conntrack.control);
   return {
     wakeFd,
     controlPort: conntrack.controlPort,
     events: sourceOf(receiver(areas.netlink, false), conntrack.events, ready[0]),
-    refusals: sourceOf(replies, conntrack.control),
+    refusals: {
+      ...refusals,
+      receive: () => {
+        const result = refusals.receive();
+        // What is refused has often ended this moment, and its event has come after poll(2) was asked.
+        if (result.kind !== 'empty' && ready[0] !== undefined) ready[0].is = true;
+        return result;
+      },
+    },
     dump: sourceOf(pieces, conntrack.dump, ready[DUMP]),
     datagrams: sourceOf(datagrams, link.fd, ready[1]),
     ...(defer === undefined ? {} : { defer }),

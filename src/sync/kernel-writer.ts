@@ -16,6 +16,8 @@ export interface WriterPorts {
   blocked(blocked: boolean): void;
   /** Refusals were lost: nobody knows what the kernel holds. */
   lost(): void;
+  /** Something was refused: takes the events that wait. */
+  refused(): void;
   count(name: string): void;
   now(): number;
 }
@@ -65,19 +67,23 @@ export class KernelWriter {
       this.againAt = this.ports.now() + AGAIN;
       return false;
     }
-    this.takeReplies();
+    // An entry that had just timed out: its end is among the events already (nf_ct_delete tells it first). Read after the entry has
+    // been made anew, it would be taken for the end of that one.
+    if (this.takeReplies()) this.ports.refused();
     return true;
   }
 
-  private takeReplies(): void {
+  /** Whether there was any. */
+  private takeReplies(): boolean {
     const { refusals } = this.io;
-    for (;;) {
+    for (let any = false; ; any = true) {
       const result = refusals.receive();
       if (result.kind === 'overrun') {
         this.ports.count('kernel_overrun');
         this.ports.lost();
+        return true;
       }
-      if (result.kind !== 'messages') return;
+      if (result.kind !== 'messages') return any;
       for (let i = 0; i < result.count; i++) this.engine.takeReply(refusals.slotOffset(i), refusals.length(i));
     }
   }

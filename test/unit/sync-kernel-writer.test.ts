@@ -33,6 +33,8 @@ class World {
   unsure = false;
   /** Kernel events that are lost. */
   overrun = false;
+  /** Events are not read when something is refused. */
+  heedless = false;
   readonly refused: string[] = [];
   readonly engine: Engine = makeEngine({ syncWhen: 'all' });
   readonly audit: Audit;
@@ -61,6 +63,7 @@ class World {
       {
         blocked: (blocked) => this.audit.blocked(blocked, this.ms),
         lost: () => this.audit.begin('audit', this.ms),
+        refused: () => this.heedless || this.readEvents(),
         count: (name) => void this.refused.push(name),
         now: () => this.ms,
       },
@@ -91,12 +94,16 @@ class World {
     };
   }
 
+  readEvents(): void {
+    for (const bytes of this.events.splice(0)) feed(this.engine, bytes);
+  }
+
   /** As one pass of the loop; `sweep`: a slice of the walk after an adoption. */
   pass(sweep = true): void {
     const { engine, audit } = this;
     this.ms += 20;
     engine.setNow(this.ms);
-    for (const bytes of this.events.splice(0)) feed(engine, bytes);
+    this.readEvents();
     audit.drained(this.ms);
     for (const bytes of this.pieces.splice(0)) {
       engine.view().set(bytes, engine.areas.netlink.offset);
@@ -238,6 +245,27 @@ test('mirrored entries whose end was lost with other events are no ends of the n
   world.run(2);
   assert.is(world.kernel.entries.size, 20);
   assert.is(world.endsTold(), 0);
+});
+
+/** An entry ends, its owner changes it before the event of its end is read, and then this node is made master. */
+function endedAndChanged(heedless: boolean): { kernel: number; table: number } {
+  const world = new World();
+  world.mirror(1);
+  world.heedless = heedless;
+  world.damage(1);
+  world.engine.applyRecords(encodeUpsert({ ...tcp(0), mark: 7 }), false);
+  world.writer.flush();
+  world.engine.adoptPeer();
+  world.run(5);
+  return { kernel: world.kernel.entries.size, table: world.engine.countOf('me') };
+}
+
+test('the end of an entry is not taken for the end of the one that was made in its place', () => {
+  assert.equal(endedAndChanged(false), { kernel: 1, table: 1 });
+});
+
+test('negative control: with its event read later the kernel holds what the table does not', () => {
+  assert.equal(endedAndChanged(true), { kernel: 1, table: 0 });
 });
 
 test.run();
