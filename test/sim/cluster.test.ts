@@ -92,6 +92,15 @@ const FOUND: { what: string; seed: number; faults: Partial<Fault>[]; episodes?: 
     faults: [{ kind: 'power', afterUs: 386_000, box: 0, forUs: 767_000 }],
   },
   {
+    what: 'an entry ends and its owner changes it in the same moment: the end is not that of the one made in its place',
+    seed: 60005386,
+    faults: [
+      { kind: 'sync-one-way', episode: 2, afterUs: 1_613_553, box: 0, role: 'lan', forUs: 3_276_103 },
+      { kind: 'clock-stop', episode: 3, afterUs: 2_360_984, box: 1, role: 'lan', forUs: 11_359_477 },
+    ],
+    episodes: 4,
+  },
+  {
     what: 'the kernel of the backup was full, and has room again',
     seed: 9,
     faults: [{ kind: 'full', afterUs: 718_000, box: 1, forUs: 6_427_000, size: 0.9 }],
