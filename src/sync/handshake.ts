@@ -20,6 +20,9 @@ export function onHello(
   const knowsUs = event.echo === state.ownNonce;
   if (!current && state.usedNonces.includes(event.nonce)) {
     actions.push({ type: 'refuse', cause: 'replayed_hello' });
+    // Or it is no recording: one of an earlier session, overtaken on its way, has begun the session that is silent now, and the
+    // peer waits in the one before. With a nonce of its own this node can begin anew, and no recording is worth anything.
+    if (state.open && !state.alive) renewSession(state, context, actions);
     return;
   }
   state.echo = event.nonce;

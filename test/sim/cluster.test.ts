@@ -101,6 +101,15 @@ const FOUND: { what: string; seed: number; faults: Partial<Fault>[]; episodes?: 
     episodes: 4,
   },
   {
+    what: 'a HELLO of an earlier session is overtaken by the one that begins the next: the nodes do not wait in two sessions for ever',
+    seed: 61000811,
+    faults: [
+      { kind: 'sync-slow', afterUs: 1_335_427, box: 0, role: 'wan', forUs: 1_330_395, size: 0.9950256764423102 },
+      { kind: 'power', afterUs: 1_609_294, box: 0, forUs: 920_867, size: 0.40825580223463476 },
+    ],
+    episodes: 4,
+  },
+  {
     what: 'the kernel of the backup was full, and has room again',
     seed: 9,
     faults: [{ kind: 'full', afterUs: 718_000, box: 1, forUs: 6_427_000, size: 0.9 }],
