@@ -9,6 +9,9 @@ import type { Engine } from './engine.ts';
 import type { WorkerConfig } from './messages.ts';
 import type { AeadMaker } from './seal.ts';
 
+/** Batches of one socket that one pass takes at most, so that none starves the others. */
+export const MOST_BATCHES = 16;
+
 export type Batch =
   /** `count` messages lie in their slots. */
   | { kind: 'messages'; count: number }

@@ -2,7 +2,7 @@
 
 import { WorkerTaps } from '../record/worker-taps.ts';
 import { Audit } from './audit.ts';
-import type { DataplaneHost, DataplaneIo } from './dataplane-io.ts';
+import { type DataplaneHost, type DataplaneIo, MOST_BATCHES } from './dataplane-io.ts';
 import { Defer } from './defer.ts';
 import { SyncDriver } from './driver.ts';
 import type { Engine } from './engine.ts';
@@ -20,8 +20,6 @@ import type { LoopFigures } from './teller.ts';
 import { Teller } from './teller.ts';
 import { Verifier } from './verifier.ts';
 
-/** Batches of one socket that one pass takes at most, so that none starves the others. */
-const MOST_BATCHES = 16;
 /** A pass reads the kernel's table for this long; what then is left of the batch in hand comes on top. Milliseconds. */
 const DUMP_SLICE = 3;
 /** Under load a whole pass is made this often, for counters and what else there is; events are handed on between. Milliseconds. */

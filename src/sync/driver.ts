@@ -125,10 +125,10 @@ export class SyncDriver {
       behind.length > 0 ||
       state.bulkOut !== 'no' ||
       state.late ||
-      this.claims() !== this.claimsSeen
+      this.claims() !== this.claimsSeen ||
+      !outbox.empty()
     )
       return null;
-    if (!outbox.empty()) return null;
     this.setNow(now);
     this.fill();
     return this.deadline(now);

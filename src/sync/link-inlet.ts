@@ -1,10 +1,8 @@
 /** Datagrams of the sync link on their way in: what is wrong with their IP header is counted, the rest is the driver's. */
-import type { DataplaneIo } from './dataplane-io.ts';
+import { type DataplaneIo, MOST_BATCHES } from './dataplane-io.ts';
 import type { SyncDriver } from './driver.ts';
 import type { Engine } from './engine.ts';
 
-/** Batches that one pass takes at most, so that the other sockets do not starve. */
-const MOST_BATCHES = 16;
 const IPV4_LEAST = 20;
 
 export class LinkInlet {
