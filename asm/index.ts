@@ -4,29 +4,44 @@
  * for kernel events in event.ts and for the peer's records in peer.ts.
  */
 
-import { setNow as setTime } from './clock';
-import { live, tombs } from './content';
-import { loadIndexKey } from './hash';
-import { endHeld } from './offload';
-import { initTags } from './owner';
-import { dirtyWanted, kernelWanted } from './queue';
-import { setMaxStates } from './room';
-import { initTable } from './table';
-import { initTimeouts } from './timeouts';
+import { endHeld } from './kernel/offload';
+import { initTimeouts } from './kernel/timeouts';
+import { live, tombs } from './state/content';
+import { setNow as setTime } from './state/generations';
+import { loadIndexKey } from './state/hash';
+import { initTags } from './state/owner';
+import { dirtyWanted, kernelWanted } from './state/queue';
+import { setMaxStates } from './state/room';
+import { initTable } from './state/table';
 
-export { benchDelete, benchFind, benchUpsert } from './bench';
-export { selfCheck } from './check';
-export { ownerOf } from './content';
-export { ctError, ctInput, dumpBegin, setOwnPort } from './ctinput';
-export { nlFill, setLongTimeout, setSeq } from './ctwrite';
-export { idsCopied, idsCopy, pickAdd, pickApply, pickClear, pickSend, pickUnseen } from './difference';
-export { bucketsWrite, digestWrite } from './digest';
-export { dumpEnd, setClaimEvents } from './event';
-export { extraOf, helperName } from './extra';
-export { setLists, setSyncWhen } from './filter';
-export { sip13 } from './hash';
-export { homeOf, homesClaim, setHomes } from './homes';
-export { ibAdd, ibFound, ibFoundRead, ibInit, ibItems, ibPass, ibRead, ibSeal, ibSolve, ibStep, ibTake } from './iblt';
+export { benchDelete, benchFind, benchUpsert } from './bench/loops';
+export { dumpEnd, setClaimEvents } from './kernel/event';
+export { setLists, setSyncWhen } from './kernel/filter';
+export { ctError, ctInput, dumpBegin, setOwnPort } from './kernel/input';
+export { nlReply } from './kernel/reply';
+export { nlFill, setLongTimeout, setSeq } from './kernel/write';
+export { bulkActive, bulkBegin, bulkStop, txFill, txRecords } from './peer/fill';
+export { rxApply, setPreferPeer } from './peer/rules';
+export { idsCopied, idsCopy, pickAdd, pickApply, pickClear, pickSend, pickUnseen } from './repair/difference';
+export {
+  ibAdd,
+  ibFound,
+  ibFoundRead,
+  ibInit,
+  ibItems,
+  ibPass,
+  ibRead,
+  ibSeal,
+  ibSolve,
+  ibStep,
+  ibTake,
+} from './repair/iblt';
+export { selfCheck } from './state/check';
+export { ownerOf } from './state/content';
+export { bucketsWrite, digestWrite } from './state/digest';
+export { extraOf, helperName } from './state/extra';
+export { sip13 } from './state/hash';
+export { homeOf, homesClaim, setHomes } from './state/homes';
 export {
   COUNTERS,
   HOME4,
@@ -43,8 +58,8 @@ export {
   SYNC_RX,
   SYNC_TX,
   TIMEOUTS,
-} from './memory';
-export { notesClear, notesCount } from './notes';
+} from './state/memory';
+export { notesClear, notesCount } from './state/notes';
 export {
   adoptEpoch,
   adoptPeer,
@@ -56,12 +71,9 @@ export {
   sweep,
   sweepActive,
   sweepBegin,
-} from './owner';
-export { rxApply, setPreferPeer } from './peer';
-export { nlReply } from './reply';
-export { setMaxStates } from './room';
-export { bucketCount, longestChain } from './table';
-export { bulkActive, bulkBegin, bulkStop, txFill, txRecords } from './txfill';
+} from './state/owner';
+export { setMaxStates } from './state/room';
+export { bucketCount, longestChain } from './state/table';
 export {
   next,
   peerBulkBegin,
@@ -70,7 +82,7 @@ export {
   rekeyStep,
   setFingerprintKey,
   unclaimedDrop,
-} from './walk';
+} from './state/walk';
 
 /** Once, before anything else: 16 random bytes at `keyOff` for the index, the limit on states. 0 = no memory. */
 export function init(keyOff: u32, maxStates: u32): u32 {

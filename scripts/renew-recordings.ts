@@ -6,8 +6,8 @@
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { type MachineName, runMachine } from '../src/record/machines.ts';
-import { decodeValue, encodeValue } from '../src/record/values.ts';
+import { decodeValue, encodeValue } from '../src/contract/tap-values.ts';
+import { type MachineName, runMachine } from '../src/recording/machines.ts';
 
 interface Line {
   m: MachineName;

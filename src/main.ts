@@ -21,7 +21,7 @@ const io: Io = {
   colour: process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
   now: Date.now,
   native: {
-    runNode: async (options) => (await import('./daemon/node.ts')).runNode(options),
+    runNode: async (options) => (await import('./node/run.ts')).runNode(options),
     kernelProbe: async () => (await import('./kernel/probe.ts')).kernelProbe,
   },
 };
@@ -30,7 +30,7 @@ process.stdout.on('error', endQuietly);
 process.stderr.on('error', () => {}); // nobody to tell
 
 // `carpio guard` is no command for people: `carpio run` starts it beside itself.
-const guard = async (): Promise<number> => (await import('./guard/process.ts')).runGuard();
+const guard = async (): Promise<number> => (await import('./gate/guardian/process.ts')).runGuard();
 const ended = process.argv[2] === 'guard' ? guard() : runCli(process.argv.slice(2), io);
 
 ended.then((code) => {

@@ -18,7 +18,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import type { NodeStatus } from '../../src/status.ts';
+import type { NodeStatus } from '../../src/contract/status.ts';
 import { command, pause, until } from '../lab/command.ts';
 import type { ConfigOptions } from '../lab/config.ts';
 import { enterOrExit } from '../lab/enter.ts';

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { loadEngine } from '../../src/sync/engine.ts';
+import { loadEngine } from '../../src/sync/table/engine.ts';
 import { MapTable, TypedTable } from './lib/js-tables.ts';
 import { option, quick, report } from './lib/output.ts';
 import { threadNs } from './lib/thread-clock.ts';

@@ -7,7 +7,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import { loadEngine } from '../../src/sync/engine.ts';
+import { loadEngine } from '../../src/sync/table/engine.ts';
 import { percentiles } from './lib/lag.ts';
 import { option, quick, report } from './lib/output.ts';
 import { threadNs } from './lib/thread-clock.ts';

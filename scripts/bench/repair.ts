@@ -7,8 +7,8 @@
  *
  * Usage: node scripts/bench/repair.ts [--json] [--quick] [--states N]
  */
-import { Repairer } from '../../src/sync/repairer.ts';
-import { Sketch } from '../../src/sync/sketch.ts';
+import { Repairer } from '../../src/sync/repair/runner.ts';
+import { Sketch } from '../../src/sync/repair/symbols.ts';
 import { damage, feed, flowOf, lastRepair, recordOf, settles } from '../../test/sim/repair-world.ts';
 import type { Node } from '../../test/sim/sync-world.ts';
 import { SyncWorld } from '../../test/sim/sync-world.ts';

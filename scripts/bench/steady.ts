@@ -13,7 +13,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { advertIntervalUs, masterDownUs } from '../../src/carp/timers.ts';
+import { advertIntervalUs, masterDownUs } from '../../src/contract/carp-timers.ts';
 import { command, pause, until } from '../lab/command.ts';
 import { enterOrExit } from '../lab/enter.ts';
 import { Firewall } from '../lab/firewall.ts';

@@ -1,6 +1,6 @@
 /** `npm start` at a terminal: both firewalls at a glance, and keys to do them harm. */
 import { readFileSync } from 'node:fs';
-import type { NodeStatus } from '../../src/status.ts';
+import type { NodeStatus } from '../../src/contract/status.ts';
 import { type Cable, FIREWALLS, type FirewallName, VIPS } from '../lab/plan.ts';
 import type { Stage } from '../lab/stage.ts';
 import type { ConnectionsReport, ProbeGlance } from '../lab/traffic.ts';

@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import type { NodeStatus } from '../../src/status.ts';
+import type { NodeStatus } from '../../src/contract/status.ts';
 import { until } from './command.ts';
 import { type ConfigOptions, type NodePaths, wipeRun, writeConfig } from './config.ts';
 import { type Answer, ask } from './control.ts';

@@ -3,7 +3,7 @@
  * segment for longer than an advertisement interval, and a daemon that ends by itself.
  */
 import { EventEmitter } from 'node:events';
-import type { NodeStatus } from '../../src/status.ts';
+import type { NodeStatus } from '../../src/contract/status.ts';
 import { pause } from './command.ts';
 import type { Firewall } from './firewall.ts';
 import type { Lab } from './lab.ts';

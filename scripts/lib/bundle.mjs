@@ -6,7 +6,7 @@ import { nativesPlugin } from './natives-plugin.mjs';
 import { BUILD, ROOT } from './paths.mjs';
 
 /** Entry point -> bundle. An entry that is not there is left out. */
-const ENTRIES = { 'src/main.ts': 'main.cjs', 'src/sync/worker.ts': 'worker.cjs' };
+const ENTRIES = { 'src/main.ts': 'main.cjs', 'src/sync/worker/worker.ts': 'worker.cjs' };
 
 /**
  * @param {'x64' | 'arm64'} arch the bundles differ in the name of koffi's platform package only

@@ -1,7 +1,7 @@
 /** At the end of a soak: what the daemons recorded, run again through the same machines. */
 import { createReadStream, existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { Replay } from '../../src/record/replay.ts';
+import { Replay } from '../../src/recording/replay.ts';
 import { pathsOf } from '../lab/config.ts';
 import { FIREWALLS } from '../lab/plan.ts';
 

@@ -6,6 +6,7 @@
  * master waits until all vhids of the node have listened, and then takes all of them in one step.
  */
 
+import { PAIRED } from '../contract/carp-timers.ts';
 import { contextOf } from './context.ts';
 import { FULL_WEIGHT, refuseReason, setReason } from './demotion.ts';
 import { checkHandover, handoverWaitUs } from './handover.ts';
@@ -31,7 +32,6 @@ import { hearPeer, peerDied, peerHolds, stayBehindPeer } from './peer.ts';
 import { applyConfig } from './reload.ts';
 import { retrySending, sendResult } from './senderr.ts';
 import { wakeLate, wasPaired } from './sleep.ts';
-import { PAIRED } from './timers.ts';
 import type { Action, Context, GroupConfig, GroupEvent, GroupState, LinkState, VhidState } from './types.ts';
 
 export function createGroup(config: GroupConfig): GroupState {

@@ -3,10 +3,10 @@
  * advertisement makes this node BACKUP by the ordinary rules), and only then let go.
  */
 
+import { demoteByte } from '../contract/carp-timers.ts';
 import { demotionTotal } from './context.ts';
 import { FULL_WEIGHT } from './demotion.ts';
 import { advertise, emit, enterInit, ownIntervalUs } from './machine.ts';
-import { demoteByte } from './timers.ts';
 import type { Context, GroupState, VhidState } from './types.ts';
 
 const SECOND = 1_000_000;

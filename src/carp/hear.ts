@@ -3,10 +3,10 @@
  * watch over a second master that does not go away.
  */
 
+import { advertIntervalUs, demoteByte, effectiveSkew } from '../contract/carp-timers.ts';
 import { compareAddresses } from '../net/ip.ts';
 import { downTimeUs, emit, enterBackup, lastHeard, ms, ownIntervalUs, place, takeOver } from './machine.ts';
 import { decide, isBowOut, type Tie, type Verdict } from './rules.ts';
-import { advertIntervalUs, demoteByte, effectiveSkew } from './timers.ts';
 import type { Context, Family, HeardAdvert, VhidState } from './types.ts';
 
 /** A node that lost the tie steps down at our first advertisement; one that goes on does not hear us. */

@@ -6,8 +6,8 @@
  * expired, not the first of them. A segment that eats only one family would otherwise make two masters in turn.
  */
 
-import type { NodeEvent } from '../status.ts';
-import { advertIntervalUs, demoteByte, effectiveSkew, masterDownUs } from './timers.ts';
+import { advertIntervalUs, demoteByte, effectiveSkew, masterDownUs } from '../contract/carp-timers.ts';
+import type { NodeEvent } from '../contract/status.ts';
 import type { Action, CarpState, Context, Family, Heard, TakeOverKind, VhidConfig, VhidState } from './types.ts';
 
 const SECOND = 1_000_000;

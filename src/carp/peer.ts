@@ -5,11 +5,11 @@
  * the last words of a node that died would hold its backup back for longer than the protocol's own time.
  */
 
+import { demoteByte, effectiveSkew } from '../contract/carp-timers.ts';
 import { compareAddresses } from '../net/ip.ts';
 import { judge } from './hear.ts';
 import { advertise, downTimeUs, emit, enterBackup, families, place, takeOver } from './machine.ts';
 import type { Tie } from './rules.ts';
-import { demoteByte, effectiveSkew } from './timers.ts';
 import type { Context, GroupState, PeerReport, PeerVhid, VhidState } from './types.ts';
 
 /** What keeps the peer from going on with this vhid, in words; null: nothing it told. */

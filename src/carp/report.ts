@@ -1,9 +1,9 @@
 /** What the group shows of itself: the report for the peer, the facts for status and screens. */
 
-import type { CarpState, DemotionReason, NodeRole } from '../status.ts';
+import { effectiveSkew } from '../contract/carp-timers.ts';
+import type { CarpState, DemotionReason, NodeRole } from '../contract/status.ts';
 import { demotionTotal } from './context.ts';
 import { downTimeUs, lastHeard } from './machine.ts';
-import { effectiveSkew } from './timers.ts';
 import type { GroupState, HeardAdvert, PeerReport } from './types.ts';
 
 /** The own side of the `peer` event: to be sent with every heartbeat, and at once after any change of role or link. */

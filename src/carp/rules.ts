@@ -29,7 +29,7 @@ import {
   freebsdSkew,
   masterDown,
   suppressedSkew,
-} from './timers.ts';
+} from '../contract/carp-timers.ts';
 import type { HeardAdvert } from './types.ts';
 
 /** Own side of a comparison. `demotion`: the sum (Carpio, FreeBSD), byte 4 (OpenBSD) or the suppress count (NetBSD). */

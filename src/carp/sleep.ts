@@ -3,9 +3,9 @@
  * of a pair with early take-over, whose guardian lets go and whose other node follows sooner. Pure.
  */
 
+import { PAIRED } from '../contract/carp-timers.ts';
 import { contextOf } from './context.ts';
 import { armDown, downTimeUs, emit, enterBackup, ms, ownIntervalUs } from './machine.ts';
-import { PAIRED } from './timers.ts';
 import type { Action, Context, GroupEvent, GroupState, VhidState } from './types.ts';
 
 /**

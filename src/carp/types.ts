@@ -4,7 +4,7 @@
  * All times are integer microseconds of a monotonic clock that also counts while the machine sleeps.
  */
 
-import type { CarpState, NodeEvent } from '../status.ts';
+import type { CarpState, NodeEvent } from '../contract/status.ts';
 
 export type { CarpState };
 

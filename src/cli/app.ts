@@ -2,7 +2,7 @@
  * From the words on the command line to a command's exit code. Errors are one line on standard error, never a stack trace.
  */
 
-import { nearest } from '../config/nearest.ts';
+import { nearest } from '../contract/nearest.ts';
 import { parseArgs, printable } from './args.ts';
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.ts';
 import { ControlError } from './control-client.ts';

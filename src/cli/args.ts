@@ -3,7 +3,7 @@
  * not understood must not become another one.
  */
 
-import { nearest } from '../config/nearest.ts';
+import { nearest } from '../contract/nearest.ts';
 
 export interface OptionSpec {
   /** Without the dashes. */

@@ -1,10 +1,11 @@
 import { DEFAULT_CONFIG } from '../config/default-paths.ts';
 import { formatError } from '../config/problem.ts';
 import type { Config } from '../config/types.ts';
-import { gatherFacts } from './check-facts.ts';
-import { applyFixes, type Fixed } from './check-fix.ts';
-import { checkInterfaces, checkSync, checkVips } from './check-network.ts';
-import { askRunningNode, checkNode } from './check-node.ts';
+import { gatherFacts } from './check/facts.ts';
+import { error, type Finding, type Level, ok, warning } from './check/finding.ts';
+import { applyFixes, type Fixed } from './check/fix.ts';
+import { checkInterfaces, checkSync, checkVips } from './check/network.ts';
+import { askRunningNode, checkNode } from './check/node.ts';
 import {
   checkBuffers,
   checkClock,
@@ -16,10 +17,9 @@ import {
   checkPrivileges,
   checkProbes,
   checkRivals,
-} from './check-system.ts';
+} from './check/system.ts';
+import type { SystemFacts } from './check/system-facts.ts';
 import { type Command, EXIT } from './command.ts';
-import { error, type Finding, type Level, ok, warning } from './finding.ts';
-import type { SystemFacts } from './system-facts.ts';
 import { clean, type Paint, painter } from './text.ts';
 
 function checkConfig(facts: SystemFacts): Finding[] {

@@ -3,8 +3,8 @@
  * test can be the terminal.
  */
 
+import type { KernelProbe } from '../contract/kernel-probe.ts';
 import type { Args, ArgsSpec } from './args.ts';
-import type { KernelProbe } from './kernel-probe.ts';
 
 export const EXIT = {
   /** Done; the answer is yes. */

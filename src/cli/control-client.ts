@@ -1,10 +1,10 @@
 /**
- * The client side of the control socket (the protocol stands in daemon/control.ts). Errors are one line for the person at
+ * The client side of the control socket (the protocol stands in node/control/server.ts). Errors are one line for the person at
  * the terminal.
  */
 
 import { connect, type Socket } from 'node:net';
-import type { Json } from '../status.ts';
+import type { Json } from '../contract/status.ts';
 
 /** Longest line of an answer, in bytes; states come in chunks, so nothing is near it. */
 const MAX_LINE = 64 << 20;

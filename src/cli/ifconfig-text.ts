@@ -1,7 +1,7 @@
 /** `carpio ifconfig`: what BSD's ifconfig would say of the virtual interfaces. Pure. */
 
+import type { NodeStatus, VipStatus } from '../contract/status.ts';
 import { formatAddress, parseCidr } from '../net/cidr.ts';
-import type { NodeStatus, VipStatus } from '../status.ts';
 import { clean } from './text.ts';
 
 function hexMask(prefix: number): string {

@@ -1,6 +1,6 @@
-import type { NodeStatus } from '../status.ts';
+import { asObject } from '../contract/control.ts';
+import type { NodeStatus } from '../contract/status.ts';
 import { type Command, EXIT } from './command.ts';
-import { asObject } from './control-types.ts';
 import { renderIfconfig } from './ifconfig-text.ts';
 import { askNode, SOCKET_OPTIONS } from './node-call.ts';
 

@@ -1,5 +1,5 @@
+import { asObject, type MaintenanceResult } from '../contract/control.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
-import { asObject, type MaintenanceResult } from './control-types.ts';
 import { askNode, SOCKET_OPTIONS } from './node-call.ts';
 import { clean } from './text.ts';
 

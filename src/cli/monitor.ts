@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileTrouble } from '../config/secret-files.ts';
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.ts';
-import { FeedClient, type FeedTarget, feedUrl } from './feed-client.ts';
-import { showScreen } from './monitor-screen.ts';
-import { eventText } from './monitor-view.ts';
+import { FeedClient, type FeedTarget, feedUrl } from './monitor/feed-client.ts';
+import { showScreen } from './monitor/screen.ts';
+import { eventText } from './monitor/view.ts';
 
 const DEFAULT_TARGET = '127.0.0.1:8180';
 

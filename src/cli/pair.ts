@@ -1,15 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
+import { CODE_ENTROPY, makeCode, readCode } from '../channel/pairing/code.ts';
+import { joinPair } from '../channel/pairing/join.ts';
+import { fingerprint, newKey, unwritable, writeKey } from '../channel/pairing/key-file.ts';
+import { offerKey } from '../channel/pairing/offer.ts';
+import {
+  chooseListen,
+  DEFAULT_KEY_FILE,
+  mayPair,
+  type PairSettings,
+  readSettings,
+} from '../channel/pairing/settings.ts';
+import { PAIR_PORT } from '../channel/pairing/tls.ts';
 import { DEFAULT_CONFIG } from '../config/default-paths.ts';
 import { readKey } from '../config/secret-files.ts';
 import { parseAddress } from '../net/cidr.ts';
-import { CODE_ENTROPY, makeCode, readCode } from '../pair/code.ts';
-import { joinPair } from '../pair/join.ts';
-import { fingerprint, newKey, unwritable, writeKey } from '../pair/key-file.ts';
-import { offerKey } from '../pair/offer.ts';
-import { chooseListen, DEFAULT_KEY_FILE, mayPair, type PairSettings, readSettings } from '../pair/settings.ts';
-import { PAIR_PORT } from '../pair/tls.ts';
 import { type Args, printable } from './args.ts';
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.ts';
 import { terminal } from './terminal.ts';

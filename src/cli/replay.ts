@@ -1,10 +1,10 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { messageOf } from '../message-of.ts';
-import { isSame, Replay, type ReplayReport, type Step } from '../record/replay.ts';
-import { encodeValue } from '../record/values.ts';
-import { VERSION } from '../version.ts';
+import { messageOf } from '../contract/message-of.ts';
+import { encodeValue } from '../contract/tap-values.ts';
+import { VERSION } from '../contract/version.ts';
+import { isSame, Replay, type ReplayReport, type Step } from '../recording/replay.ts';
 import { type Command, CommandError, EXIT } from './command.ts';
 import { clean } from './text.ts';
 

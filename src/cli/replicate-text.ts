@@ -1,7 +1,8 @@
 /** `carpio replicate` for people. Pure. */
+
+import type { ReplicateStatus } from '../contract/status.ts';
 import type { Plan } from '../replicate/plan.ts';
 import type { PushResult } from '../replicate/source.ts';
-import type { ReplicateStatus } from '../status.ts';
 import { clean, duration, type Paint, table } from './text.ts';
 
 /** Lines of a rule set that `carpio status` shows; `carpio replicate status` shows all. */

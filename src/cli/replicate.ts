@@ -1,8 +1,8 @@
+import { asObject } from '../contract/control.ts';
+import type { ReplicateStatus } from '../contract/status.ts';
 import type { Plan } from '../replicate/plan.ts';
 import type { PushResult } from '../replicate/source.ts';
-import type { ReplicateStatus } from '../status.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
-import { asObject } from './control-types.ts';
 import { askNode, SOCKET_OPTIONS } from './node-call.ts';
 import { planText, pushText, replicateText } from './replicate-text.ts';
 import { painter } from './text.ts';

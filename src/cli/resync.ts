@@ -1,7 +1,7 @@
-import type { NodeStatus, SyncStatus } from '../status.ts';
+import { asObject } from '../contract/control.ts';
+import type { NodeStatus, SyncStatus } from '../contract/status.ts';
 import type { Args } from './args.ts';
 import { type Command, CommandError, EXIT, type Io } from './command.ts';
-import { asObject } from './control-types.ts';
 import { askNode, SOCKET_OPTIONS } from './node-call.ts';
 import { clean, duration } from './text.ts';
 

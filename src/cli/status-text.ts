@@ -1,6 +1,6 @@
 /** `carpio status` for people. Pure. */
 
-import type { CarpState, NodeRole, NodeStatus, PeerChannelStatus, SyncStatus, VipStatus } from '../status.ts';
+import type { CarpState, NodeRole, NodeStatus, PeerChannelStatus, SyncStatus, VipStatus } from '../contract/status.ts';
 import { replicateLine } from './replicate-text.ts';
 import { clean, duration, type Paint, seconds, table } from './text.ts';
 

@@ -1,6 +1,6 @@
-import type { NodeStatus } from '../status.ts';
+import { asObject } from '../contract/control.ts';
+import type { NodeStatus } from '../contract/status.ts';
 import { type Command, EXIT } from './command.ts';
-import { asObject } from './control-types.ts';
 import { askNode, SOCKET_OPTIONS } from './node-call.ts';
 import { renderStatus } from './status-text.ts';
 import { painter } from './text.ts';

@@ -1,6 +1,6 @@
+import { asObject, type SysctlResult } from '../contract/control.ts';
 import { type Args, printable } from './args.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
-import { asObject, type SysctlResult } from './control-types.ts';
 import { askNode, SOCKET_OPTIONS } from './node-call.ts';
 import { findSysctls, SYSCTLS, type SysctlName } from './sysctl-names.ts';
 

@@ -1,5 +1,5 @@
+import { asObject, type DemoteResult } from '../contract/control.ts';
 import { type Command, EXIT } from './command.ts';
-import { asObject, type DemoteResult } from './control-types.ts';
 import { checkReason, renderDemotion } from './demote.ts';
 import { askNode, SOCKET_OPTIONS } from './node-call.ts';
 

@@ -1,6 +1,6 @@
+import { asObject, type VerifyResult } from '../contract/control.ts';
 import { type Command, EXIT } from './command.ts';
 import { ControlError } from './control-client.ts';
-import { asObject, type VerifyResult } from './control-types.ts';
 import { askNode, SOCKET_OPTIONS } from './node-call.ts';
 import { clean } from './text.ts';
 

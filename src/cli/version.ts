@@ -1,4 +1,4 @@
-import { BUILD, VERSION } from '../version.ts';
+import { BUILD, VERSION } from '../contract/version.ts';
 import { type Command, EXIT } from './command.ts';
 
 export function versionFacts() {

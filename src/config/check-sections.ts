@@ -2,8 +2,8 @@
  * The rules of the other sections that need more than one key: [[track]], [sync], [feed], [replicate], [interfaces].
  */
 
-import { formatListen } from '../feed/address.ts';
 import { equalAddress, parseAddress, parseCidr } from '../net/cidr.ts';
+import { formatListen } from '../net/listen-address.ts';
 import { unknownRole } from './check-vips.ts';
 import { deviceOf } from './devices.ts';
 import { parseListen } from './listen.ts';

@@ -3,10 +3,10 @@
  * family, timers that can work.
  */
 
-import { DEMOTED_SKEW } from '../carp/timers.ts';
+import { DEMOTED_SKEW } from '../contract/carp-timers.ts';
+import { nearest } from '../contract/nearest.ts';
 import { type Cidr, equalAddress, parseAddress, parseCidr } from '../net/cidr.ts';
 import { deviceOf, virtualDevice } from './devices.ts';
-import { nearest } from './nearest.ts';
 import type { Report } from './report.ts';
 import type { RawConfig } from './schema.ts';
 import { advertIntervalMs, takeoverMs } from './timing.ts';

@@ -5,10 +5,10 @@
 
 import { accessSync, closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { parse, TomlError } from 'smol-toml';
+import { nearest } from '../contract/nearest.ts';
 import { formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from '../net/cidr.ts';
 import { checkFeed, checkInterfaces, checkReplicate, checkSync, checkTracks } from './check-sections.ts';
 import { checkVips } from './check-vips.ts';
-import { nearest } from './nearest.ts';
 import { type ConfigError, describe } from './problem.ts';
 import { Report } from './report.ts';
 import { ConfigSchema, everyKey, knownKeys, MAX_PASSWORD, type RawConfig } from './schema.ts';

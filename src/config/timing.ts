@@ -1,6 +1,6 @@
 /** The times that follow from advbase and advskew, in ms as screens and status show them; the rules are the election's. */
 
-import { advertIntervalUs, masterDownUs } from '../carp/timers.ts';
+import { advertIntervalUs, masterDownUs } from '../contract/carp-timers.ts';
 
 export interface Timers {
   /** Seconds, 0..254. */

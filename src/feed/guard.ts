@@ -5,7 +5,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
-import { hostName } from './address.ts';
+import { hostName } from '../net/listen-address.ts';
 
 export interface Refusal {
   status: number;

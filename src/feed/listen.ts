@@ -3,7 +3,7 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createServer as createHttpServer, type Server as HttpServer, type ServerOptions } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { formatListen, type ListenAddress } from './address.ts';
+import { formatListen, type ListenAddress } from '../net/listen-address.ts';
 import { LIMITS } from './limits.ts';
 
 export interface Tls {

@@ -2,7 +2,7 @@
  * The event log: the last events, numbered without a gap, ready to be sent. Each event is turned into its frame once,
  * whatever the number of readers. No clock and no I/O in here.
  */
-import type { NodeEvent } from '../status.ts';
+import type { NodeEvent } from '../contract/status.ts';
 import { LIMITS } from './limits.ts';
 
 export interface LoggedEvent {

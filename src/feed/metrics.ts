@@ -1,5 +1,5 @@
 /** The node as OpenMetrics 1.0 text. A value that is not known has no line: a guess would end up in somebody's alert. */
-import type { NodeStatus, PeerChannelStatus, ReplicateStatus, SyncStatus } from '../status.ts';
+import type { NodeStatus, PeerChannelStatus, ReplicateStatus, SyncStatus } from '../contract/status.ts';
 
 export const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 

@@ -1,5 +1,5 @@
 /** The once-a-second sample: the numbers of a status, flat, for charts and for readers that want nothing else. */
-import type { NodeStatus } from '../status.ts';
+import type { NodeStatus } from '../contract/status.ts';
 
 /**
  * Counters run from the start of the node; a number that is not known is left out.

@@ -1,9 +1,9 @@
 /** Another product's configuration as Carpio's: text in; carpio.toml, rules and a report out. Pure. */
 
-import { readConntrackd } from './conntrackd.ts';
-import { readKeepalived } from './keepalived.ts';
+import { readConntrackd } from './conntrackd/import.ts';
+import { readKeepalived } from './keepalived/import.ts';
 import type { Ledger } from './ledger.ts';
-import { readPfsense } from './pfsense.ts';
+import { readPfsense } from './pfsense/import.ts';
 import type { ImportKind, ImportOptions, ImportReport, ReadResult } from './result.ts';
 import { tomlText } from './toml-text.ts';
 

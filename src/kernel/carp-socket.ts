@@ -8,7 +8,7 @@
  * IPPROTO_RAW: it takes complete packets, header included, and receives nothing.
  */
 
-import { messageOf } from '../message-of.ts';
+import { messageOf } from '../contract/message-of.ts';
 import { deviceFlags } from './device-flags.ts';
 import { loadRawSocket, type RawSocket } from './natives.ts';
 

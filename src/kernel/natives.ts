@@ -13,7 +13,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import sea from 'node:sea';
-import { messageOf } from '../message-of.ts';
+import { messageOf } from '../contract/message-of.ts';
 
 export type Koffi = typeof import('koffi');
 

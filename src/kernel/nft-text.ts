@@ -33,7 +33,7 @@ const setOf = (devices: readonly string[]): string => `{ ${devices.map(quoteDevi
  *
  * - Adverts (protocol 112) only on the CARP devices, sync (240) only on the sync device, both with TTL 255 only: nothing
  *   from beyond a router. A drop is final in nftables, whatever other tables say. (An accept is not: see guardInserts.)
- * - Of protocol 240, probes and their answers (probe/packet.ts: kinds 3 and 4) may also come in on the CARP devices.
+ * - Of protocol 240, probes and their answers (liveness/probe/packet.ts: kinds 3 and 4) may also come in on the CARP devices.
  * - None of them is tracked.
  * - An empty nat chain keeps the NAT hooks registered, so that a mirrored state with NAT translates at once after a
  *   take-over; the rule with `ct` keeps connection tracking on. Both hold also without any rules of the user.

@@ -1,7 +1,7 @@
 /** What the two nodes say to each other about their shared configuration, checked like anything from a network. Pure. */
 import { z } from 'zod';
-import type { PeerChannel } from '../peer/channel.ts';
-import type { Json } from '../status.ts';
+import type { PeerChannel } from '../channel/channel.ts';
+import type { Json } from '../contract/status.ts';
 import { MAX_SHARED_RULES } from './document.ts';
 
 const MAX_ENTRIES = 20_000;

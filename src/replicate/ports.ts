@@ -1,8 +1,9 @@
 /** What replication may use of the node it runs in. */
-import type { Prepared, PrepareResult } from '../daemon/prepare.ts';
+
+import type { CarpState, NodeEvent } from '../contract/status.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import type { TableName } from '../kernel/nft-scan.ts';
-import type { CarpState, NodeEvent } from '../status.ts';
+import type { Prepared, PrepareResult } from '../node/prepare.ts';
 import type { SharedDocument } from './document.ts';
 
 export interface ReplicatePorts {

@@ -3,10 +3,10 @@
  * here, and only then confirmed. Without a confirmation in time it goes back to what it had, whatever broke.
  */
 import { randomBytes } from 'node:crypto';
-import { messageOf } from '../message-of.ts';
-import { CallError } from '../peer/calls.ts';
-import type { PeerChannel } from '../peer/channel.ts';
-import type { Json } from '../status.ts';
+import { CallError } from '../channel/calls.ts';
+import type { PeerChannel } from '../channel/channel.ts';
+import { messageOf } from '../contract/message-of.ts';
+import type { Json } from '../contract/status.ts';
 import { diffLines } from './diff.ts';
 import { type ApplyAnswer, applyAnswer, REPLICATE_CALLS as CALLS, callChecked, rulesAnswer } from './messages.ts';
 import { type KernelTruth, rulesHash } from './truth.ts';

@@ -1,8 +1,9 @@
 /** The node that takes its shared configuration from the other one: checks it, applies it, keeps it once it is confirmed. */
-import type { Prepared } from '../daemon/prepare.ts';
-import { messageOf } from '../message-of.ts';
-import type { Caller } from '../peer/calls.ts';
-import type { Json } from '../status.ts';
+
+import type { Caller } from '../channel/calls.ts';
+import { messageOf } from '../contract/message-of.ts';
+import type { Json } from '../contract/status.ts';
+import type { Prepared } from '../node/prepare.ts';
 import { type CommitAction, type CommitEvent, type CommitState, freshCommit, stepCommit } from './commit.ts';
 import { describeChanges, diffEntries } from './diff.ts';
 import {

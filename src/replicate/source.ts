@@ -1,9 +1,10 @@
 /** The node whose shared configuration is the pair's: plans, pushes, and looks every few seconds whether it still holds. */
-import type { Prepared } from '../daemon/prepare.ts';
-import { messageOf } from '../message-of.ts';
-import { CallError } from '../peer/calls.ts';
-import type { PeerChannel } from '../peer/channel.ts';
-import type { Json } from '../status.ts';
+
+import { CallError } from '../channel/calls.ts';
+import type { PeerChannel } from '../channel/channel.ts';
+import { messageOf } from '../contract/message-of.ts';
+import type { Json } from '../contract/status.ts';
+import type { Prepared } from '../node/prepare.ts';
 import { type Entries, entriesHash, MAX_SHARED_RULES, makeDocument, sharedEntries } from './document.ts';
 import {
   REPLICATE_CALLS as CALLS,

@@ -3,14 +3,14 @@
  * generation of the rules (one system call a second) tells whether somebody else has changed them.
  */
 import { createHash } from 'node:crypto';
-import { macvlanName } from '../carp/vip.ts';
-import type { Prepared } from '../daemon/prepare.ts';
+import { messageOf } from '../contract/message-of.ts';
+import { macvlanName } from '../gate/vip.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { runNft } from '../kernel/nft.ts';
 import { NftGeneration } from '../kernel/nft-generation.ts';
 import { OWN_TABLE } from '../kernel/nft-text.ts';
-import { messageOf } from '../message-of.ts';
 import { formatIp, parsePrefix } from '../net/ip.ts';
+import type { Prepared } from '../node/prepare.ts';
 import { diffLines } from './diff.ts';
 import { canonicalRules } from './kernel-rules.ts';
 import type { ReplicatePorts } from './ports.ts';

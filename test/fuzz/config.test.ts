@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parseFilter } from '../../src/cli/state-filter.ts';
 import { loadConfig, parseConfig } from '../../src/config/load.ts';
 import { formatError } from '../../src/config/problem.ts';
 import { type KeyPath, TomlLines } from '../../src/config/toml-lines.ts';
+import { parseFilter } from '../../src/contract/state-filter.ts';
 
 const fuzz = suite('fuzz: configuration');
 

@@ -5,8 +5,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../scripts/lib/random.ts';
-import { decodeMessage } from '../../src/peer/message.ts';
-import { Replay } from '../../src/record/replay.ts';
+import { decodeMessage } from '../../src/channel/message.ts';
+import { Replay } from '../../src/recording/replay.ts';
 import { grow } from './lib/coverage.ts';
 import { makeWork, mutate } from './lib/mutate.ts';
 import { fuzz, type Target } from './lib/target.ts';

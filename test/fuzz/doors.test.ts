@@ -12,9 +12,9 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../scripts/lib/random.ts';
 import { createGroup } from '../../src/carp/group.ts';
-import { startControl } from '../../src/daemon/control.ts';
-import { makeHandlers } from '../../src/daemon/handlers.ts';
-import { sysctl } from '../../src/daemon/oids.ts';
+import { makeHandlers } from '../../src/node/control/handlers.ts';
+import { sysctl } from '../../src/node/control/oids.ts';
+import { startControl } from '../../src/node/control/server.ts';
 import { fakeFeed, fakeStatus } from '../unit/feed-fake-node.ts';
 import { makeWork, mutate } from './lib/mutate.ts';
 

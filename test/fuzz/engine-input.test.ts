@@ -4,7 +4,7 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine } from '../../src/sync/engine.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
 import { errorMessage, kernelMessage, takeMessages } from '../unit/reference/ctmsg.ts';
 import { feed, kernelOutput, makeEngine, reply } from '../unit/reference/harness.ts';
 import { below, randomSource, randomState, type State } from '../unit/reference/state.ts';

@@ -4,8 +4,8 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { sessionKeys } from '../../src/sync/seal.ts';
-import { HEADER_SIZE, KIND_FAST, MSG, message, writeHeader } from '../../src/sync/wire.ts';
+import { sessionKeys } from '../../src/sync/seal/seal.ts';
+import { HEADER_SIZE, KIND_FAST, MSG, message, writeHeader } from '../../src/sync/wire/datagram.ts';
 import { damage, flowOf, recordOf, settles, steadyPair } from '../sim/repair-world.ts';
 import { random, SyncWorld, tcpFlow } from '../sim/sync-world.ts';
 

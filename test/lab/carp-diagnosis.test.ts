@@ -7,7 +7,7 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { type FirewallName, SWITCH } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { isBackup, isMaster } from '../../scripts/lab/watch.ts';
-import { gratuitousArp, unsolicitedNeighbourAdvertisement } from '../../src/carp/announce.ts';
+import { gratuitousArp, unsolicitedNeighbourAdvertisement } from '../../src/gate/announce.ts';
 import { logged } from './lib/guardian.ts';
 import { advert, CARP, CARP_GROUP, inject } from './lib/packets.ts';
 import { play, whole } from './lib/replay.ts';

@@ -7,7 +7,7 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { BINARY } from '../../scripts/lab/firewall.ts';
 import { DEVICES, type NodeName, portName, SWITCH } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
-import type { Finding } from '../../src/cli/finding.ts';
+import type { Finding } from '../../src/cli/check/finding.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);

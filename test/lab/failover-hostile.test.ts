@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { inStep, isBackup, isMaster } from '../../scripts/lab/watch.ts';
-import type { NodeStatus } from '../../src/status.ts';
+import type { NodeStatus } from '../../src/contract/status.ts';
 import { residentKb } from './lib/kernel.ts';
 import { type AdvertFields, advert, CARP, CARP_GROUP, inject, noise, type Packet, SYNC } from './lib/packets.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';

@@ -2,8 +2,8 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Announcer } from '../../src/carp/announce.ts';
 import { internetChecksum } from '../../src/carp/ip.ts';
+import { Announcer } from '../../src/gate/announce.ts';
 import { openCarpReceiver, openCarpSender } from '../../src/kernel/carp-socket.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
 import { parseIp } from '../../src/net/ip.ts';

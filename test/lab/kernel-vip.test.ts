@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findLeftovers, macvlanName, removeLeftovers, VipDevice, type VipSpec } from '../../src/carp/vip.ts';
+import { findLeftovers, macvlanName, removeLeftovers, VipDevice, type VipSpec } from '../../src/gate/vip.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
 import { readSysctl, Sysctls } from '../../src/kernel/sysctl.ts';
 import { parseIp } from '../../src/net/ip.ts';

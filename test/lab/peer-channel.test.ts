@@ -5,7 +5,7 @@ import { until } from '../../scripts/lab/command.ts';
 import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { FIREWALLS } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
-import type { PeerChannelStatus } from '../../src/status.ts';
+import type { PeerChannelStatus } from '../../src/contract/status.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);

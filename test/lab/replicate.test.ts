@@ -6,8 +6,8 @@ import { until, which } from '../../scripts/lab/command.ts';
 import { enterOrExit } from '../../scripts/lab/enter.ts';
 import type { FirewallName } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
+import type { ReplicateStatus } from '../../src/contract/status.ts';
 import type { PushResult } from '../../src/replicate/source.ts';
-import type { ReplicateStatus } from '../../src/status.ts';
 import { logged } from './lib/guardian.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 

@@ -14,8 +14,8 @@ import {
   type Situation,
   type Verdict,
 } from '../../src/carp/rules.ts';
-import { compareUs, demoteByte, freebsdSkew, masterDown, suppressedSkew } from '../../src/carp/timers.ts';
 import type { GroupEvent, GroupState, HeardAdvert } from '../../src/carp/types.ts';
+import { compareUs, demoteByte, freebsdSkew, masterDown, suppressedSkew } from '../../src/contract/carp-timers.ts';
 
 const SECOND = 1_000_000;
 const WAY_US = 500;

@@ -5,7 +5,6 @@
 
 import { createGroup, nextDeadline, step } from '../../src/carp/group.ts';
 import { peerReport } from '../../src/carp/report.ts';
-import { advertIntervalUs, masterDownUs } from '../../src/carp/timers.ts';
 import type {
   Action,
   Family,
@@ -15,6 +14,7 @@ import type {
   HeardAdvert,
   PeerReport,
 } from '../../src/carp/types.ts';
+import { advertIntervalUs, masterDownUs } from '../../src/contract/carp-timers.ts';
 
 export type Random = () => number;
 

@@ -1,9 +1,9 @@
 /** Under load the dataplane loop hands events on, and makes a whole pass now and then: two loops, one link, one clock. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Dataplane } from '../../src/sync/dataplane.ts';
-import type { ToWorker, WorkerConfig } from '../../src/sync/messages.ts';
-import { STAT, STAT_COUNT } from '../../src/sync/messages.ts';
+import { Dataplane } from '../../src/sync/worker/dataplane.ts';
+import type { ToWorker, WorkerConfig } from '../../src/sync/worker/messages.ts';
+import { STAT, STAT_COUNT } from '../../src/sync/worker/messages.ts';
 import { kernelMessage, netlink } from '../unit/reference/ctmsg.ts';
 import { wasm } from '../unit/reference/harness.ts';
 import { randomSource, randomState } from '../unit/reference/state.ts';

@@ -4,8 +4,8 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { PEER_LIMITS, PEER_TIMING } from '../../src/peer/limits.ts';
-import { type LinkState, newLink, stepLink } from '../../src/peer/machine.ts';
+import { PEER_LIMITS, PEER_TIMING } from '../../src/channel/limits.ts';
+import { type LinkState, newLink, stepLink } from '../../src/channel/machine.ts';
 import { random } from './sync-world.ts';
 
 const link = suite('sim: peer channel');

@@ -1,8 +1,8 @@
 /** The probes of early take-over in the virtual world: the real machine on each of two nodes, answers that travel. */
 import { isBowOut } from '../../src/carp/rules.ts';
 import type { HeardAdvert, PeerReport } from '../../src/carp/types.ts';
-import type { ProbeEvent, ProbeState } from '../../src/probe/machine.ts';
-import { createProbe, probeDeadline, stepProbe } from '../../src/probe/machine.ts';
+import type { ProbeEvent, ProbeState } from '../../src/liveness/probe/machine.ts';
+import { createProbe, probeDeadline, stepProbe } from '../../src/liveness/probe/machine.ts';
 import { type Node, rolesOf, type Tap, type World } from './carp-world.ts';
 
 /** Negative controls: what a careless implementation would do. */

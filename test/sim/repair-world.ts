@@ -29,7 +29,7 @@ function port(value: number | undefined): Buffer {
   return Buffer.from([(value ?? 0) >> 8, (value ?? 0) & 0xff]);
 }
 
-/** The flow as a record of the sync link (asm/wire.ts); `end`: its delete. */
+/** The flow as a record of the sync link (asm/peer/wire.ts); `end`: its delete. */
 export function recordOf(flow: Flow, end = false): Buffer {
   const key = [address(flow.src), address(flow.dst), port(flow.sport), port(flow.dport)];
   if (end) return Buffer.concat([Buffer.from([0x01, flow.proto]), ...key]);

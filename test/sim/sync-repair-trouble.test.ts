@@ -1,7 +1,7 @@
 /** Repair by difference in trouble: traffic, loss, cuts and restarts meanwhile, damaged symbols; what its rules are for. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Sketch } from '../../src/sync/sketch.ts';
+import { Sketch } from '../../src/sync/repair/symbols.ts';
 import { bothInStep, damage, feed, flowOf, lastRepair, recordOf, settles, steadyPair } from './repair-world.ts';
 import type { Node, SyncWorld } from './sync-world.ts';
 

@@ -1,10 +1,10 @@
 /** Two nodes of the sync session in virtual time: the production machine, driver and WebAssembly table, a lossy link. */
 import { readFileSync } from 'node:fs';
-import { SyncDriver } from '../../src/sync/driver.ts';
-import type { Engine } from '../../src/sync/engine.ts';
-import { loadEngine } from '../../src/sync/engine.ts';
-import type { KeyLife } from '../../src/sync/key-chain.ts';
-import { PairKeys, type PairSecret } from '../../src/sync/pair-keys.ts';
+import { SyncDriver } from '../../src/sync/dialect/carpio/runner.ts';
+import type { KeyLife } from '../../src/sync/seal/key-chain.ts';
+import { PairKeys, type PairSecret } from '../../src/sync/seal/pair-keys.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
+import { loadEngine } from '../../src/sync/table/engine.ts';
 import type { Flow } from './ct-messages.ts';
 import { ctMessage, STATUS, ToyKernel } from './ct-messages.ts';
 

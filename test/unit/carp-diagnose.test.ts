@@ -1,13 +1,13 @@
 /** The sentences of the diagnosis, and who is told what. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { unsolicitedNeighbourAdvertisement } from '../../src/carp/announce.ts';
-import { differentLists, explainBadAuth, explainStranger } from '../../src/carp/diagnose.ts';
 import { internetChecksum } from '../../src/carp/ip.ts';
+import { unsolicitedNeighbourAdvertisement } from '../../src/gate/announce.ts';
+import { differentLists, explainBadAuth, explainStranger } from '../../src/liveness/diagnose.ts';
+import { claimFilter, readClaim } from '../../src/net/arp.ts';
+import { MOST_ADDRESSES } from '../../src/net/bpf.ts';
 import { arpRequest } from '../../src/net/frame.ts';
-import { claimFilter, readClaim } from '../../src/probe/arp.ts';
-import { MOST_ADDRESSES } from '../../src/probe/bpf.ts';
-import { neighbourFilter, neighbourProbe, readNeighbourClaim } from '../../src/probe/nd.ts';
+import { neighbourFilter, neighbourProbe, readNeighbourClaim } from '../../src/net/nd.ts';
 
 const test = suite('diagnosis');
 const sender = { from: '192.0.2.2', vhid: 1, interface: 'wan', peer: ['192.0.2.2', 'fe80::2'], lists: null };

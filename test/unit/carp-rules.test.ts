@@ -3,7 +3,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decide, type Situation } from '../../src/carp/rules.ts';
-import { advertIntervalUs, demoteByte, effectiveSkew, masterDownUs } from '../../src/carp/timers.ts';
+import { advertIntervalUs, demoteByte, effectiveSkew, masterDownUs } from '../../src/contract/carp-timers.ts';
 
 type Row = [
   state: 'MASTER' | 'BACKUP',

@@ -3,7 +3,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nextDeadline } from '../../src/carp/group.ts';
-import { guardLimitUs, PAIRED } from '../../src/carp/timers.ts';
+import { guardLimitUs, PAIRED } from '../../src/contract/carp-timers.ts';
 import { adverts, Box, kinds, roles, SECOND, vip } from './carp-box.ts';
 
 const sleep = suite('CARP sleep (invariant 7)');

@@ -11,7 +11,7 @@ import {
   maskedAdvert,
   maskReport,
   UNMASK,
-} from '../../src/carp/unmask.ts';
+} from '../../src/liveness/unmask/machine.ts';
 
 const test = suite('unmasking');
 const MS = 1000;

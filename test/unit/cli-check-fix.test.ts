@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { applyFixes, type FixPlaces } from '../../src/cli/check-fix.ts';
-import { error, ok, warning } from '../../src/cli/finding.ts';
+import { error, ok, warning } from '../../src/cli/check/finding.ts';
+import { applyFixes, type FixPlaces } from '../../src/cli/check/fix.ts';
 
 const fixing = suite('cli: check --fix');
 let dir = '';

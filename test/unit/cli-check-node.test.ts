@@ -1,12 +1,12 @@
 /** `carpio check` of a running node and its peer: one finding for each thing that can be wrong between two boxes. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { checkNode } from '../../src/cli/check-node.ts';
-import type { Finding } from '../../src/cli/finding.ts';
-import type { PeerCheck, SideCheck } from '../../src/cli/peer-check-types.ts';
-import type { NodeFacts } from '../../src/cli/system-facts.ts';
-import type { NodeStatus } from '../../src/status.ts';
-import { VERSION } from '../../src/version.ts';
+import type { Finding } from '../../src/cli/check/finding.ts';
+import { checkNode } from '../../src/cli/check/node.ts';
+import type { NodeFacts } from '../../src/cli/check/system-facts.ts';
+import type { PeerCheck, SideCheck } from '../../src/contract/peer-check.ts';
+import type { NodeStatus } from '../../src/contract/status.ts';
+import { VERSION } from '../../src/contract/version.ts';
 import { configOf, configText } from './configs.ts';
 
 const check = suite('cli: check of a running pair');

@@ -1,12 +1,12 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { gatherFacts } from '../../src/cli/check/facts.ts';
+import type { Finding } from '../../src/cli/check/finding.ts';
+import type { SystemFacts } from '../../src/cli/check/system-facts.ts';
 import { checkAll, renderFindings } from '../../src/cli/check.ts';
-import { gatherFacts } from '../../src/cli/check-facts.ts';
-import type { Finding } from '../../src/cli/finding.ts';
-import type { KernelProbe } from '../../src/cli/kernel-probe.ts';
-import type { SystemFacts } from '../../src/cli/system-facts.ts';
 import { painter } from '../../src/cli/text.ts';
 import { parseConfig } from '../../src/config/load.ts';
+import type { KernelProbe } from '../../src/contract/kernel-probe.ts';
 
 const check = suite('cli: check');
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { COMMANDS } from '../../src/cli/registry.ts';
-import { type ControlHandler, startControl } from '../../src/daemon/control.ts';
+import { type ControlHandler, startControl } from '../../src/node/control/server.ts';
 import { answer, asJson, cleanUp, cli, dir, lastRun, STATUS, withNode } from './cli-fake-node.ts';
 
 const commands = suite('cli: commands');

@@ -7,7 +7,12 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ControlError, callControl } from '../../src/cli/control-client.ts';
-import { CONTROL_LIMITS, type ControlHandler, type ControlOptions, startControl } from '../../src/daemon/control.ts';
+import {
+  CONTROL_LIMITS,
+  type ControlHandler,
+  type ControlOptions,
+  startControl,
+} from '../../src/node/control/server.ts';
 
 const control = suite('cli: control socket');
 const dir = mkdtempSync(join(tmpdir(), 'carpio-control-'));

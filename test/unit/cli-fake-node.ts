@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { runCli } from '../../src/cli/app.ts';
 import type { Io, RunOptions } from '../../src/cli/command.ts';
-import type { StateView } from '../../src/cli/state-view.ts';
-import { type ControlHandler, startControl } from '../../src/daemon/control.ts';
-import type { Json, NodeStatus } from '../../src/status.ts';
+import type { StateView } from '../../src/contract/state-view.ts';
+import type { Json, NodeStatus } from '../../src/contract/status.ts';
+import { type ControlHandler, startControl } from '../../src/node/control/server.ts';
 
 export const dir = mkdtempSync(join(tmpdir(), 'carpio-cli-'));
 

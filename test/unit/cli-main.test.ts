@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { startControl } from '../../src/daemon/control.ts';
-import type { Json } from '../../src/status.ts';
+import type { Json } from '../../src/contract/status.ts';
+import { startControl } from '../../src/node/control/server.ts';
 
 const main = suite('cli: the program');
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FeedClient, type Frame, feedUrl } from '../../src/cli/feed-client.ts';
-import { emptyView, renderView, takeBreak, takeFrame } from '../../src/cli/monitor-view.ts';
+import { FeedClient, type Frame, feedUrl } from '../../src/cli/monitor/feed-client.ts';
+import { emptyView, renderView, takeBreak, takeFrame } from '../../src/cli/monitor/view.ts';
 import { painter, width } from '../../src/cli/text.ts';
 import { fakeFeed, fakeStatus } from './feed-fake-node.ts';
 

@@ -8,10 +8,10 @@ import { runCli } from '../../src/cli/app.ts';
 import type { Io } from '../../src/cli/command.ts';
 import { planText } from '../../src/cli/replicate-text.ts';
 import { painter } from '../../src/cli/text.ts';
-import { type ControlHandler, startControl } from '../../src/daemon/control.ts';
+import type { Json, ReplicateStatus } from '../../src/contract/status.ts';
+import { type ControlHandler, startControl } from '../../src/node/control/server.ts';
 import type { Plan } from '../../src/replicate/plan.ts';
 import type { PushResult } from '../../src/replicate/source.ts';
-import type { Json, ReplicateStatus } from '../../src/status.ts';
 
 const replicate = suite('cli: replicate');
 const dir = mkdtempSync(join(tmpdir(), 'carpio-replicate-'));

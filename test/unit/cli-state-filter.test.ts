@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FILTER_KEYS, parseFilter } from '../../src/cli/state-filter.ts';
-import { type StateView, stateLine } from '../../src/cli/state-view.ts';
+import { FILTER_KEYS, parseFilter } from '../../src/contract/state-filter.ts';
+import { type StateView, stateLine } from '../../src/contract/state-view.ts';
 
 const filter = suite('cli: state filter');
 

@@ -1,8 +1,8 @@
 /** `carpio status` and `carpio states`: what people read and what programs do. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ControlHandler } from '../../src/daemon/control.ts';
-import type { Json, NodeStatus } from '../../src/status.ts';
+import type { Json, NodeStatus } from '../../src/contract/status.ts';
+import type { ControlHandler } from '../../src/node/control/server.ts';
 import { answer, asJson, cleanUp, STATUS, state, withNode } from './cli-fake-node.ts';
 
 const looks = suite('cli: status and states');

@@ -1,12 +1,12 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { macvlanName } from '../../src/carp/vip.ts';
 import { virtualDevice } from '../../src/config/devices.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { nearest } from '../../src/config/nearest.ts';
 import { formatError } from '../../src/config/problem.ts';
 import { type LinkAddresses, resolveVips } from '../../src/config/resolve.ts';
 import { advertIntervalMs, takeoverMs } from '../../src/config/timing.ts';
+import { nearest } from '../../src/contract/nearest.ts';
+import { macvlanName } from '../../src/gate/vip.ts';
 import timers from '../vectors/data/carp-timers.json' with { type: 'json' };
 
 const resolve = suite('config: roles, devices and times');

@@ -1,7 +1,7 @@
 /** The rules of `defer` are put in, mended and taken away without anybody waiting for them; what is missing is said. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { DeferSide } from '../../src/daemon/defer-side.ts';
+import { DeferSide } from '../../src/sync/control/defer-rules.ts';
 
 const rules = suite('rules of defer');
 

@@ -3,8 +3,8 @@ import { mock } from 'node:test';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ResolvedVip } from '../../src/config/resolve.ts';
-import { Diagnoser } from '../../src/daemon/diagnoser.ts';
-import type { ReceivedReport } from '../../src/daemon/peer-report.ts';
+import { Diagnoser } from '../../src/liveness/diagnoser.ts';
+import type { ReceivedReport } from '../../src/liveness/peer-report.ts';
 
 const naming = suite('diagnosis by name');
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { command, until } from '../../scripts/lab/command.ts';
-import { EventHook } from '../../src/daemon/hooks.ts';
+import { EventHook } from '../../src/node/report/hooks.ts';
 
 const hooks = suite('event hook');
 const dir = mkdtempSync(join(tmpdir(), 'carpio-hook-'));
@@ -90,7 +90,7 @@ hooks(
 );
 
 hooks('no file descriptor to spare: a failed event, not the end of the node', async () => {
-  const source = new URL('../../src/daemon/hooks.ts', import.meta.url).href;
+  const source = new URL('../../src/node/report/hooks.ts', import.meta.url).href;
   const body = `
     import { openSync } from 'node:fs';
     import { EventHook } from ${JSON.stringify(source)};

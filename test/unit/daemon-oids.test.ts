@@ -1,7 +1,7 @@
 /** The BSD names of CARP's settings, on the real election: what is read, what writing does, what is refused. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { oidNames, type Settings, sysctl } from '../../src/daemon/oids.ts';
+import { oidNames, type Settings, sysctl } from '../../src/node/control/oids.ts';
 import { adverts, Box, vip } from './carp-box.ts';
 
 const oids = suite('net.inet.carp');

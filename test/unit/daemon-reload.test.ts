@@ -1,7 +1,7 @@
 /** A reload says what it cannot change while the node runs. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { fixedSections } from '../../src/daemon/fixed-sections.ts';
+import { fixedSections } from '../../src/node/fixed-sections.ts';
 import { configOf, configText } from './configs.ts';
 
 const reload = suite('reload');

@@ -6,7 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { pause, until } from '../../scripts/lab/command.ts';
 import type { TrackConfig } from '../../src/config/types.ts';
-import { Tracks } from '../../src/daemon/tracks.ts';
+import { Tracks } from '../../src/node/tracks.ts';
 
 const tracks = suite('tracks');
 const dir = mkdtempSync(join(tmpdir(), 'carpio-track-'));

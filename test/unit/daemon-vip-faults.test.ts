@@ -2,7 +2,7 @@
 import { mock } from 'node:test';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { VipFaults } from '../../src/daemon/vip-faults.ts';
+import { VipFaults } from '../../src/gate/vip-faults.ts';
 
 const faults = suite('virtual addresses taken away');
 faults.before.each(() => mock.timers.enable({ apis: ['setTimeout'] }));

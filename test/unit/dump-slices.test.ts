@@ -1,11 +1,11 @@
 /** How the dataplane loop reads the kernel's table: in short turns, with nothing but the turns' length between them. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Dataplane } from '../../src/sync/dataplane.ts';
-import type { Batch, BatchSource, DataplaneIo } from '../../src/sync/dataplane-io.ts';
-import type { WorkerConfig } from '../../src/sync/messages.ts';
-import { STAT, STAT_COUNT } from '../../src/sync/messages.ts';
-import { SLICE_BOUNDS } from '../../src/sync/slices.ts';
+import { Dataplane } from '../../src/sync/worker/dataplane.ts';
+import type { Batch, BatchSource, DataplaneIo } from '../../src/sync/worker/dataplane-io.ts';
+import type { WorkerConfig } from '../../src/sync/worker/messages.ts';
+import { STAT, STAT_COUNT } from '../../src/sync/worker/messages.ts';
+import { SLICE_BOUNDS } from '../../src/sync/worker/slices.ts';
 import { netlink } from './reference/ctmsg.ts';
 import { wasm } from './reference/harness.ts';
 

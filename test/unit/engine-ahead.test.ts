@@ -1,10 +1,10 @@
 /**
- * Batches (asm/ahead.ts) make the same tables as one message at a time: datagrams and dump buffers of many states with the
+ * Batches (asm/state/ahead.ts) make the same tables as one message at a time: datagrams and dump buffers of many states with the
  * same key more than once, ends and new beginnings of the same key, refused records, and the index split within a batch.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine, Owner } from '../../src/sync/engine.ts';
+import type { Engine, Owner } from '../../src/sync/table/engine.ts';
 import { kernelMessage } from './reference/ctmsg.ts';
 import { feed, finish, kernelOutput, listAll, makeEngine, syncOutput } from './reference/harness.ts';
 import { below, keyOf, randomContent, randomSource, randomState, type State } from './reference/state.ts';

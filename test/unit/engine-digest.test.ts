@@ -1,7 +1,7 @@
 /** "In step" is never said while one bit of one synced field differs; what is not synced never matters. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine } from '../../src/sync/engine.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
 import { event, FP_KEY, finish, listAll, makeEngine } from './reference/harness.ts';
 import { below, clone, coarse, fingerprint, randomSource, randomState, type State, TCP } from './reference/state.ts';
 import { encodeUpsert } from './reference/wirecodec.ts';

@@ -1,7 +1,7 @@
-/** What kernel events and dumps do to the table: each cell of the table in asm/event.ts. */
+/** What kernel events and dumps do to the table: each cell of the table in asm/kernel/event.ts. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine } from '../../src/sync/engine.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
 import { kernelMessage, netlink } from './reference/ctmsg.ts';
 import { destroy, event, feed, finish, kernelOutput, listAll, makeEngine, syncOutput } from './reference/harness.ts';
 import { inverse, randomSource, type State, TCP, UDP } from './reference/state.ts';

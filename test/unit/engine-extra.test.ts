@@ -1,7 +1,7 @@
 /** Labels, helper, sequence adjustment, zones for one direction: read, sent, written, dropped again. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readState } from '../../src/sync/record.ts';
+import { readState } from '../../src/sync/table/state-decode.ts';
 import { type Attributes, attribute, errorMessage, kernelMessage, type Taken } from './reference/ctmsg.ts';
 import {
   destroy,

@@ -4,7 +4,7 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine } from '../../src/sync/engine.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
 import { Conntrack } from '../sim/cluster/conntrack.ts';
 import { feed, finish, makeEngine, reply } from './reference/harness.ts';
 import { inverse, type State } from './reference/state.ts';

@@ -1,7 +1,7 @@
 /** The table grows to 300,000 states one bucket at a time, stays findable, and its memory per state is told. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine } from '../../src/sync/engine.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
 import { makeEngine } from './reference/harness.ts';
 
 const test = suite('engine growth');

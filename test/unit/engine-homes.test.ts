@@ -1,7 +1,7 @@
-/** Whose a connection is by the virtual addresses (asm/homes.ts, src/sync/homes.ts). */
+/** Whose a connection is by the virtual addresses (asm/state/homes.ts, src/sync/table/homes.ts). */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { homesOf, vhidsOf } from '../../src/sync/homes.ts';
+import { homesOf, vhidsOf } from '../../src/sync/table/homes.ts';
 import { event, listAll, makeEngine } from './reference/harness.ts';
 import { inverse, type State, UDP } from './reference/state.ts';
 

@@ -1,7 +1,7 @@
 /** The kernel's answers: what exists already, what is missing, what is refused; and that its table ends equal to ours. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine } from '../../src/sync/engine.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
 import { errorMessage, type Taken } from './reference/ctmsg.ts';
 import { FakeKernel, tupleText } from './reference/fake-kernel.ts';
 import { destroy, event, finish, kernelOutput, listAll, makeEngine, reply } from './reference/harness.ts';

@@ -5,7 +5,7 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine, Owner } from '../../src/sync/engine.ts';
+import type { Engine, Owner } from '../../src/sync/table/engine.ts';
 import { kernelMessage } from './reference/ctmsg.ts';
 import { FP_KEY, feed, listAll, makeEngine } from './reference/harness.ts';
 import {

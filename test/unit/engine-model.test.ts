@@ -1,7 +1,7 @@
 /** 100,000 random operations on the module and on a plain TypeScript table: same states, same owners, same digests. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine, Owner } from '../../src/sync/engine.ts';
+import type { Engine, Owner } from '../../src/sync/table/engine.ts';
 import { kernelMessage } from './reference/ctmsg.ts';
 import {
   destroy,
@@ -127,7 +127,7 @@ test('random operations', () => {
       () =>
         both(
           (s) => {
-            // Time goes on, or no more would be put back at once (asm/putback.ts).
+            // Time goes on, or no more would be put back at once (asm/state/putback.ts).
             ms += 100;
             engine.setNow(ms);
             destroy(engine, s);

@@ -1,8 +1,8 @@
 /** `verify --deep` names each state that reading the kernel again had to mend. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { auditLines, packLines, unpackLines } from '../../src/sync/audit-lines.ts';
-import type { Engine } from '../../src/sync/engine.ts';
+import { auditLines, packLines, unpackLines } from '../../src/sync/table/audit-lines.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
 import { kernelMessage } from './reference/ctmsg.ts';
 import { event, feed, makeEngine } from './reference/harness.ts';
 import { randomSource, randomState, type State, TCP } from './reference/state.ts';

@@ -4,7 +4,7 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine } from '../../src/sync/engine.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
 import { FakeKernel, tupleText } from './reference/fake-kernel.ts';
 import { destroy, event, finish, kernelOutput, listAll, makeEngine, reply } from './reference/harness.ts';
 import {

@@ -1,7 +1,7 @@
-/** What records from the peer do to the table: each cell of the table in asm/peer.ts, bulks, and bad records. */
+/** What records from the peer do to the table: each cell of the table in asm/peer/rules.ts, bulks, and bad records. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Engine } from '../../src/sync/engine.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
 import { kernelMessage } from './reference/ctmsg.ts';
 import { destroy, event, feed, finish, kernelOutput, listAll, makeEngine, syncOutput } from './reference/harness.ts';
 import { GRE, ICMP, inverse, randomSource, randomState, SCTP, type State, TCP } from './reference/state.ts';

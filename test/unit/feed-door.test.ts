@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { isLoopback, parseListen } from '../../src/feed/address.ts';
 import { LIMITS } from '../../src/feed/limits.ts';
+import { isLoopback, parseListen } from '../../src/net/listen-address.ts';
 import { fakeFeed, reader, upgradeStatus } from './feed-fake-node.ts';
 
 const door = suite('feed: who may read');

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { NodeEvent } from '../../src/contract/status.ts';
 import { EventLog } from '../../src/feed/log.ts';
-import type { NodeEvent } from '../../src/status.ts';
 
 const log = suite('feed: event log');
 const TIME = '2026-01-01T00:00:00.000Z';

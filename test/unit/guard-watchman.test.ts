@@ -1,10 +1,10 @@
 /** What the guardian decides, on a hand-wound clock. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { GuardedVhid } from '../../src/guard/messages.ts';
-import { decode, encode } from '../../src/guard/messages.ts';
-import type { GuardAction, GuardEvent, GuardState } from '../../src/guard/watchman.ts';
-import { createGuard, guardDeadline, stepGuard } from '../../src/guard/watchman.ts';
+import type { GuardedVhid } from '../../src/gate/guardian/messages.ts';
+import { decode, encode } from '../../src/gate/guardian/messages.ts';
+import type { GuardAction, GuardEvent, GuardState } from '../../src/gate/guardian/watchman.ts';
+import { createGuard, guardDeadline, stepGuard } from '../../src/gate/guardian/watchman.ts';
 
 const test = suite('guardian');
 const SECOND = 1_000_000;

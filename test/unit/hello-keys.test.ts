@@ -1,10 +1,10 @@
 /** A flood of HELLOs with made-up nonces is cheap, and never keeps the peer that is known from being heard. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { HELLO_TRIES, HelloKeys } from '../../src/sync/hello-keys.ts';
-import { PairKeys } from '../../src/sync/pair-keys.ts';
-import { helloKey } from '../../src/sync/seal.ts';
-import { HEADER_SIZE } from '../../src/sync/wire.ts';
+import { HELLO_TRIES, HelloKeys } from '../../src/sync/seal/hello-keys.ts';
+import { PairKeys } from '../../src/sync/seal/pair-keys.ts';
+import { helloKey } from '../../src/sync/seal/seal.ts';
+import { HEADER_SIZE } from '../../src/sync/wire/datagram.ts';
 
 const hello = suite('keys of HELLOs');
 const SECRET = Buffer.alloc(32, 7);

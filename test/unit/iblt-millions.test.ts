@@ -5,7 +5,7 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ID_SIZE, Sketch, SYMBOL_SIZE } from '../../src/sync/sketch.ts';
+import { ID_SIZE, Sketch, SYMBOL_SIZE } from '../../src/sync/repair/symbols.ts';
 import { wasm } from './reference/harness.ts';
 import { ReferenceIblt, type Symbol64 } from './reference/iblt.ts';
 import { below, randomSource } from './reference/state.ts';

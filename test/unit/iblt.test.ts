@@ -1,7 +1,7 @@
 /** The rateless IBLT: equal to the plain reference, as cheap as published, harmless when damaged. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ID_SIZE, Sketch, SYMBOL_SIZE } from '../../src/sync/sketch.ts';
+import { ID_SIZE, Sketch, SYMBOL_SIZE } from '../../src/sync/repair/symbols.ts';
 import { wasm } from './reference/harness.ts';
 import { ReferenceIblt } from './reference/iblt.ts';
 import { below, randomSource } from './reference/state.ts';

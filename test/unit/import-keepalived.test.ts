@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { importConfig } from '../../src/import/import.ts';
-import { carpTimers } from '../../src/import/keepalived-timers.ts';
+import { carpTimers } from '../../src/import/keepalived/timers.ts';
 import { entries, importSample, load, sample } from './samples/lib.ts';
 
 const keepalived = suite('import: keepalived.conf');

@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { importConfig } from '../../src/import/import.ts';
-import { makePlan } from '../../src/init/plan.ts';
-import { rulesText } from '../../src/init/rules-text.ts';
+import { makePlan } from '../../src/import/init/plan.ts';
+import { rulesText } from '../../src/import/init/rules-text.ts';
 import { roleDefines } from '../../src/kernel/nft-text.ts';
 import { sample } from './samples/lib.ts';
 

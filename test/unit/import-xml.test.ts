@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readXml, XML_LIMITS, type XmlElement } from '../../src/import/xml.ts';
+import { readXml, XML_LIMITS, type XmlElement } from '../../src/import/pfsense/xml.ts';
 
 const xml = suite('import: XML reader');
 

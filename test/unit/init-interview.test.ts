@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { interview } from '../../src/init/interview.ts';
-import { type Answers, makePlan } from '../../src/init/plan.ts';
+import { interview } from '../../src/import/init/interview.ts';
+import { type Answers, makePlan } from '../../src/import/init/plan.ts';
 
 const asked = suite('carpio init: questions');
 

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { nativeAead } from '../../src/kernel/aead.ts';
-import { nodeAead } from '../../src/sync/seal.ts';
-import { HEADER_SIZE } from '../../src/sync/wire.ts';
+import { nodeAead } from '../../src/sync/seal/seal.ts';
+import { HEADER_SIZE } from '../../src/sync/wire/datagram.ts';
 
 const aead = suite('native AES-256-GCM');
 const make = nativeAead();

@@ -9,8 +9,8 @@ import type { Browser, Page } from 'playwright-core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildPage } from '../../scripts/lib/page.mjs';
+import type { NodeStatus } from '../../src/contract/status.ts';
 import type { Feed } from '../../src/feed/server.ts';
-import type { NodeStatus } from '../../src/status.ts';
 import { fakeFeed, fakeStatus } from './feed-fake-node.ts';
 import { openBrowser, openRelay } from './page-browser.ts';
 

@@ -1,10 +1,10 @@
 /** The sentences of the page, without a browser. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { NodeStatus, ReplicateStatus, SyncStatus } from '../../src/contract/status.ts';
 import { makeRate } from '../../src/feed/page/chart.ts';
 import { alarm, cards, inStep, STALE_MS, title, type Watched } from '../../src/feed/page/view.ts';
 import { clockTime, count, eventText, rate, span } from '../../src/feed/page/words.ts';
-import type { NodeStatus, ReplicateStatus, SyncStatus } from '../../src/status.ts';
 import { fakeStatus } from './feed-fake-node.ts';
 
 const view = suite('page: what it says');

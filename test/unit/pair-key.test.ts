@@ -3,8 +3,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Secret } from '../../src/config/secret.ts';
 import type { Config } from '../../src/config/types.ts';
-import { fixedSections } from '../../src/daemon/fixed-sections.ts';
-import { PairKey } from '../../src/daemon/pair-key.ts';
+import { fixedSections } from '../../src/node/fixed-sections.ts';
+import { PairKey } from '../../src/node/pair-key.ts';
 import { configOf, configText } from './configs.ts';
 
 const pairKey = suite("the pair's key of a running node");

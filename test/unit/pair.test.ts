@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { CODE_ENTROPY, makeCode, readCode } from '../../src/channel/pairing/code.ts';
+import { type JoinResult, joinPair } from '../../src/channel/pairing/join.ts';
+import { fingerprint, newKey, unwritable, writeKey } from '../../src/channel/pairing/key-file.ts';
+import { type OfferOptions, type OfferResult, offerKey, PAIR_LIMITS } from '../../src/channel/pairing/offer.ts';
+import { chooseListen, mayPair, settingsOf } from '../../src/channel/pairing/settings.ts';
 import { readKey } from '../../src/config/secret-files.ts';
-import { CODE_ENTROPY, makeCode, readCode } from '../../src/pair/code.ts';
-import { type JoinResult, joinPair } from '../../src/pair/join.ts';
-import { fingerprint, newKey, unwritable, writeKey } from '../../src/pair/key-file.ts';
-import { type OfferOptions, type OfferResult, offerKey, PAIR_LIMITS } from '../../src/pair/offer.ts';
-import { chooseListen, mayPair, settingsOf } from '../../src/pair/settings.ts';
 
 const code = suite('pair: code');
 

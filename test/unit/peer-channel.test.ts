@@ -4,11 +4,11 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { WebSocket } from 'ws';
-import { CallError } from '../../src/peer/calls.ts';
-import { PeerChannel } from '../../src/peer/channel.ts';
-import { peerKey } from '../../src/peer/key.ts';
-import { dialPeer } from '../../src/peer/socket.ts';
-import type { Json, NodeEvent } from '../../src/status.ts';
+import { CallError } from '../../src/channel/calls.ts';
+import { PeerChannel } from '../../src/channel/channel.ts';
+import { peerKey } from '../../src/channel/key.ts';
+import { dialPeer } from '../../src/channel/socket.ts';
+import type { Json, NodeEvent } from '../../src/contract/status.ts';
 
 const SECRET = randomBytes(32);
 /** fw-b listens and is dialled: the lower address dials. */

@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ResolvedVip } from '../../src/config/resolve.ts';
 import { Secret } from '../../src/config/secret.ts';
-import { comparePasswords, passwordDigests, sharedDigests } from '../../src/daemon/peer-check.ts';
+import { comparePasswords, passwordDigests, sharedDigests } from '../../src/node/control/peer-check.ts';
 import { configOf, configText } from './configs.ts';
 
 const compare = suite('peer check');

@@ -1,8 +1,8 @@
 /** While the pair's key is being changed, a node asks with both and answers whichever it was asked with. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ANSWER, decodeProbe, encodeProbe, PROBE, probeKey } from '../../src/probe/packet.ts';
-import { Prober } from '../../src/probe/prober.ts';
+import { ANSWER, decodeProbe, encodeProbe, PROBE, probeKey } from '../../src/liveness/probe/packet.ts';
+import { Prober } from '../../src/liveness/probe/runner.ts';
 
 const keys = suite('keys of probes');
 

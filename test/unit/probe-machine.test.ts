@@ -1,8 +1,8 @@
 /** Early take-over, decided on a hand-wound clock: when the peer is dead, when only the sync link is down. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ProbeAction, ProbeEvent } from '../../src/probe/machine.ts';
-import { createProbe, PROBE_TIMING, probeDeadline, stepProbe } from '../../src/probe/machine.ts';
+import type { ProbeAction, ProbeEvent } from '../../src/liveness/probe/machine.ts';
+import { createProbe, PROBE_TIMING, probeDeadline, stepProbe } from '../../src/liveness/probe/machine.ts';
 
 const test = suite('probe machine');
 const MS = 1000;

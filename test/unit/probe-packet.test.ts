@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ANSWER, decodeProbe, encodeProbe, PROBE, PROBE_BYTES, probeKey } from '../../src/probe/packet.ts';
+import { ANSWER, decodeProbe, encodeProbe, PROBE, PROBE_BYTES, probeKey } from '../../src/liveness/probe/packet.ts';
 
 const test = suite('probe packet');
 const key = probeKey(Buffer.from('a secret of the pair'));

@@ -1,15 +1,15 @@
 /** Repair by difference, the pure part and its messages: who decides what, and what a peer gone mad can't do. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { inStep } from '../../src/sync/compare.ts';
-import { nextSyncDeadline, stepSync } from '../../src/sync/machine.ts';
-import type { Recon } from '../../src/sync/reconcile-wire.ts';
-import { decodeRecon, encodeRecon, idsIn, REFUSAL, symbolsIn } from '../../src/sync/reconcile-wire.ts';
-import { firstSymbols, mostSymbols, REPAIR, worthwhile } from '../../src/sync/repair-cost.ts';
-import type { RepairEvent } from '../../src/sync/repair-types.ts';
-import type { Context, Counts, SyncAction, SyncEvent, SyncState } from '../../src/sync/state.ts';
-import { createSync } from '../../src/sync/state.ts';
-import { MESSAGE_HEADER, MSG } from '../../src/sync/wire.ts';
+import { inStep } from '../../src/sync/session/compare.ts';
+import { nextSyncDeadline, stepSync } from '../../src/sync/session/machine.ts';
+import type { Context, Counts, SyncAction, SyncEvent, SyncState } from '../../src/sync/session/state.ts';
+import { createSync } from '../../src/sync/session/state.ts';
+import { MESSAGE_HEADER, MSG } from '../../src/sync/wire/datagram.ts';
+import type { Recon } from '../../src/sync/wire/repair.ts';
+import { decodeRecon, encodeRecon, idsIn, REFUSAL, symbolsIn } from '../../src/sync/wire/repair.ts';
+import { firstSymbols, mostSymbols, REPAIR, worthwhile } from '../../src/sync/wire/repair-cost.ts';
+import type { RepairEvent } from '../../src/sync/wire/repair-types.ts';
 
 const test = suite('reconcile');
 

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createProbe, type ProbeEvent, type ProbeState, stepProbe } from '../../src/probe/machine.ts';
-import { Recorder } from '../../src/record/recorder.ts';
-import { isSame, Replay } from '../../src/record/replay.ts';
-import { Tap } from '../../src/record/tap.ts';
-import { decodeValue, encodeValue } from '../../src/record/values.ts';
-import { WorkerTaps } from '../../src/record/worker-taps.ts';
+import { Tap } from '../../src/contract/tap.ts';
+import { decodeValue, encodeValue } from '../../src/contract/tap-values.ts';
+import { createProbe, type ProbeEvent, type ProbeState, stepProbe } from '../../src/liveness/probe/machine.ts';
+import { Recorder } from '../../src/recording/recorder.ts';
+import { isSame, Replay } from '../../src/recording/replay.ts';
+import { WorkerTaps } from '../../src/sync/worker/taps.ts';
 
 const record = suite('record');
 let folder = '';

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { managerBeatMs, Service, type ServiceDoors } from '../../src/daemon/service.ts';
-import { Syslog, syslogLine } from '../../src/daemon/syslog.ts';
 import { check, closeQuietly, libc, Sock } from '../../src/kernel/libc.ts';
 import { NotifySocket, unixAddress } from '../../src/kernel/notify-socket.ts';
+import { Syslog, syslogLine } from '../../src/node/report/syslog.ts';
+import { managerBeatMs, Service, type ServiceDoors } from '../../src/node/service.ts';
 
 const service = suite('service');
 

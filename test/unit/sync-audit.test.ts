@@ -1,8 +1,8 @@
 /** Reading the kernel's table again after lost events: when it may begin, and what it must not believe. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Audit } from '../../src/sync/audit.ts';
-import type { Engine } from '../../src/sync/engine.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
+import { Audit } from '../../src/sync/worker/audit.ts';
 import { netlink } from './reference/ctmsg.ts';
 import { event, listAll, makeEngine } from './reference/harness.ts';
 import { randomSource, randomState } from './reference/state.ts';

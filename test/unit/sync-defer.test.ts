@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { HeldPacket } from '../../src/kernel/defer-queue.ts';
 import { tupleAnswered } from '../../src/kernel/defer-tuple.ts';
-import { Defer } from '../../src/sync/defer.ts';
+import { Defer } from '../../src/sync/worker/defer.ts';
 
 const defer = suite('defer');
 

@@ -2,8 +2,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Expectations, ExpectEvent } from '../../src/kernel/expect.ts';
-import { decodeExpectation, encodeExpectation } from '../../src/sync/expectation-wire.ts';
-import { ExpectationSync } from '../../src/sync/expectations.ts';
+import { decodeExpectation, encodeExpectation } from '../../src/sync/wire/expectation.ts';
+import { ExpectationSync } from '../../src/sync/worker/expectations.ts';
 import { attributes } from './reference/ctmsg.ts';
 
 const test = suite('expectations');

@@ -1,8 +1,8 @@
 /** The peer's neighbour entry after the sync link's carrier is back: asked for soon, and no more often than needed. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ASK_AT, SyncFinder } from '../../src/daemon/sync-finder.ts';
 import type { LinkInfo } from '../../src/kernel/links.ts';
+import { ASK_AT, SyncFinder } from '../../src/sync/control/finder.ts';
 
 const test = suite('sync finder');
 

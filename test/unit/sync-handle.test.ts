@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { DataplaneHandle } from '../../src/sync/handle.ts';
-import type { WorkerConfig } from '../../src/sync/messages.ts';
+import { DataplaneHandle } from '../../src/sync/control/handle.ts';
+import type { WorkerConfig } from '../../src/sync/worker/messages.ts';
 
 const handle = suite('the control thread and its dataplane');
 

@@ -1,10 +1,10 @@
 /** A kernel that takes no changes for a while: what waits for it is neither lost nor taken for ended. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Audit } from '../../src/sync/audit.ts';
-import type { Batch } from '../../src/sync/dataplane-io.ts';
-import type { Engine } from '../../src/sync/engine.ts';
-import { KernelWriter } from '../../src/sync/kernel-writer.ts';
+import type { Engine } from '../../src/sync/table/engine.ts';
+import { Audit } from '../../src/sync/worker/audit.ts';
+import type { Batch } from '../../src/sync/worker/dataplane-io.ts';
+import { KernelWriter } from '../../src/sync/worker/kernel-writer.ts';
 import { Conntrack } from '../sim/cluster/conntrack.ts';
 import { feed, finish, listAll, makeEngine } from './reference/harness.ts';
 import { inverse, type State } from './reference/state.ts';

@@ -1,10 +1,10 @@
 /** Whose word counts for a state that both nodes claim: never may both give in. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { stepSync } from '../../src/sync/machine.ts';
-import { preference, preferenceTimers } from '../../src/sync/ownership.ts';
-import type { Context, SyncAction, SyncState } from '../../src/sync/state.ts';
-import { createSync, TIMING } from '../../src/sync/state.ts';
+import { stepSync } from '../../src/sync/session/machine.ts';
+import { preference, preferenceTimers } from '../../src/sync/session/ownership.ts';
+import type { Context, SyncAction, SyncState } from '../../src/sync/session/state.ts';
+import { createSync, TIMING } from '../../src/sync/session/state.ts';
 
 const test = suite('preference');
 

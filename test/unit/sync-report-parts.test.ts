@@ -1,8 +1,8 @@
 /** Reports of nodes with many vhids: longer than a datagram, in parts. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ReportAssembler, splitReport } from '../../src/sync/report-parts.ts';
-import { MESSAGE_HEADER, MSG } from '../../src/sync/wire.ts';
+import { MESSAGE_HEADER, MSG } from '../../src/sync/wire/datagram.ts';
+import { ReportAssembler, splitReport } from '../../src/sync/wire/report-parts.ts';
 
 const test = suite('report parts');
 const ROOM = 1400;

@@ -1,7 +1,7 @@
 /** The histogram of slices: each falls into the first bound it does not exceed, and nothing is lost. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { SLICE_BOUNDS, SLICE_PLACES, Slices } from '../../src/sync/slices.ts';
+import { SLICE_BOUNDS, SLICE_PLACES, Slices } from '../../src/sync/worker/slices.ts';
 
 const slices = suite('slices');
 

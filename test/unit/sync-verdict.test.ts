@@ -1,9 +1,9 @@
 /** A verdict of the peer counts only for what this node owned when it asked. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { forgetVerdicts, onVerdict } from '../../src/sync/compare.ts';
-import type { SyncState } from '../../src/sync/state.ts';
-import { createSync } from '../../src/sync/state.ts';
+import { forgetVerdicts, onVerdict } from '../../src/sync/session/compare.ts';
+import type { SyncState } from '../../src/sync/session/state.ts';
+import { createSync } from '../../src/sync/session/state.ts';
 
 const test = suite('verdicts');
 

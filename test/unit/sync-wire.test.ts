@@ -1,8 +1,8 @@
 /** Datagrams of the sync link: layouts to the byte, sealing, the replay window. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ReplayWindow } from '../../src/sync/replay-window.ts';
-import { helloKey, sessionKeys } from '../../src/sync/seal.ts';
+import { ReplayWindow } from '../../src/sync/seal/replay-window.ts';
+import { helloKey, sessionKeys } from '../../src/sync/seal/seal.ts';
 import {
   decodeDigest,
   decodeVerdict,
@@ -19,7 +19,7 @@ import {
   readMessages,
   writeFastFixed,
   writeHeader,
-} from '../../src/sync/wire.ts';
+} from '../../src/sync/wire/datagram.ts';
 
 const wire = suite('sync wire');
 

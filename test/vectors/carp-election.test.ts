@@ -19,7 +19,7 @@ import {
   masterDown,
   masterDownUs,
   suppressedSkew,
-} from '../../src/carp/timers.ts';
+} from '../../src/contract/carp-timers.ts';
 
 interface Rule {
   advert_interval_us?: number;

@@ -7,8 +7,8 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { MACHINES } from '../../src/record/machines.ts';
-import { isSame, Replay, type ReplayReport } from '../../src/record/replay.ts';
+import { MACHINES } from '../../src/recording/machines.ts';
+import { isSame, Replay, type ReplayReport } from '../../src/recording/replay.ts';
 
 const golden = suite('golden recordings');
 

@@ -99,7 +99,7 @@ class Digest {
   }
 }
 
-/** Offsets of 32-bit words in a record image (asm/record.ts). */
+/** Offsets of 32-bit words in a record image (asm/state/layout.ts). */
 const HEAD = 2;
 const PORTS = 3;
 const OSRC = 4;
@@ -130,12 +130,12 @@ const STRIDE = 18;
 const FP = 14;
 /** The index hash, so that it is made once only. */
 const HASH = 9;
-/** States whose look-ups run side by side, as asm/ahead.ts has them. */
+/** States whose look-ups run side by side, as asm/state/ahead.ts has them. */
 const GROUP = 16;
 
 /**
  * Open addressing with linear probing in one Int32Array; doubles when it is two thirds full. Made as fast as we could: look-ups in
- * groups as in asm/ahead.ts, the index hash kept.
+ * groups as in asm/state/ahead.ts, the index hash kept.
  */
 export class TypedTable {
   readonly chunk: Uint8Array;

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** The middle of the page: are both boxes in step, since when is that known, and how is the link between them. */
-import type { SyncStatus } from '../../status.ts';
+import type { SyncStatus } from '../../contract/status.ts';
 import { element, setData, setText } from './dom.ts';
 import type { StepView } from './view.ts';
 import { count } from './words.ts';

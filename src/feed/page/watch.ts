@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** One feed: connects, comes back after a break where it left off, and notices silence. */
-import type { NodeStatus } from '../../status.ts';
+import type { NodeStatus } from '../../contract/status.ts';
 import type { FeedEvent } from './words.ts';
 
 export interface Sample {

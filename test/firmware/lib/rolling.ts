@@ -1,6 +1,6 @@
 /** The upgrade of a running pair to another version, the backup first, under one TCP connection through NAT. */
 import { fileURLToPath } from 'node:url';
-import type { NodeStatus } from '../../../src/status.ts';
+import type { NodeStatus } from '../../../src/contract/status.ts';
 import { bundleOf, renamedRoot } from './bundles.ts';
 import type { Machine } from './machine.ts';
 import { note, waitFor } from './run.ts';

@@ -113,7 +113,10 @@ const GET = `fetch('http://' + process.argv[1] + ':8180/status', { headers: { au
 .then((r) => r.text()).then((t) => console.log(t)).catch((e) => { console.error(String(e.cause ?? e)); process.exit(1); })`;
 
 /** A box's status over the inner network; null when it does not answer. */
-export function statusOf(address: string, token: string): Promise<import('../../../src/status.ts').NodeStatus | null> {
+export function statusOf(
+  address: string,
+  token: string,
+): Promise<import('../../../src/contract/status.ts').NodeStatus | null> {
   const child = spawn('ip', ['netns', 'exec', 'client', node, '-e', GET, address, token], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });

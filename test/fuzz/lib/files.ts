@@ -1,18 +1,18 @@
 /** Decoders of what stands in files and on the command line, and of messages between this program's own processes. */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { parseFilter } from '../../../src/cli/state-filter.ts';
+import { readCode } from '../../../src/channel/pairing/code.ts';
 import { parseConfig } from '../../../src/config/load.ts';
 import { formatError } from '../../../src/config/problem.ts';
-import { hostName, parseListen } from '../../../src/feed/address.ts';
+import { parseFilter } from '../../../src/contract/state-filter.ts';
 import { admit } from '../../../src/feed/guard.ts';
-import { decode, encode } from '../../../src/guard/messages.ts';
+import { decode, encode } from '../../../src/gate/guardian/messages.ts';
 import { importConfig } from '../../../src/import/import.ts';
 import { scanRules } from '../../../src/kernel/nft-scan.ts';
 import { formatCidr, parseCidr } from '../../../src/net/cidr.ts';
 import { formatIp, parseIp } from '../../../src/net/ip.ts';
-import { readCode } from '../../../src/pair/code.ts';
-import { Replay } from '../../../src/record/replay.ts';
+import { hostName, parseListen } from '../../../src/net/listen-address.ts';
+import { Replay } from '../../../src/recording/replay.ts';
 import { samples } from '../../unit/samples/lib.ts';
 import { must, type Target } from './target.ts';
 

@@ -2,8 +2,8 @@
 import { applyNotifications, LinkTable } from '../../../src/kernel/links.ts';
 import { MessageBuilder, parseAck, parseMessages } from '../../../src/kernel/netlink.ts';
 import { addressMessage, macvlanMessage, parseAddress, parseLink } from '../../../src/kernel/rtnetlink.ts';
-import type { Engine } from '../../../src/sync/engine.ts';
-import { Sketch } from '../../../src/sync/sketch.ts';
+import { Sketch } from '../../../src/sync/repair/symbols.ts';
+import type { Engine } from '../../../src/sync/table/engine.ts';
 import { errorMessage, kernelMessage } from '../../unit/reference/ctmsg.ts';
 import { makeEngine, wasm } from '../../unit/reference/harness.ts';
 import { randomSource, randomState, type State } from '../../unit/reference/state.ts';
@@ -155,7 +155,7 @@ function symbolsOf(from: number, n: number, symbols: number): Buffer {
   return sketch.read(0, symbols);
 }
 
-/** What the search answers (asm/iblt.ts). */
+/** What the search answers (asm/repair/iblt.ts). */
 const MORE = 1;
 const ROUNDS = 200;
 const SLICE = 200_000;

@@ -4,15 +4,15 @@ import { newOwnPackets } from '../../../src/carp/counter.ts';
 import { buildIpv4, buildIpv6, internetChecksum, parseIp } from '../../../src/carp/ip.ts';
 import { encodeAdvert, hmacAddresses } from '../../../src/carp/packet.ts';
 import { receiveAdvert, receivePacket } from '../../../src/carp/receive.ts';
-import { readReport } from '../../../src/daemon/peer-report.ts';
+import { decodeMessage, encodeMessage } from '../../../src/channel/message.ts';
+import { readReport } from '../../../src/liveness/peer-report.ts';
+import { ANSWER, decodeProbe, encodeProbe, PROBE, probeKey } from '../../../src/liveness/probe/packet.ts';
+import { readClaim } from '../../../src/net/arp.ts';
 import { arpRequest } from '../../../src/net/frame.ts';
-import { decodeMessage, encodeMessage } from '../../../src/peer/message.ts';
-import { readClaim } from '../../../src/probe/arp.ts';
-import { ANSWER, decodeProbe, encodeProbe, PROBE, probeKey } from '../../../src/probe/packet.ts';
-import { unpackLines } from '../../../src/sync/audit-lines.ts';
-import { decodeRecon, encodeRecon, type Recon } from '../../../src/sync/reconcile-wire.ts';
-import { ReportAssembler } from '../../../src/sync/report-parts.ts';
-import * as wire from '../../../src/sync/wire.ts';
+import { unpackLines } from '../../../src/sync/table/audit-lines.ts';
+import * as wire from '../../../src/sync/wire/datagram.ts';
+import { decodeRecon, encodeRecon, type Recon } from '../../../src/sync/wire/repair.ts';
+import { ReportAssembler } from '../../../src/sync/wire/report-parts.ts';
 import { must, type Target } from './target.ts';
 
 const bytes = (seed: string, n: number): Buffer =>

@@ -3,13 +3,13 @@
  * Time on it may drift, stop and be late.
  */
 
-import { guardLimitUs } from '../../../src/carp/timers.ts';
+import type { SendAdvertAction } from '../../../src/carp/runner.ts';
 import type { ResolvedVip } from '../../../src/config/resolve.ts';
-import type { Clock } from '../../../src/daemon/clock.ts';
-import type { SendAdvertAction } from '../../../src/daemon/election.ts';
-import type { GuardAction, GuardState } from '../../../src/guard/watchman.ts';
-import { createGuard, guardDeadline, stepGuard } from '../../../src/guard/watchman.ts';
-import type { ProbeSocket, ProbeSocketOptions } from '../../../src/probe/socket.ts';
+import { guardLimitUs } from '../../../src/contract/carp-timers.ts';
+import type { Clock } from '../../../src/contract/clock.ts';
+import type { GuardAction, GuardState } from '../../../src/gate/guardian/watchman.ts';
+import { createGuard, guardDeadline, stepGuard } from '../../../src/gate/guardian/watchman.ts';
+import type { ProbeSocket, ProbeSocketOptions } from '../../../src/liveness/probe/socket.ts';
 import { Conntrack } from './conntrack.ts';
 import { Daemon } from './daemon.ts';
 import { CONTROL_PORT } from './dataplane-host.ts';

@@ -1,28 +1,28 @@
 /**
  * One life of the daemon on a simulated box: the production control thread (election, standing, what it believes of its
- * peer) and the production dataplane loop, connected as src/daemon/carpio-node.ts connects them.
+ * peer) and the production dataplane loop, connected as src/node/node.ts connects them.
  */
 import { readFileSync } from 'node:fs';
+import { groupConfig, hasCarrier, linkStates } from '../../../src/carp/group-config.ts';
+import type { RoleAction, SendAdvertAction } from '../../../src/carp/runner.ts';
+import { Election } from '../../../src/carp/runner.ts';
 import { wasPaired } from '../../../src/carp/sleep.ts';
-import { masterDownUs } from '../../../src/carp/timers.ts';
 import type { GroupEvent } from '../../../src/carp/types.ts';
-import type { MaskedAdvert } from '../../../src/carp/unmask.ts';
 import type { ResolvedVip } from '../../../src/config/resolve.ts';
 import type { Config } from '../../../src/config/types.ts';
-import type { Clock } from '../../../src/daemon/clock.ts';
-import { ownAddresses } from '../../../src/daemon/early-take-over.ts';
-import type { RoleAction, SendAdvertAction } from '../../../src/daemon/election.ts';
-import { Election } from '../../../src/daemon/election.ts';
-import { groupConfig, hasCarrier, linkStates } from '../../../src/daemon/group-config.ts';
-import { PeerEar } from '../../../src/daemon/peer-ear.ts';
-import { masterKeys, readReport } from '../../../src/daemon/peer-report.ts';
-import { Standing } from '../../../src/daemon/standing.ts';
+import { masterDownUs } from '../../../src/contract/carp-timers.ts';
+import type { Clock } from '../../../src/contract/clock.ts';
 import type { LinkInfo } from '../../../src/kernel/links.ts';
-import { Dataplane } from '../../../src/sync/dataplane.ts';
-import type { SyncDriver } from '../../../src/sync/driver.ts';
-import type { FromWorker, ToWorker, WorkerConfig } from '../../../src/sync/messages.ts';
-import { STAT, STAT_COUNT } from '../../../src/sync/messages.ts';
-import { TIMEOUT_SYSCTLS } from '../../../src/sync/timeouts.ts';
+import { ownAddresses } from '../../../src/liveness/early-take-over.ts';
+import { PeerEar } from '../../../src/liveness/peer-ear.ts';
+import { masterKeys, readReport } from '../../../src/liveness/peer-report.ts';
+import type { MaskedAdvert } from '../../../src/liveness/unmask/machine.ts';
+import { Standing } from '../../../src/node/standing.ts';
+import type { SyncDriver } from '../../../src/sync/dialect/carpio/runner.ts';
+import { TIMEOUT_SYSCTLS } from '../../../src/sync/table/timeouts.ts';
+import { Dataplane } from '../../../src/sync/worker/dataplane.ts';
+import type { FromWorker, ToWorker, WorkerConfig } from '../../../src/sync/worker/messages.ts';
+import { STAT, STAT_COUNT } from '../../../src/sync/worker/messages.ts';
 import type { Box } from './box.ts';
 import type { Job } from './calendar.ts';
 import { cancel } from './calendar.ts';

@@ -2,9 +2,10 @@
  * The invariants of docs/architecture, checked in the simulated world after every step that could break them. What is
  * compared here is the truth of the world (kernels, addresses, who hears whom), never what the product believes.
  */
-import { masterDownUs } from '../../../src/carp/timers.ts';
-import type { RoleAction, SendAdvertAction } from '../../../src/daemon/election.ts';
-import { LIMITS } from '../../../src/sync/state.ts';
+
+import type { RoleAction, SendAdvertAction } from '../../../src/carp/runner.ts';
+import { masterDownUs } from '../../../src/contract/carp-timers.ts';
+import { LIMITS } from '../../../src/sync/session/state.ts';
 import type { Box } from './box.ts';
 import type { Entry } from './conntrack.ts';
 import type { Daemon } from './daemon.ts';

@@ -3,8 +3,8 @@
  * record and writes nothing to the kernel; what is left to do afterwards is done in slices of bounded size. A change of
  * ownership that had to walk the whole table inside the module is counted there (`sweep_forced`).
  */
-import type { Engine } from '../../../src/sync/engine.ts';
-import type { EngineExports } from '../../../src/sync/engine-exports.ts';
+import type { Engine } from '../../../src/sync/table/engine.ts';
+import type { EngineExports } from '../../../src/sync/table/engine-exports.ts';
 
 /** Records that one slice may look at: the larger of the loop's own slices (audit.ts, driver.ts) is 4000. */
 const MOST_SLICE = 4000;

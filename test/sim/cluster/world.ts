@@ -1,6 +1,7 @@
 /** The simulated world: boxes, networks, traffic, and everything the invariants (watch.ts) need to know of them. */
+
+import type { RoleAction, SendAdvertAction } from '../../../src/carp/runner.ts';
 import type { GroupEvent } from '../../../src/carp/types.ts';
-import type { RoleAction, SendAdvertAction } from '../../../src/daemon/election.ts';
 import { Box } from './box.ts';
 import type { Random } from './calendar.ts';
 import { Calendar, seeded } from './calendar.ts';

@@ -1,6 +1,6 @@
 /** Starts the module for a test and gives it bytes as the host does. */
 import { readFileSync } from 'node:fs';
-import { type Engine, type EngineOptions, loadEngine } from '../../../src/sync/engine.ts';
+import { type Engine, type EngineOptions, loadEngine } from '../../../src/sync/table/engine.ts';
 import { kernelMessage, type MessageOptions, type Taken, takeMessages } from './ctmsg.ts';
 import { type Extra, hasPorts, isIcmp, SCTP, type State, TCP, type Tuple } from './state.ts';
 
@@ -71,7 +71,7 @@ export interface Listed extends State {
   fingerprint: bigint;
 }
 
-/** The rare attributes of a record (asm/extra.ts), if it has any. */
+/** The rare attributes of a record (asm/state/extra.ts), if it has any. */
 function readExtra(engine: Engine, at: number): { extra?: Extra } {
   const view = new DataView(engine.memory.buffer);
   const directory = view.getUint32((at & ~0xffff) + 0xfff0, true);

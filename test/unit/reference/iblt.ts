@@ -1,4 +1,4 @@
-/** A rateless IBLT in plain TypeScript, straight from the formulas: what asm/iblt.ts must do, bit for bit. */
+/** A rateless IBLT in plain TypeScript, straight from the formulas: what asm/repair/iblt.ts must do, bit for bit. */
 
 const U64 = (1n << 64n) - 1n;
 

@@ -17,7 +17,7 @@ export interface Tuple {
   dport: number;
 }
 
-/** What few states have (asm/extra.ts). */
+/** What few states have (asm/state/extra.ts). */
 export interface Extra {
   labels?: Uint8Array;
   helper?: string;
@@ -78,7 +78,7 @@ export function coarse(state: State): number {
   return state.proto === TCP ? (CLASSES[state.l4] ?? 0) : 0;
 }
 
-/** The words of the rare attributes (asm/hash.ts). */
+/** The words of the rare attributes (asm/state/hash.ts). */
 function hashedExtra({ labels, helper, seq, zone }: Extra): Buffer {
   const parts = (labels ? 1 : 0) | (helper ? 2 : 0) | (seq ? 4 : 0) | (zone ? 8 : 0);
   const head = Buffer.alloc(8);
@@ -99,7 +99,7 @@ export function numbersOf(list: readonly number[]): Buffer {
   return out;
 }
 
-/** The bytes that are hashed (asm/hash.ts): the key, and with `value` also what both nodes must agree on. */
+/** The bytes that are hashed (asm/state/hash.ts): the key, and with `value` also what both nodes must agree on. */
 export function hashed(state: State, value: boolean): Buffer {
   const pair = state.family === 2 ? 8 : 32;
   const out = Buffer.alloc(8 + pair + (value ? pair + 16 : 0));

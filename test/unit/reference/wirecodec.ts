@@ -1,4 +1,4 @@
-/** The sync record in plain TypeScript (layout: asm/wire.ts), written apart from the module for comparison. */
+/** The sync record in plain TypeScript (layout: asm/peer/wire.ts), written apart from the module for comparison. */
 import { type Extra, hasPorts, inverse, isIcmp, numbersOf, SCTP, type State, TCP, type Tuple } from './state.ts';
 
 const DELETE = 0x01;

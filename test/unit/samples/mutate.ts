@@ -1,6 +1,6 @@
 /** Samples as trees with one element or statement a line, so that a line names one element; and text broken at random. */
 import { readBlocks, type Statement } from '../../../src/import/blocks.ts';
-import { readXml, type XmlElement } from '../../../src/import/xml.ts';
+import { readXml, type XmlElement } from '../../../src/import/pfsense/xml.ts';
 import type { Sample } from './lib.ts';
 
 /** A tree that can be changed. */

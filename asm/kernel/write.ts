@@ -1,0 +1,350 @@
+/**
+ * Writes conntrack messages for the records in the kernel queue: layout, flags and attribute order as in
+ * mapping.md sections 4, 5, 7, 8 and the vectors in ctnetlink.json. No ACK is asked for: the kernel works inside
+ * sendmsg and answers only errors (reply.ts).
+ *
+ * An entry is in one of two modes: mirrored (the peer owns it: liberal window, long timeout, so it lives as long as the
+ * owner says) or normal (mine: the kernel's usual timeout). The liberal flag stays after a take-over: the window this
+ * kernel knows may be old, and an entry that became strict then would drop everything (mapping.md section 7).
+ */
+
+import { hasDestinationNat, hasSourceNat } from '../peer/wire';
+import { OWNER_PEER, ownerOf, setInKernel } from '../state/content';
+import {
+  extraOf,
+  helperName,
+  helperToSet,
+  present,
+  seqOf,
+  X_LABELS,
+  X_SEQ,
+  X_ZONE,
+  XB_DIRECTION,
+  XB_LABELS,
+  XB_ZONE,
+} from '../state/extra';
+import {
+  AF_INET,
+  F_INK,
+  F_KCONT,
+  F_KREC,
+  F_KRETRY,
+  F_KSTAT,
+  F_MIRROR,
+  F_TOMB,
+  F_VTAGS,
+  flagsOf,
+  IPPROTO_ICMP,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPS_CONFIRMED,
+  IPS_SYNCED,
+  icmpAnswer,
+  KIND_ICMP,
+  KIND_NONE,
+  kindOf,
+  R_FAMILY,
+  R_ID,
+  R_IHASH,
+  R_L4STATE,
+  R_MARK,
+  R_ODPORT,
+  R_ODST,
+  R_OSPORT,
+  R_OSRC,
+  R_PROTO,
+  R_RDPORT,
+  R_RDST,
+  R_RSPORT,
+  R_RSRC,
+  R_STATUS,
+  R_TCPFLAGS,
+  R_WSCALE,
+  R_ZONE,
+  setFlags,
+} from '../state/layout';
+import { C_KERNEL_CREATE, C_KERNEL_DELETE, C_KERNEL_UPDATE, count, inside, SEQRING } from '../state/memory';
+import { popKernel, release } from '../state/queue';
+import { attr8, attr16, attr32, attrAddress, attrText, close, finish, header, open, position, seek } from './nlput';
+import { normalTimeout } from './timeouts';
+
+/** Room that the operation of one record may need: two deletes and a create, all IPv6 with NAT. */
+const NL_MAX: u32 = 1024;
+
+const CT_NEW: u32 = 0x0100;
+const CT_DELETE: u32 = 0x0102;
+const REQUEST: u32 = 0x0001;
+const CREATE_EXCL: u32 = 0x0600;
+const BE_LIBERAL: u32 = 0x08;
+
+export const OP_CREATE: u32 = 1;
+export const OP_UPDATE: u32 = 2;
+export const OP_DELETE: u32 = 3;
+const RING_MASK: u32 = 8191;
+
+let seq: u32 = 0;
+let longTimeout: u32 = 86400;
+
+/** Seconds an entry lives in mirrored mode. */
+export function setLongTimeout(seconds: u32): void {
+  longTimeout = seconds ? seconds : 1;
+}
+
+/** Starts a message and remembers in the ring what its sequence number stands for. */
+function begin(r: u32, type: u32, flags: u32, op: u32): u32 {
+  seq++;
+  const slot = SEQRING + ((seq & RING_MASK) << 4);
+  store<u32>(slot, seq);
+  store<u32>(slot, r, 4);
+  store<u32>(slot, load<u32>(r, R_IHASH), 8);
+  store<u32>(slot, op, 12);
+  return header(type, flags, seq, load<u8>(r, R_FAMILY));
+}
+
+/**
+ * A tuple: addresses at `src`, `dst`; `sport`, `dport` as in the record (ICMP: id, type << 8 | code); `zone`: one that holds
+ * for this direction only, 0: none.
+ */
+function putTuple(type: u32, r: u32, src: u32, dst: u32, sport: u32, dport: u32, zone: u32): void {
+  const proto: u32 = load<u8>(r, R_PROTO);
+  const family: u32 = load<u8>(r, R_FAMILY);
+  const v4 = family == AF_INET;
+  const tuple = open(type);
+  const ip = open(1);
+  attrAddress(v4 ? 1 : 3, src, v4 ? 4 : 16);
+  attrAddress(v4 ? 2 : 4, dst, v4 ? 4 : 16);
+  close(ip);
+  const l4 = open(2);
+  attr8(1, proto);
+  const kind = kindOf(proto, family);
+  if (kind == KIND_ICMP) {
+    const base: u32 = proto == IPPROTO_ICMP ? 4 : 7;
+    attr16(base, sport);
+    attr8(base + 1, dport >> 8);
+    attr8(base + 2, dport);
+  } else if (kind != KIND_NONE) {
+    attr16(2, sport);
+    attr16(3, dport);
+  }
+  close(l4);
+  if (zone) attr16(3, zone);
+  close(tuple);
+}
+
+function putOriginal(r: u32, zone: u32): void {
+  putTuple(1, r, r + <u32>R_OSRC, r + <u32>R_ODST, load<u16>(r, R_OSPORT), load<u16>(r, R_ODPORT), zone);
+}
+
+/** The plain inverse of the original tuple: the kernel makes the translated one from the NAT attributes. */
+function putInverse(r: u32, zone: u32): void {
+  const sport: u32 = load<u16>(r, R_OSPORT);
+  const dport: u32 = load<u16>(r, R_ODPORT);
+  const proto: u32 = load<u8>(r, R_PROTO);
+  if (kindOf(proto, load<u8>(r, R_FAMILY)) == KIND_ICMP) {
+    const answer = u32(icmpAnswer(proto, dport >> 8));
+    putTuple(2, r, r + <u32>R_ODST, r + <u32>R_OSRC, sport, (answer << 8) | (dport & 0xff), zone);
+  } else {
+    putTuple(2, r, r + <u32>R_ODST, r + <u32>R_OSRC, dport, sport, zone);
+  }
+}
+
+/** CTA_NAT_SRC (6) or CTA_NAT_DST (13) with min = max address and port: without the port the kernel may take another. */
+function putNat(type: u32, r: u32, address: u32, port: u32): void {
+  const v4 = load<u8>(r, R_FAMILY) == AF_INET;
+  const size: u32 = v4 ? 4 : 16;
+  const nat = open(type);
+  attrAddress(v4 ? 1 : 4, address, size);
+  attrAddress(v4 ? 2 : 5, address, size);
+  if (kindOf(load<u8>(r, R_PROTO), load<u8>(r, R_FAMILY)) != KIND_NONE) {
+    const range = open(3);
+    attr16(1, port);
+    attr16(2, port);
+    close(range);
+  }
+  close(nat);
+}
+
+function putNats(r: u32): void {
+  const icmp = kindOf(load<u8>(r, R_PROTO), load<u8>(r, R_FAMILY)) == KIND_ICMP;
+  if (hasSourceNat(r)) {
+    const port: u32 = icmp ? load<u16>(r, R_RSPORT) : load<u16>(r, R_RDPORT);
+    putNat(6, r, r + <u32>R_RDST, port);
+  }
+  if (hasDestinationNat(r)) putNat(13, r, r + <u32>R_RSRC, load<u16>(r, R_RSPORT));
+}
+
+/** A state the kernel can go on from: with SYN_SENT every packet would be INVALID, ESTABLISHED is always right enough. */
+function injectedState(state: u32): u32 {
+  if (state == 9) return 2;
+  return state < 2 || state > 9 ? 3 : state;
+}
+
+/** Flags and their mask of one direction, as the two bytes of the attribute. */
+function tcpFlags(flags: u32, wscale: bool): u32 {
+  const bits = BE_LIBERAL | (flags & 6) | u32(wscale);
+  return (bits << 8) | bits;
+}
+
+/** CTA_PROTOINFO of TCP; without `state` only the liberal flags. */
+function putTcp(r: u32, state: bool): void {
+  const info = open(4);
+  const tcp = open(1);
+  const flags: u32 = load<u8>(r, R_TCPFLAGS);
+  const scale: u32 = load<u8>(r, R_WSCALE);
+  // the kernel takes the scales only if both directions have them
+  const wscale = state && (flags & 0x11) == 0x11;
+  if (state) attr8(1, injectedState(load<u8>(r, R_L4STATE)));
+  if (wscale) {
+    attr8(2, scale >> 4);
+    attr8(3, scale & 15);
+  }
+  attr16(4, tcpFlags(state ? flags >> 4 : 0, wscale));
+  attr16(5, tcpFlags(state ? flags : 0, wscale));
+  close(tcp);
+  close(info);
+}
+
+/** CTA_PROTOINFO of SCTP: all three values or nothing at all. */
+function putSctp(r: u32): void {
+  if (!(flagsOf(r) & F_VTAGS)) return;
+  const info = open(4);
+  const sctp = open(3);
+  attr8(1, load<u8>(r, R_L4STATE));
+  attrAddress(2, r + <u32>R_ID, 4);
+  attrAddress(3, r + <u32>R_ID + 4, 4);
+  close(sctp);
+  close(info);
+}
+
+function putL4(r: u32): void {
+  const proto: u32 = load<u8>(r, R_PROTO);
+  if (proto == IPPROTO_TCP) putTcp(r, true);
+  else if (proto == IPPROTO_SCTP) putSctp(r);
+}
+
+function putStatus(r: u32): void {
+  attr32(3, IPS_CONFIRMED | (load<u16>(r, R_STATUS) & IPS_SYNCED));
+}
+
+function putZone(r: u32): void {
+  if (load<u16>(r, R_ZONE)) attr16(18, load<u16>(r, R_ZONE));
+}
+
+/** Both tuples and the zone: for both directions, or in the tuple of the one it holds for. */
+function putTuples(r: u32): void {
+  const block = extraOf(r);
+  const direction: u32 = present(block) & X_ZONE ? <u32>load<u8>(block, XB_DIRECTION) : 0;
+  putOriginal(r, direction == 1 ? <u32>load<u16>(r, R_ZONE) : 0);
+  putInverse(r, direction == 2 ? <u32>load<u16>(block, XB_ZONE) : 0);
+  if (!direction) putZone(r);
+}
+
+function putSeq(type: u32, at: u32): void {
+  const adj = open(type);
+  for (let i: u32 = 0; i < 3; i++) attrAddress(i + 1, at + (i << 2), 4);
+  close(adj);
+}
+
+/** Labels and sequence adjustment: what may change while the entry lives. */
+function putExtra(r: u32): void {
+  const block = extraOf(r);
+  const parts = present(block);
+  if (parts & X_LABELS) attrAddress(22, block + <u32>XB_LABELS, 16);
+  if (!(parts & X_SEQ)) return;
+  putSeq(15, seqOf(block));
+  putSeq(16, seqOf(block) + 12);
+}
+
+/** CTA_HELP: only a new entry takes one. The kernel's helper then follows the connection from its next packet on. */
+function putHelper(r: u32): void {
+  const helper = helperToSet(r);
+  if (!helper) return;
+  const help = open(5);
+  attrText(1, helperName(helper));
+  close(help);
+}
+
+function writeCreate(r: u32, mirrored: bool): void {
+  count(C_KERNEL_CREATE);
+  const start = begin(r, CT_NEW, REQUEST | CREATE_EXCL, OP_CREATE);
+  putTuples(r);
+  putStatus(r);
+  attr32(7, mirrored ? longTimeout : normalTimeout(r));
+  putL4(r);
+  if (load<u32>(r, R_MARK)) attr32(8, load<u32>(r, R_MARK));
+  putHelper(r);
+  putExtra(r);
+  putNats(r);
+  finish(start);
+}
+
+/** Status only when bits were added, mark and protocol state only when they changed: the rest is the kernel's. */
+function writeUpdate(r: u32, flags: u32, mirrored: bool): void {
+  count(C_KERNEL_UPDATE);
+  const start = begin(r, CT_NEW, REQUEST, OP_UPDATE);
+  putOriginal(r, 0);
+  if (flags & F_KSTAT) putStatus(r);
+  attr32(7, mirrored ? longTimeout : normalTimeout(r));
+  if (flags & F_KCONT) putL4(r);
+  else if (mirrored && load<u8>(r, R_PROTO) == IPPROTO_TCP) putTcp(r, false);
+  if (flags & F_KCONT) {
+    attr32(8, load<u32>(r, R_MARK));
+    putExtra(r);
+  }
+  putZone(r);
+  finish(start);
+}
+
+/** By the original tuple; `reply`: by the translated reply tuple, to clear away an entry that holds our NAT mapping. */
+function writeDelete(r: u32, reply: bool): void {
+  count(C_KERNEL_DELETE);
+  const start = begin(r, CT_DELETE, REQUEST, OP_DELETE);
+  if (reply) putTuple(2, r, r + <u32>R_RSRC, r + <u32>R_RDST, load<u16>(r, R_RSPORT), load<u16>(r, R_RDPORT), 0);
+  else putOriginal(r, 0);
+  putZone(r);
+  finish(start);
+}
+
+function writeRecord(r: u32): void {
+  const f = flagsOf(r);
+  if (f & F_TOMB) {
+    if (f & F_INK) writeDelete(r, false);
+    setInKernel(r, false);
+    release(r);
+    return;
+  }
+  const mirrored = ownerOf(r) == OWNER_PEER;
+  if (f & F_KREC) {
+    writeDelete(r, false);
+    if (f & F_KRETRY && (hasSourceNat(r) || hasDestinationNat(r))) writeDelete(r, true);
+  }
+  if (f & F_KREC || !(f & F_INK)) writeCreate(r, mirrored);
+  else writeUpdate(r, f, mirrored);
+  setInKernel(r, true);
+  const kept = flagsOf(r) & ~(F_KREC | F_KSTAT | F_KCONT | F_MIRROR);
+  setFlags(r, kept | (mirrored ? F_MIRROR : 0));
+}
+
+/** Drains the kernel queue into netlink messages at `off`, at most `cap` bytes. Returns the bytes written. */
+export function nlFill(off: u32, cap: u32): u32 {
+  if (!inside(off, cap) || cap < NL_MAX) return 0;
+  seek(off);
+  const last = off + cap - NL_MAX;
+  while (position() <= last) {
+    const r = popKernel();
+    if (!r) break;
+    writeRecord(r);
+  }
+  return position() - off;
+}
+
+/** Ring slot of a sequence number, or 0 when it is forgotten or never was. */
+export function slotOfSeq(n: u32): u32 {
+  const slot = SEQRING + ((n & RING_MASK) << 4);
+  return n && load<u32>(slot) == n ? slot : 0;
+}
+
+/** Sets the next sequence number to use: tests only. */
+export function setSeq(n: u32): void {
+  seq = n - 1;
+}

@@ -1,0 +1,217 @@
+/**
+ * What the peer says changes the table by these rules. "late" = the record is marked "yours", or the peer had not seen my
+ * last adoption when it sent it: it speaks of states that are mine by now.
+ *
+ *                  no record    the peer's   nobody's   mine, untouched since   mine, touched
+ *                                                       the adoption
+ *   upsert         the peer's   take it      take it    conflict                conflict
+ *   upsert, late   mine         take it *    mine       take it, stays mine     keep mine
+ *   delete         -            end          end        keep mine               keep mine
+ *   delete, late   -            end          end        end                     keep mine
+ *
+ *   * and it becomes mine if the peer says "yours": else nobody would own it.
+ *
+ * Whatever comes late and is taken, and whatever is kept against the peer's word, is told to the peer: what I sent in
+ * between may have crossed it, and only so both tables end equal. In a conflict the virtual addresses decide (homes.ts),
+ * and where they say nothing preferPeer. Exactly one of the
+ * two nodes may prefer the other, or the two would swap or repeat their versions for ever.
+ */
+
+import { GROUP, keepImage, lookAheadRing, takeImage } from '../state/ahead';
+import {
+  entomb,
+  insertLive,
+  moveTag,
+  OWNER_ME,
+  OWNER_PEER,
+  ownerOf,
+  revive,
+  sameReply,
+  setContent,
+} from '../state/content';
+import { sameHelper } from '../state/extra';
+import { isTouched, stampBulk, stampDump } from '../state/generations';
+import { HOME_PEER, HOME_UNKNOWN, homeOf } from '../state/homes';
+import {
+  F_DWANT,
+  F_INK,
+  F_KCONT,
+  F_KREC,
+  F_KSTAT,
+  F_MIRROR,
+  F_TOMB,
+  flagsOf,
+  IPS_SYNCED,
+  R_L4STATE,
+  R_STATUS,
+  R_TOUCH,
+} from '../state/layout';
+import {
+  C_BAD_RECORD,
+  C_CONFLICTS,
+  C_LATE_TAKEN,
+  C_RX_IGNORED,
+  C_RX_RECORDS,
+  count,
+  inside,
+  SCRATCH,
+} from '../state/memory';
+import { tagMine, tagPeer } from '../state/owner';
+import { cancelDirty, markDirty, release, wantKernel } from '../state/queue';
+import { findHashed } from '../state/table';
+import { decode, head, W_DELETE, W_YOURS } from './wire';
+
+let preferPeer: bool = false;
+
+/** 1: in a conflict the peer's version wins (it is master and I am not). */
+export function setPreferPeer(on: u32): void {
+  preferPeer = on != 0;
+}
+
+/** Head byte of the record that is being applied. */
+let said: u32 = 0;
+
+/**
+ * Applies the records of one sync datagram, in groups whose look-ups run side by side (ahead.ts). `ctx` bit 0: the peer had
+ * not seen my last adoption. Returns the number of records applied, or -1 - that number when a record was refused (counted;
+ * the rest of the datagram is dropped).
+ */
+export function rxApply(off: u32, len: u32, ctx: u32): i32 {
+  if (!inside(off, len)) return -1;
+  const end = off + len;
+  let p = off;
+  let n: u32 = 0;
+  while (p < end) {
+    let group: u32 = 0;
+    let size: u32 = 1;
+    while (p < end && group < GROUP) {
+      size = decode(p, end);
+      if (!size) break;
+      keepImage(group++, head, 0);
+      p += size;
+    }
+    lookAheadRing(group);
+    for (let i: u32 = 0; i < group; i++) applyOne(i, (ctx & 1) != 0);
+    n += group;
+    if (!size) {
+      count(C_BAD_RECORD);
+      return -1 - i32(n);
+    }
+  }
+  return i32(n);
+}
+
+/** Applies image `i` of the ring. */
+function applyOne(i: u32, unseen: bool): void {
+  said = load<u32>(takeImage(i));
+  count(C_RX_RECORDS);
+  const late = unseen || (said & W_YOURS) != 0;
+  if (said & W_DELETE) onDelete(late);
+  else onUpsert(late);
+}
+
+function onUpsert(late: bool): void {
+  const r = findHashed(SCRATCH);
+  if (!r) {
+    onNew(late);
+    return;
+  }
+  if (flagsOf(r) & F_TOMB) {
+    onBuried(r, late);
+    return;
+  }
+  const owner = ownerOf(r);
+  if (owner != OWNER_ME) {
+    const mine = (said & W_YOURS) != 0 || (late && owner != OWNER_PEER);
+    overwrite(r, mine ? tagMine : tagPeer);
+    if (mine) markDirty(r);
+  } else if (late) {
+    if (isTouched(r)) {
+      count(C_RX_IGNORED);
+    } else {
+      count(C_LATE_TAKEN);
+      overwrite(r, tagMine);
+    }
+    markDirty(r);
+  } else {
+    count(C_CONFLICTS);
+    const home = homeOf(r);
+    if (home == HOME_PEER || (home == HOME_UNKNOWN && preferPeer)) overwrite(r, tagPeer);
+    else markDirty(r);
+  }
+}
+
+function onNew(late: bool): void {
+  const r = insertLive(SCRATCH, late ? tagMine : tagPeer, false);
+  if (!r) return;
+  stampBulk(r);
+  wantKernel(r, 0);
+  if (late) markDirty(r);
+}
+
+/** The record ended here, but the end is not sent (or not written) yet. */
+function onBuried(r: u32, late: bool): void {
+  const f = flagsOf(r);
+  if (f & F_DWANT && late) {
+    // My end of it is newer than what the peer says of its time as owner.
+    count(C_RX_IGNORED);
+    return;
+  }
+  const same = sameReply(r, SCRATCH) && sameHelper(r, SCRATCH);
+  revive(r, SCRATCH, late ? tagMine : tagPeer);
+  store<u16>(r, 0, R_TOUCH);
+  stampBulk(r);
+  wantKernel(r, f & F_INK ? F_KCONT | F_KSTAT | (same ? 0 : F_KREC) : 0);
+  if (late) markDirty(r);
+}
+
+/** The record takes the peer's content and this tag; the kernel hears what it must. */
+function overwrite(r: u32, tag: u32): void {
+  const nat = !sameReply(r, SCRATCH) || !sameHelper(r, SCRATCH);
+  const oldStatus: u32 = load<u16>(r, R_STATUS) & IPS_SYNCED;
+  const newStatus: u32 = load<u16>(SCRATCH, R_STATUS) & IPS_SYNCED;
+  const oldState: u32 = load<u8>(r, R_L4STATE);
+  moveTag(r, tag);
+  const changed = setContent(r, SCRATCH);
+  store<u16>(r, 0, R_TOUCH);
+  stampBulk(r);
+  cancelDirty(r);
+  const f = flagsOf(r);
+  if (!(f & F_INK)) {
+    wantKernel(r, 0);
+    return;
+  }
+  if (nat || oldStatus & ~newStatus) {
+    wantKernel(r, F_KREC);
+    return;
+  }
+  const mirrored = (f & F_MIRROR) != 0;
+  if (changed || oldState != load<u8>(r, R_L4STATE) || mirrored != (tag == tagPeer)) {
+    wantKernel(r, F_KCONT | (newStatus & ~oldStatus ? F_KSTAT : 0));
+  }
+}
+
+function onDelete(late: bool): void {
+  const r = findHashed(SCRATCH);
+  if (!r || flagsOf(r) & F_TOMB) {
+    if (r) {
+      cancelDirty(r);
+      stampDump(r);
+    }
+    return;
+  }
+  if (ownerOf(r) == OWNER_ME && (!late || isTouched(r))) {
+    count(C_RX_IGNORED);
+    markDirty(r);
+    return;
+  }
+  drop(r, ownerOf(r) == OWNER_ME);
+}
+
+/** The record goes, from the table and from the kernel; `tell`: the peer must hear of it. */
+export function drop(r: u32, tell: bool): void {
+  entomb(r);
+  if (flagsOf(r) & F_INK) wantKernel(r, 0);
+  if (tell) markDirty(r);
+  release(r);
+}

@@ -1,0 +1,28 @@
+/**
+ * What `carpio check` asks of the kernel by trying it, because reading /proc does not tell. The implementation needs native
+ * code and lives with the rest of it; each probe leaves nothing behind.
+ */
+
+import type { PathFacts } from '../cli/check/system-facts.ts';
+
+export interface ProbeResult {
+  ok: boolean;
+  /** What was tried and what came of it, in a few words: `opened`, `refused: EPERM`. */
+  found: string;
+  /** How to mend it; `null` when it works or nobody knows. */
+  mend: string | null;
+}
+
+/** None of these throws or rejects; a probe that cannot run says so in `found`. */
+export interface KernelProbe {
+  /** A netlink socket to connection tracking that can list, write and hear events. */
+  conntrackNetlink(): Promise<ProbeResult>;
+  /** nftables: a rule with connection tracking and NAT passes the kernel's check. */
+  nft(): Promise<ProbeResult>;
+  /** A macvlan can be made (and is removed again). */
+  macvlan(): Promise<ProbeResult>;
+  /** A raw socket for protocol 112. */
+  rawSocket(): Promise<ProbeResult>;
+  /** What size of packets comes back from the peer over the sync link, with nobody cutting them. IPv4 only. */
+  syncPath(device: string, peer: string, mtu: number): Promise<PathFacts>;
+}

@@ -1,0 +1,289 @@
+/**
+ * The node's CARP: the election with everything that it hears and does (adverts, neighbours, virtual addresses and what is
+ * wrong with them, the guardian, what the peer is told of this node). What is not CARP comes through the ports.
+ */
+
+import { Adverts, vipKey } from '../carp/adverts.ts';
+import { groupConfig, linkStates } from '../carp/group-config.ts';
+import type { RoleAction } from '../carp/runner.ts';
+import { Election } from '../carp/runner.ts';
+import { wasPaired } from '../carp/sleep.ts';
+import type { GroupState } from '../carp/types.ts';
+import type { ResolvedVip } from '../config/resolve.ts';
+import type { Config } from '../config/types.ts';
+import { nowUs, REAL_CLOCK } from '../contract/clock.ts';
+import type { CarpState, NodeEvent } from '../contract/status.ts';
+import { VERSION } from '../contract/version.ts';
+import { GuardKeeper } from '../gate/guardian/keeper.ts';
+import { VipFaults } from '../gate/vip-faults.ts';
+import { VipSet } from '../gate/vip-set.ts';
+import type { LinkInfo } from '../kernel/links.ts';
+import { ownAddresses } from '../liveness/early-take-over.ts';
+import { Neighbours } from '../liveness/neighbours.ts';
+import { roleOf } from '../liveness/peer-ear.ts';
+import type { ReceivedReport } from '../liveness/peer-report.ts';
+import { masterKeys } from '../liveness/peer-report.ts';
+import type { MaskedAdvert } from '../liveness/unmask/machine.ts';
+import type { Recorder } from '../recording/recorder.ts';
+import type { Prepared } from './prepare.ts';
+import type { Journal } from './report/journal.ts';
+import type { Log } from './report/log.ts';
+import { Standing } from './standing.ts';
+import type { SyncSide } from './sync.ts';
+
+export interface CarpSidePorts {
+  log: Log;
+  journal: Journal;
+  recorder: Recorder | null;
+  /** Where the guardian and the addresses leave their notes for the next run. */
+  runDir: string;
+  /** An event of the election, before it is published. */
+  electionEvent(event: NodeEvent): void;
+  /** The election has ended: everything is to be let go of. */
+  stopped(clean: boolean, reason: string): void;
+  sync(): SyncSide | null;
+  /** The address of this node's peer channel; null: none. */
+  channelAddress(): string | null;
+}
+
+/** The moment of vipSet.close() needs the last advert (bow-out) to be through the socket, ms. */
+const BOW_OUT_MS = 20;
+
+export class CarpSide {
+  readonly election: Election;
+  readonly adverts: Adverts;
+  readonly vipSet: VipSet;
+  readonly neighbours: Neighbours;
+  private readonly guard: GuardKeeper;
+  private readonly vipFaults: VipFaults;
+  private readonly standing: Standing;
+  private readonly ports: CarpSidePorts;
+  private config: Config;
+  private vips: ResolvedVip[];
+  private links: LinkInfo[];
+
+  constructor(prepared: Prepared, ports: CarpSidePorts) {
+    this.ports = ports;
+    this.config = prepared.config;
+    this.vips = prepared.vips;
+    this.links = prepared.links;
+    const { log, recorder, runDir } = ports;
+    const warn = (message: string): void => log.warning(message);
+    this.adverts = new Adverts({
+      advert: (key, family, advert, from) => this.neighbours.onAdvert({ key, family, advert, from }),
+      sendResult: (key, ok) => this.election.feed({ type: 'sendResult', key, ok }),
+      refused: (counter, role, vhid, from) => this.onRefused(counter, role, vhid, from),
+      warn,
+      look: () => this.election.look(),
+    });
+    this.guard = this.makeGuard(warn);
+    this.vipSet = new VipSet({ node: this.config.node.name, runDir }, this.adverts, this.guard, log);
+    this.neighbours = new Neighbours({
+      publish: (event) => this.publish(event),
+      feed: (event) => this.election.feed(event),
+      unmasked: (masked, reason) => this.onUnmasked(masked, reason),
+      group: () => this.election.state,
+      mac: (key) => this.vipSet.facts.get(key)?.mac ?? null,
+      vips: () => this.vips,
+      look: () => this.election.look(),
+      warn,
+      taps: recorder,
+    });
+    this.vipFaults = new VipFaults({
+      tell: (key, reason) => this.election.feed({ type: 'vip', key, ok: reason === null, reason: reason ?? '' }),
+      repair: (key) => this.vipSet.repair(key, this.links),
+      warn,
+    });
+    this.standing = this.makeStanding();
+    this.election = this.makeElection();
+  }
+
+  get group(): GroupState {
+    return this.election.state;
+  }
+
+  /** By `role/vhid`. */
+  roles(): Record<string, CarpState> {
+    const all = Object.values(this.group.vhids);
+    return Object.fromEntries(all.map((v) => [`${v.config.interface}/${v.config.vhid}`, v.state]));
+  }
+
+  /** Resolves when the guardian is there: no address may come up before. */
+  startGuard(): Promise<void> {
+    return this.guard.start();
+  }
+
+  /** The devices of the virtual addresses, down. @throws Error in one line */
+  makeDevices(): void {
+    this.vipSet.apply(this.vips, this.links);
+  }
+
+  /** @param maintenance the node was in maintenance when it ended */
+  begin(links: LinkInfo[], maintenance: boolean): void {
+    this.links = links;
+    this.feedLinks();
+    this.neighbours.onLinks(links);
+    this.weigh();
+    if (maintenance) this.election.feed({ type: 'maintenance', on: true });
+    this.election.feed({ type: 'start' });
+  }
+
+  /** Takes a changed configuration over as a difference: what has not changed is not touched. */
+  change({ config, vips }: Prepared): void {
+    this.config = config;
+    this.vips = vips;
+    this.election.feed({ type: 'config', config: groupConfig(config, vips, this.links) });
+    this.vipSet.apply(vips, this.links);
+    this.neighbours.configure(config, this.links);
+    this.feedLinks();
+  }
+
+  /** The pair's key, or another one: from now on the peer's word on the sync link counts. */
+  trustPeer(secrets: readonly Uint8Array[]): void {
+    this.neighbours.trustPeer(secrets, this.config, this.links);
+  }
+
+  setLinks(links: LinkInfo[]): void {
+    this.links = links;
+  }
+
+  onLinks(links: LinkInfo[]): void {
+    this.election.look();
+    this.links = links;
+    this.feedLinks();
+    for (const { key, reason } of this.vipSet.faults(links)) this.vipFaults.found(key, reason);
+    this.vipSet.onLinks(this.vips, links);
+    this.neighbours.onLinks(links);
+  }
+
+  onPeer(received: ReceivedReport | null): void {
+    this.neighbours.onPeer(received);
+  }
+
+  /** After each run of the election, and when the comparison of states has news. */
+  onChanged(): void {
+    this.vipSet.setPaired(wasPaired(this.election.state));
+    this.weigh();
+    this.report();
+  }
+
+  /** Stops to hear and to decide; the addresses are still there. */
+  closeEars(): void {
+    this.election.close();
+    this.vipFaults.close();
+    this.neighbours.close();
+  }
+
+  /** Lets go of the addresses, then of the guardian that would have done it. */
+  async letGo(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, BOW_OUT_MS));
+    this.vipSet.close();
+    await this.guard.stop();
+    this.adverts.close();
+  }
+
+  private makeGuard(warn: (message: string) => void): GuardKeeper {
+    return new GuardKeeper({
+      lost: (reason) => this.publish({ kind: 'guard.lost', reason }),
+      ready: (pid) => this.publish({ kind: 'guard.ready', pid }),
+      fell: (keys, silentMs) => {
+        // The addresses are down and the goodbyes are said, whatever this process thinks of its own sleep.
+        this.election.feed({ type: 'stall', sleptUs: silentMs * 1000 });
+        this.publish({ kind: 'guard.fell', vhids: keys, silent_ms: silentMs });
+        this.adverts.renewLastWords();
+        this.vipSet.guardAll();
+      },
+      warn,
+    });
+  }
+
+  private makeStanding(): Standing {
+    const handle = () => this.ports.sync()?.handle;
+    return new Standing({
+      sync: () => {
+        const sync = handle();
+        return sync === undefined ? null : { inStep: sync.inStep, checkedMs: sync.stat('checkedAt') };
+      },
+      group: () => this.election.state,
+      wokeUs: () => this.election.wokeUs,
+      feed: (event) => this.election.feed(event),
+      tell: (master, report) => handle()?.setRole(master, report),
+      extras: () => {
+        const channel = this.ports.channelAddress();
+        return {
+          version: VERSION,
+          own: ownAddresses(this.vips, this.links),
+          lists: Object.fromEntries(this.vips.map((vip) => [vipKey(vip), vip.addresses])),
+          ...(channel ? { channel } : {}),
+          lastWords: this.adverts.lastCounter.toString(16).padStart(16, '0'),
+        };
+      },
+    });
+  }
+
+  private makeElection(): Election {
+    return new Election(
+      groupConfig(this.config, this.vips, this.links),
+      {
+        role: (action) => this.onRole(action),
+        sendAdvert: (action) => this.adverts.send(action),
+        announce: (key, reason) => this.vipSet.announce(key, reason),
+        event: (event) => {
+          this.ports.electionEvent(event);
+          this.publish(event);
+        },
+        stopped: (clean, reason) => this.ports.stopped(clean, reason),
+        roles: () => this.report(),
+        alive: (now) => {
+          this.ports.sync()?.handle.alive();
+          this.guard.beat(now, masterKeys(this.election.state));
+        },
+        changed: () => this.onChanged(),
+      },
+      REAL_CLOCK,
+      this.ports.recorder,
+    );
+  }
+
+  private feedLinks(): void {
+    for (const link of linkStates(this.config, this.links)) {
+      if (link.present) this.adverts.listenFor(this.vips, link);
+      else this.adverts.unlisten(link.role);
+      this.election.feed({ type: 'link', interface: link.role, up: link.up, present: link.present });
+    }
+  }
+
+  private onRole({ key, from, to, reason }: RoleAction): void {
+    const fault = this.vipSet.onRole(key, to === 'MASTER');
+    // One that cannot be let go of is gone, or the guardian's business.
+    if (fault !== null && to === 'MASTER') this.vipFaults.found(key, fault);
+    const v = this.election.state.vhids[key];
+    this.neighbours.onRole(key, to);
+    const [vhid, role] = [v?.config.vhid ?? 0, v?.config.interface ?? ''];
+    this.publish({ kind: 'carp.state', vhid, interface: role, from, to, reason });
+  }
+
+  private report(): void {
+    this.guard.beat(nowUs(), masterKeys(this.election.state));
+    this.standing.report();
+  }
+
+  private weigh(): void {
+    this.standing.weigh(this.config.sync !== null);
+  }
+
+  private onUnmasked({ key, from }: MaskedAdvert, reason: string): void {
+    this.adverts.count('unmasked');
+    const v = this.election.state.vhids[key];
+    this.onRefused('unmasked', roleOf(key), v?.config.vhid ?? null, from, reason);
+  }
+
+  private onRefused(counter: string, role: string, vhid: number | null, from: string | null, reason = ''): void {
+    this.neighbours.onRefused(counter, role, vhid, from);
+    this.ports.journal.refused(counter, role, vhid, from, reason);
+  }
+
+  private publish(event: NodeEvent): void {
+    this.ports.journal.publish(event);
+  }
+}

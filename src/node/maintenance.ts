@@ -1,0 +1,72 @@
+/** Maintenance mode: remembers it over a restart, and answers the one who asked when the hand-over is done or is not. */
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { MaintenanceResult } from '../contract/control.ts';
+import type { NodeEvent } from '../contract/status.ts';
+import type { Log } from './report/log.ts';
+
+type Waiting = { on: boolean; answer(result: MaintenanceResult): void };
+
+export class HandOver {
+  private readonly directory: string;
+  private readonly file: string;
+  private readonly log: Log;
+  private waiting: Waiting[] = [];
+  private last: MaintenanceResult & { on: boolean } = { on: false, done: true, reason: 'not in maintenance' };
+
+  constructor(stateDir: string, log: Log) {
+    this.directory = stateDir;
+    this.file = join(stateDir, 'maintenance');
+    this.log = log;
+  }
+
+  /** Was the mode on when the node last ran? */
+  wasOn(): boolean {
+    return existsSync(this.file);
+  }
+
+  /**
+   * @param begin tells the election; what it reports in turn ends the waiting
+   * @throws Error when the mode cannot be remembered: it would be gone after a restart, and nobody would know
+   */
+  change(on: boolean, signal: AbortSignal, begin: () => void): Promise<MaintenanceResult> {
+    this.remember(on);
+    return new Promise((resolve) => {
+      const waiting: Waiting = { on, answer: resolve };
+      const repeated = this.last.on === on && this.last.done;
+      this.waiting.push(waiting);
+      signal.addEventListener('abort', () => {
+        this.waiting = this.waiting.filter((one) => one !== waiting);
+      });
+      begin();
+      // A mode that was on already causes no event.
+      if (repeated) this.settle(this.last);
+    });
+  }
+
+  onEvent(event: NodeEvent): void {
+    if (event.kind !== 'carp.maintenance') return;
+    const { on, done, reason } = event;
+    if (typeof on !== 'boolean' || typeof done !== 'boolean') return;
+    this.settle({ on, done, reason: typeof reason === 'string' ? reason : '' });
+  }
+
+  private settle(result: MaintenanceResult & { on: boolean }): void {
+    this.last = result;
+    const mine = this.waiting.filter((one) => one.on === result.on);
+    this.waiting = this.waiting.filter((one) => one.on !== result.on);
+    for (const one of mine) one.answer({ done: result.done, reason: result.reason });
+  }
+
+  private remember(on: boolean): void {
+    if (!on) {
+      rmSync(this.file, { force: true });
+      return;
+    }
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    const next = `${this.file}.new`;
+    writeFileSync(next, `${new Date().toISOString()}\n`);
+    renameSync(next, this.file);
+    this.log.info(`maintenance is on and stays on over a restart (${this.file})`);
+  }
+}

@@ -1,0 +1,46 @@
+/** Everything the node reports goes through here: to the log, the feed and the hook, once each and in this order. */
+
+import { eventLine } from '../../contract/event-line.ts';
+import type { NodeEvent } from '../../contract/status.ts';
+import type { Feed } from '../../feed/server.ts';
+import { EventHook } from './hooks.ts';
+import type { Log } from './log.ts';
+
+/** Refused packets are reported at most this often per cause, ms; the counters miss none. */
+const REFUSED_EVERY = 10_000;
+const REFUSED_CAUSES = 256;
+
+export class Journal {
+  /** 0: nothing but errors, 1: events, 2: every advert (net.inet.carp.log). */
+  level: number;
+  /** Set when the feed listens. */
+  feed: Feed | null = null;
+  private readonly node: string;
+  private readonly log: Log;
+  private readonly hook: EventHook | null;
+  private readonly refusedAt = new Map<string, number>();
+
+  constructor(node: string, level: number, hook: string | null, log: Log) {
+    this.node = node;
+    this.level = level;
+    this.log = log;
+    this.hook = hook === null ? null : new EventHook(hook, (message) => log.warning(message));
+  }
+
+  publish(event: NodeEvent): void {
+    const time = new Date().toISOString();
+    if (this.level > 0) this.log.event(eventLine(event), event);
+    this.feed?.publish(event);
+    this.hook?.push({ time, node: this.node, ...event });
+  }
+
+  /** A packet that was refused: the BSD counter's name, and what is known of it. */
+  refused(counter: string, role: string, vhid: number | null, from: string | null, reason = ''): void {
+    const key = `${counter} ${role} ${vhid} ${from}`;
+    const now = Date.now();
+    if (this.level === 0 || now - (this.refusedAt.get(key) ?? 0) < REFUSED_EVERY) return;
+    if (this.refusedAt.size > REFUSED_CAUSES) this.refusedAt.clear();
+    this.refusedAt.set(key, now);
+    this.publish({ kind: 'carp.refused', counter, interface: role, vhid, from, ...(reason === '' ? {} : { reason }) });
+  }
+}

@@ -1,0 +1,194 @@
+/** The node's side of the dataplane: what it is configured with, what it tells of the peer, and the demotion `sync`. */
+import { readFileSync } from 'node:fs';
+import { hasCarrier } from '../carp/group-config.ts';
+import type { Config, SyncConfig } from '../config/types.ts';
+import { REAL_CLOCK } from '../contract/clock.ts';
+import type { Json } from '../contract/status.ts';
+import { hasDeferRules, putDeferRules, removeDeferRules } from '../kernel/defer-rules.ts';
+import type { LinkInfo } from '../kernel/links.ts';
+import { PacketSocket } from '../kernel/packet-socket.ts';
+import type { ReceivedReport } from '../liveness/peer-report.ts';
+import { readReport } from '../liveness/peer-report.ts';
+import type { Recorder } from '../recording/recorder.ts';
+import { DeferSide } from '../sync/control/defer-rules.ts';
+import { SyncFinder } from '../sync/control/finder.ts';
+import { DataplaneHandle } from '../sync/control/handle.ts';
+import { TIMEOUT_SYSCTLS } from '../sync/table/timeouts.ts';
+import type { Assets } from './assets.ts';
+import type { PeerFacts } from './status.ts';
+
+export interface SyncSidePorts {
+  event(kind: string, fields: Record<string, Json>): void;
+  /** What the peer says of itself; `null`: it is not heard any more. */
+  peer(received: ReceivedReport | null): void;
+  /** In step or not has changed. */
+  step(): void;
+  failed(reason: string): void;
+  /** A change of the pair's key is over: the one before is not needed any more. */
+  keySettled(): void;
+  warn(message: string): void;
+  /** Takes what enters the session machine. */
+  recorder?: Pick<Recorder, 'foreign'> | null;
+}
+
+/** This node's own addresses that are not shared: connections that end here are of no use to the peer. */
+export function localAddresses(links: readonly LinkInfo[]): string[] {
+  return links.flatMap((link) => link.addresses.map((address) => address.address)).slice(0, MAX_LOCAL);
+}
+
+const MAX_LOCAL = 64;
+
+/** What a node without a pair key lacks, one line each. */
+export const OPEN_WARNINGS: readonly string[] = [
+  'sync is OPEN: no [sync] key_file, so anybody on the sync link can read and change states',
+  'there is NO peer channel: without [sync] key_file the nodes cannot replicate or ask each other',
+];
+
+export class SyncSide {
+  readonly handle: DataplaneHandle;
+  readonly dialect: string;
+  readonly sealed: boolean;
+  readonly peer: PeerFacts;
+  /** What the two nodes' pair keys differ by; null: they do not. */
+  keyReason: string | null = null;
+  private readonly ports: SyncSidePorts;
+  private readonly device: string;
+  private readonly finder: SyncFinder;
+  private readonly defer: DeferSide;
+  /** First answers are to be held, and the dataplane listens to their queue. */
+  private holds: boolean;
+  private lastText: string | null = null;
+  private last: ReceivedReport | null = null;
+
+  /** @param secrets the pair's, the one to use first in front; none: the link is open */
+  constructor(
+    config: Config,
+    sync: SyncConfig,
+    secrets: readonly Uint8Array[],
+    links: readonly LinkInfo[],
+    assets: Assets,
+    ports: SyncSidePorts,
+  ) {
+    this.device = config.interfaces[sync.interface] ?? '';
+    const { device } = this;
+    this.dialect = sync.dialect;
+    this.sealed = secrets.length > 0;
+    this.peer = { name: null, address: sync.peer, role: null };
+    this.ports = ports;
+    this.holds = sync.defer;
+    const rules = { put: () => putDeferRules(), there: hasDeferRules, remove: removeDeferRules };
+    this.defer = new DeferSide(rules, ports);
+    this.handle = new DataplaneHandle(
+      assets.worker,
+      assets.wasm,
+      {
+        name: config.node.name,
+        secrets: [...secrets],
+        device,
+        ifindex: links.find((link) => link.name === device)?.index ?? 0,
+        peer: sync.peer,
+        mtu: sync.mtu,
+        eventBuffer: sync.event_buffer,
+        syncWhen: sync.sync_when,
+        ignore: sync.ignore,
+        local: localAddresses(links),
+        maxStates: sync.max_states,
+        defer: sync.defer,
+        deferMs: sync.defer_ms,
+        timeouts: TIMEOUT_SYSCTLS.map(readTimeout),
+        realtime: config.service.realtime > 1,
+        record: ports.recorder !== null && ports.recorder !== undefined,
+      },
+      {
+        event: (kind, fields) => this.onEvent(kind, fields),
+        peer: (name, report) => this.onPeer(name, report),
+        step: () => ports.step(),
+        recorded: (lines) => ports.recorder?.foreign(lines),
+        failed: (reason) => ports.failed(reason),
+      },
+    );
+    this.finder = this.makeFinder(sync.peer);
+    this.tellCarrier(links);
+  }
+
+  onLinks(links: readonly LinkInfo[]): void {
+    this.handle.setLocal(localAddresses(links));
+    this.tellCarrier(links);
+  }
+
+  private tellCarrier(links: readonly LinkInfo[]): void {
+    const up = hasCarrier(links, this.device);
+    if (!this.handle.setCarrier(up)) return;
+    if (up) this.finder.carrierBack(links.find(({ name }) => name === this.device));
+    else this.finder.close();
+  }
+
+  private makeFinder(peer: string | null): SyncFinder {
+    const send = (device: { ifindex: number; name: string }, frame: Uint8Array): void => {
+      const socket = new PacketSocket(device);
+      try {
+        socket.send(frame);
+      } finally {
+        socket.close();
+      }
+    };
+    const heardSince = (ms: number): boolean => this.handle.stat('heardAt') > ms;
+    return new SyncFinder(peer, { send, heardSince }, REAL_CLOCK);
+  }
+
+  /** @throws Error with one line that says what the kernel or the machine lacks */
+  async ready(): Promise<void> {
+    await this.handle.ready();
+    await this.defer.begin(this.holds);
+  }
+
+  /** Why the dataplane is not well; null: it is. */
+  fault(): string | null {
+    const { handle } = this;
+    const silent = handle.now() - handle.stat('passAt');
+    return silent > 5000 ? `the dataplane has not turned for ${Math.round(silent / 1000)} s` : null;
+  }
+
+  async stop(): Promise<void> {
+    this.finder.close();
+    await this.defer.close();
+    await this.handle.stop();
+  }
+
+  private onEvent(kind: string, fields: Record<string, Json>): void {
+    if (kind === 'sync.key') this.onKey(fields);
+    if (kind === 'sync.defer' && fields.on === false) this.holds = false;
+    if (kind === 'sync.peer' && fields.alive === false) {
+      this.peer.role = null;
+      this.ports.peer(null);
+    }
+    this.ports.event(kind, fields);
+  }
+
+  private onKey({ state, reason }: Record<string, Json>): void {
+    this.keyReason = typeof reason === 'string' ? reason : null;
+    if (this.keyReason !== null) this.ports.warn(this.keyReason);
+    if (state === 'same' || state === 'expired') this.ports.keySettled();
+  }
+
+  private onPeer(name: string | null, text: string | null): void {
+    if (name !== null) this.peer.name = name;
+    if (text === null) return;
+    // It is repeated ten times a second, and nearly always says the same.
+    if (text !== this.lastText) this.last = readReport(text);
+    this.lastText = text;
+    const received = this.last;
+    if (received === null) return;
+    this.peer.role = received.role;
+    this.ports.peer(received);
+  }
+}
+
+function readTimeout({ name, fallback }: { name: string; fallback: number }): number {
+  try {
+    const value = Number(readFileSync(`/proc/sys/net/netfilter/${name}`, 'utf8'));
+    return Number.isInteger(value) && value > 0 ? value : fallback;
+  } catch {
+    return fallback;
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The machines that can be recorded: what one step of each is given, and how it is run again. The files are the
+ * production ones; nothing of them is copied here. Pure.
+ */
+import { step } from '../carp/group.ts';
+import type { GroupEvent, GroupState, HeardAdvert, PeerReport } from '../carp/types.ts';
+import type { ProbeEvent, ProbeState } from '../liveness/probe/machine.ts';
+import { stepProbe } from '../liveness/probe/machine.ts';
+import type { Judged, MaskedAdvert, MaskState } from '../liveness/unmask/machine.ts';
+import { expireMask, maskedAdvert, maskReport } from '../liveness/unmask/machine.ts';
+import { stepSync } from '../sync/session/machine.ts';
+import type { Context, SyncEvent, SyncState } from '../sync/session/state.ts';
+
+/** What enters a machine in one step. Times are the machine's own: microseconds, in `sync` milliseconds. */
+export interface Inputs {
+  group: { event: GroupEvent; now: number };
+  sync: { event: SyncEvent; context: Context };
+  probe: { event: ProbeEvent; now: number };
+  mask:
+    | { call: 'advert'; masked: MaskedAdvert; now: number }
+    | { call: 'report'; report: PeerReport | null; lastWords: bigint | null; now: number }
+    | { call: 'expire'; now: number };
+}
+
+export interface States {
+  group: GroupState;
+  sync: SyncState;
+  probe: ProbeState;
+  mask: MaskState;
+}
+
+export type MachineName = keyof Inputs;
+
+export const MACHINES: readonly MachineName[] = ['group', 'sync', 'probe', 'mask'];
+
+/** Runs one step; the state is changed in place. @returns the actions */
+export function runMachine(name: MachineName, state: unknown, input: unknown): unknown[] {
+  switch (name) {
+    case 'group': {
+      const { event, now } = input as Inputs['group'];
+      return step(state as GroupState, event, now).actions;
+    }
+    case 'sync': {
+      const { event, context } = input as Inputs['sync'];
+      return stepSync(state as SyncState, event, context);
+    }
+    case 'probe': {
+      const { event, now } = input as Inputs['probe'];
+      return stepProbe(state as ProbeState, event, now);
+    }
+    case 'mask':
+      return runMask(state as MaskState, input as Inputs['mask']);
+  }
+}
+
+function runMask(state: MaskState, input: Inputs['mask']): Judged[] {
+  switch (input.call) {
+    case 'advert':
+      return maskedAdvert(state, input.masked, input.now);
+    case 'report':
+      return maskReport(state, input.report, input.lastWords, input.now);
+    case 'expire':
+      return expireMask(state, input.now);
+  }
+}
+
+/** An advertisement as the election looks at it: the digest and the rest of the packet are nobody's business. */
+const timers = ({ advbase, advskew, demote }: HeardAdvert): HeardAdvert => ({ advbase, advskew, demote });
+
+const plainMasked = (masked: MaskedAdvert): MaskedAdvert => ({
+  ...masked,
+  advert: { ...timers(masked.advert), counter: masked.advert.counter },
+});
+
+/** What is written of an input, of actions and of a state: without what the machines never look at. */
+export const PLAIN = {
+  groupEvent: (event: GroupEvent): GroupEvent =>
+    event.type === 'advert' ? { ...event, advert: timers(event.advert) } : event,
+  masked: plainMasked,
+  judged: (judged: readonly Judged[]): Judged[] =>
+    judged.map(({ masked, refused }) => ({ masked: plainMasked(masked), refused })),
+  mask: (state: MaskState): MaskState => ({
+    ...state,
+    held: state.held.map(({ masked, atUs }) => ({ masked: plainMasked(masked), atUs })),
+  }),
+};

@@ -1,0 +1,86 @@
+/**
+ * The rules for `defer` while the node runs. They are this thread's business: the dataplane's loop has no time to wait for
+ * nft. Without the rules nothing is held, and that is said.
+ */
+import { messageOf } from '../../contract/message-of.ts';
+import type { Json } from '../../contract/status.ts';
+
+/** How often the rules are looked after, ms: somebody's reload may flush the whole ruleset. */
+const MEND_MS = 2000;
+
+/** `kernel/defer-rules.ts`, or a test's. */
+export interface DeferRules {
+  /** @throws Error in one line */
+  put(): Promise<void>;
+  /** One system call. */
+  there(): boolean;
+  /** Resolves with why they are still there, or null. */
+  remove(): Promise<string | null>;
+}
+
+export interface DeferSidePorts {
+  event(kind: string, fields: Record<string, Json>): void;
+  warn(message: string): void;
+}
+
+export class DeferSide {
+  readonly #rules: DeferRules;
+  readonly #ports: DeferSidePorts;
+  #timer: NodeJS.Timeout | null = null;
+  #busy: Promise<void> | null = null;
+  /** Why there are none, as last reported. */
+  #missing: string | null = null;
+
+  constructor(rules: DeferRules, ports: DeferSidePorts) {
+    this.#rules = rules;
+    this.#ports = ports;
+  }
+
+  /** @param wanted false: only what a run that was killed has left is removed */
+  async begin(wanted: boolean): Promise<void> {
+    if (!wanted) {
+      await this.#remove();
+      return;
+    }
+    await this.#put();
+    this.#timer = setInterval(() => this.mend(), MEND_MS);
+    this.#timer.unref();
+  }
+
+  /** Puts them in again when somebody has removed them; one attempt at a time. */
+  mend(): void {
+    if (this.#timer === null || this.#busy !== null || this.#rules.there()) return;
+    this.#busy = this.#put().finally(() => {
+      this.#busy = null;
+    });
+  }
+
+  /** To be awaited before the queue's listener goes: until then what waits is let go in order. */
+  async close(): Promise<void> {
+    if (this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+    await this.#busy;
+    await this.#remove();
+  }
+
+  async #put(): Promise<void> {
+    try {
+      await this.#rules.put();
+      this.#say(null);
+    } catch (error) {
+      this.#say(messageOf(error));
+    }
+  }
+
+  async #remove(): Promise<void> {
+    const left = await this.#rules.remove();
+    if (left !== null) this.#ports.warn(`the rules of [sync] defer stay (harmless, nobody listens to them): ${left}`);
+  }
+
+  #say(missing: string | null): void {
+    if (missing === this.#missing) return;
+    this.#missing = missing;
+    this.#ports.event('sync.defer', { on: missing === null, reason: missing });
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * The control thread's side of the dataplane worker: starts it, gives it commands, reads its counters. Never waits for
+ * it, and knows when it has stopped turning.
+ */
+import { Worker } from 'node:worker_threads';
+import type { StateView } from '../../contract/state-view.ts';
+import type { Json } from '../../contract/status.ts';
+import { libc } from '../../kernel/libc.ts';
+import type { FromWorker, ToWorker, VerifyResult, WorkerConfig } from '../worker/messages.ts';
+import { STAT, STAT_COUNT, workerClock } from '../worker/messages.ts';
+import { SLICE_BOUNDS, SLICE_PLACES } from '../worker/slices.ts';
+
+/** The worker's program: a file in development, text in the single executable. */
+export type WorkerEntry = { file: string } | { code: string };
+
+export interface DataplaneListener {
+  event(kind: string, fields: Record<string, Json>): void;
+  /** The peer's own report as it came, or its name when a session begins. */
+  peer(name: string | null, report: string | null): void;
+  step(inStep: boolean | null, reason: string | null): void;
+  /** Lines of a recording. */
+  recorded?(lines: readonly string[]): void;
+  /** The worker ended by itself; the node cannot sync any more. */
+  failed(reason: string): void;
+}
+
+const STATES_PER_PAGE = 500;
+/**
+ * Young objects of the worker's heap, MiB. V8 would let them spread over 48 before it collects: memory that each pass then finds cold, a
+ * sixth of its time.
+ */
+const YOUNG = 4;
+/** Milliseconds; longer than the worker's own patience with a deep check. */
+const ANSWER_TIMEOUT = 35_000;
+
+export class DataplaneHandle {
+  inStep: boolean | null = null;
+  inStepReason: string | null = 'the dataplane is starting';
+  refused: Record<string, number> = {};
+  private readonly worker: Worker;
+  private readonly stats: Float64Array;
+  private readonly listener: DataplaneListener;
+  private readonly waiting = new Map<number, (message: FromWorker) => void>();
+  private wakeFd = -1;
+  private nextId = 1;
+  private stopping = false;
+  private exited = false;
+  private carrier = true;
+  private readonly started: Promise<void>;
+
+  constructor(entry: WorkerEntry, wasm: Uint8Array, config: WorkerConfig, listener: DataplaneListener) {
+    this.listener = listener;
+    const counters = new SharedArrayBuffer(STAT_COUNT * 8);
+    this.stats = new Float64Array(counters);
+    // Its first turn is still to come: "not turned for" counts from here, not from when the machine was started.
+    this.stats[STAT.passAt] = this.now();
+    const [program, isCode] = 'file' in entry ? [entry.file, false] : [entry.code, true];
+    this.worker = new Worker(program, {
+      eval: isCode,
+      workerData: { wasm, config, counters },
+      name: 'dataplane',
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG },
+    });
+    this.started = new Promise((resolve, reject) => {
+      this.worker.on('message', (message: FromWorker) => {
+        if (message.type === 'ready') resolve();
+        if (message.type === 'fatal') {
+          // It ends now; that it could not start is said where `ready` is awaited.
+          this.stopping = true;
+          reject(new Error(message.reason));
+        }
+        this.onMessage(message);
+      });
+      this.worker.on('error', (error: Error) => {
+        reject(error);
+        if (!this.stopping) listener.failed(error.message);
+      });
+      this.worker.on('exit', () => {
+        this.exited = true;
+        reject(new Error('the dataplane worker ended'));
+        if (!this.stopping) listener.failed('the dataplane worker ended');
+      });
+    });
+    // Whoever does not wait for the start is told by `failed`.
+    this.started.catch(() => {});
+  }
+
+  /** @throws Error with one line that says what the kernel or the machine lacks */
+  ready(): Promise<void> {
+    return this.started;
+  }
+
+  setRole(masterAny: boolean, report: string): void {
+    this.tell({ type: 'role', masterAny, report });
+  }
+
+  /** The control thread turns: without this the worker soon stops to repeat its report. */
+  alive(): void {
+    this.stats[STAT.controlAt] = this.now();
+  }
+
+  setLocal(addresses: string[]): void {
+    this.tell({ type: 'local', addresses });
+  }
+
+  /** Of the sync link's device: without it the worker sends nothing, and with its return at once. True: it has changed. */
+  setCarrier(up: boolean): boolean {
+    if (up === this.carrier) return false;
+    this.carrier = up;
+    this.tell({ type: 'carrier', up });
+    return true;
+  }
+
+  /** The pair's key has been changed. @param secrets the one to use first, then those that are taken too */
+  setKeys(secrets: readonly Uint8Array[]): void {
+    this.tell({ type: 'keys', secrets: [...secrets] });
+  }
+
+  /** A recording needs the whole state of the session. */
+  snapshot(): void {
+    this.tell({ type: 'snapshot' });
+  }
+
+  resync(): void {
+    this.tell({ type: 'resync' });
+  }
+
+  async verify(deep: boolean): Promise<VerifyResult> {
+    const answer = await this.ask((id) => ({ type: 'verify', id, deep }));
+    if (answer.type !== 'verified') throw new Error('the dataplane gave another answer than was asked for');
+    return answer.result;
+  }
+
+  /** The whole table, page by page; memory on this side stays bounded by one page. */
+  async *states(): AsyncGenerator<StateView[]> {
+    for (let cursor = 0; ; ) {
+      const at = cursor;
+      const answer = await this.ask((id) => ({ type: 'states', id, cursor: at, most: STATES_PER_PAGE }));
+      if (answer.type !== 'states') return;
+      if (answer.states.length > 0) yield answer.states;
+      if (answer.cursor === 0) return;
+      cursor = answer.cursor;
+    }
+  }
+
+  /** One of the shared counters; NaN where the worker has no value. */
+  stat(name: keyof typeof STAT): number {
+    return this.stats[STAT[name]] ?? Number.NaN;
+  }
+
+  /** How long slices of background work have taken. */
+  slices(): { bounds_ms: readonly number[]; counts: number[]; sum_ms: number } {
+    const places = [...this.stats.subarray(STAT.slices, STAT.slices + SLICE_PLACES)];
+    return { bounds_ms: SLICE_BOUNDS, counts: places.slice(0, -1), sum_ms: places.at(-1) ?? 0 };
+  }
+
+  /** The worker's clock, in which the counters' times are. */
+  now(): number {
+    return workerClock();
+  }
+
+  /** The first 12 bytes of this node's digest, as hex. */
+  digest(): string {
+    const part = (value: number): string => value.toString(16).padStart(12, '0');
+    return part(this.stat('digestHigh')) + part(this.stat('digestLow'));
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    if (this.exited) return;
+    const gone = new Promise<void>((resolve) => this.worker.once('exit', () => resolve()));
+    this.tell({ type: 'stop' });
+    const limit = setTimeout(() => void this.worker.terminate(), 2000);
+    await gone;
+    clearTimeout(limit);
+  }
+
+  private tell(message: ToWorker): void {
+    this.worker.postMessage(message);
+    this.wake();
+  }
+
+  // The worker sleeps in poll(2), where a message port cannot wake it; an eventfd can.
+  private wake(): void {
+    if (this.wakeFd < 0 || this.stopped) return;
+    const one = Buffer.alloc(8);
+    one.writeBigUInt64LE(1n);
+    libc().write(this.wakeFd, one, one.length);
+  }
+
+  private stopped = false;
+
+  private ask(make: (id: number) => ToWorker): Promise<FromWorker> {
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      const limit = setTimeout(() => {
+        this.waiting.delete(id);
+        reject(new Error('the dataplane did not answer in time'));
+      }, ANSWER_TIMEOUT);
+      this.waiting.set(id, (message) => {
+        clearTimeout(limit);
+        resolve(message);
+      });
+      this.tell(make(id));
+    });
+  }
+
+  private onMessage(message: FromWorker): void {
+    switch (message.type) {
+      case 'ready':
+        this.wakeFd = message.wakeFd;
+        this.wake();
+        break;
+      case 'event':
+        this.listener.event(message.kind, message.fields);
+        break;
+      case 'peer':
+        this.listener.peer(message.name, message.report);
+        break;
+      case 'step':
+        this.inStep = message.inStep;
+        this.inStepReason = message.reason;
+        this.listener.step(message.inStep, message.reason);
+        break;
+      case 'refused':
+        this.refused = message.counters;
+        break;
+      case 'verified':
+      case 'states':
+        this.waiting.get(message.id)?.(message);
+        this.waiting.delete(message.id);
+        break;
+      case 'record':
+        this.listener.recorded?.(message.lines);
+        this.stats[STAT.recorded] = this.stat('recorded') + message.bytes;
+        break;
+      case 'stopped':
+        this.stopped = true;
+        break;
+      case 'fatal':
+        break;
+    }
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The change of the pair's key under a running session. A node that has been given a new key goes on taking those before, tells
+ * the peer in HELLOs which it has, and asks for the peer's. As soon as both have the new one, each direction goes over to it with
+ * its next session key (key-chain.ts); nothing stops, and no state changes its owner. Until then the two nodes say that they
+ * differ.
+ *
+ * Which keys the peer has is taken from HELLOs of this session alone, and never from one that is older than another: a
+ * recording cannot make this node seal with a key that the peer has dropped.
+ */
+import type { Mix } from '../../seal/key-chain.ts';
+import type { PairKeys } from '../../seal/pair-keys.ts';
+import type { SyncState } from '../../session/state.ts';
+
+/** Between two questions for the peer's keys, ms. */
+const ASK = 1000;
+/** HELLOs under another key are the peer's word when they go on for this long and nothing else is heard, ms. */
+const STRANGE = 1000;
+/** How long a key that was replaced is taken without a peer being heard, ms. */
+export const HELD_MS = 600_000;
+
+export interface Said {
+  /** `differs`: synced still, under a key that both have; `other`: no key in common; `expired`: nobody came over. */
+  state: 'same' | 'differs' | 'other' | 'expired';
+  reason: string | null;
+}
+
+export interface KeyRollPorts {
+  /** Sends HELLOs that ask the peer for its keys. */
+  ask(): void;
+  say(said: Said): void;
+}
+
+/** What a HELLO of the running session tells. */
+export interface HeardKeys {
+  nonce: string;
+  /** Of its header, never used twice. */
+  counter: bigint;
+  node: string;
+  ids: readonly string[];
+}
+
+export class KeyRoll {
+  private readonly keys: PairKeys;
+  private readonly state: SyncState;
+  private readonly ports: KeyRollPorts;
+  private peer: HeardKeys = { nonce: '', counter: 0n, node: 'the peer', ids: [] };
+  private askAt = 0;
+  private changedAt: number | null = null;
+  private strange: { first: number; last: number } | null = null;
+  private said: Said['state'] | null = 'same';
+
+  constructor(keys: PairKeys, state: SyncState, ports: KeyRollPorts) {
+    this.keys = keys;
+    this.state = state;
+    this.ports = ports;
+  }
+
+  /** This node's keys have been replaced. What the peer has is asked anew: it may have dropped some. */
+  changed(now: number): void {
+    this.peer = { ...this.peer, ids: [] };
+    this.changedAt = now;
+    this.askAt = now;
+    // How it ends is said in any case.
+    this.said = null;
+  }
+
+  heard(hello: HeardKeys): void {
+    if (hello.nonce !== this.peer.nonce || hello.counter > this.peer.counter) this.peer = hello;
+  }
+
+  /** A HELLO that one of the keys opens. */
+  knownHello(): void {
+    this.strange = null;
+  }
+
+  /** Somebody's HELLO that none of the keys opens. */
+  strangeHello(now: number): void {
+    const first = this.strange === null || now - this.strange.last > 2 * STRANGE ? now : this.strange.first;
+    this.strange = { first, last: now };
+  }
+
+  /** What a direction that runs under `under` goes over to; null: it stays. */
+  goal(under: string): Mix | null {
+    const { ids } = this.keys;
+    // Asked for each datagram, and nearly always there is no other key to go to.
+    if (ids.length === 1 && ids[0] === under) return null;
+    const id = this.state.peerNonce === this.peer.nonce ? this.keys.common(this.peer.ids, this.state.junior) : null;
+    return id === null || id === under ? null : (this.keys.mixes(under).find((mix) => mix.id === id) ?? null);
+  }
+
+  /** @param under the secrets that the two directions run under; null: there is no session */
+  work(now: number, under: { send: string; receive: string } | null): void {
+    const { ids } = this.keys;
+    const through = under !== null && under.send === ids[0] && under.receive === ids[0];
+    if (through) this.changedAt = null;
+    const settled = through && this.said !== null;
+    if (this.state.open && this.state.alive && !settled && ids.length > 1 && now >= this.askAt) {
+      this.askAt = now + ASK;
+      this.ports.ask();
+    }
+    this.say(this.verdict(now, through));
+  }
+
+  private verdict(now: number, through: boolean): Said | null {
+    const { alive, open, heardAt } = this.state;
+    const { node, ids: theirs } = this.peer;
+    const { ids } = this.keys;
+    if (open && alive) {
+      return through && theirs[0] === ids[0] ? { state: 'same', reason: null } : this.difference(node, theirs);
+    }
+    if (this.changedAt !== null && ids.length > 1 && now - Math.max(this.changedAt, heardAt ?? 0) > HELD_MS) {
+      const reason = `no peer has come over to the new key within ${HELD_MS / 60_000} min; the one before is refused now`;
+      return { state: 'expired', reason };
+    }
+    const since = this.strange;
+    if (since === null || now - since.last > STRANGE || since.last - since.first < STRANGE) return null;
+    const mend = 'put the same key on both nodes and reload carpio there';
+    return { state: 'other', reason: `the peer uses another key: nothing is synced, CARP goes on; ${mend}` };
+  }
+
+  private difference(node: string, theirs: readonly string[]): Said | null {
+    const [own] = this.keys.ids;
+    if (theirs.length === 0 || own === undefined || theirs[0] === own) return null;
+    const both = 'both still take the one before';
+    if (!theirs.includes(own)) {
+      const reason = `the peer uses another key: ${node} does not have this node's new one yet (${both}); put it there and reload`;
+      return { state: 'differs', reason };
+    }
+    const reason = `the peer uses another key: ${node} has a new one (${both}); put it here, too, and reload`;
+    return { state: 'differs', reason };
+  }
+
+  private say(said: Said | null): void {
+    if (said === null || said.state === this.said) return;
+    this.said = said.state;
+    if (said.state === 'expired') this.changedAt = null;
+    this.ports.say(said);
+  }
+}

@@ -1,0 +1,60 @@
+/** What the session machine may know, read when it asks: most steps look at one or two of the counts, some at none. */
+
+import type { Context, Counts } from '../../session/state.ts';
+import type { Engine } from '../../table/engine.ts';
+
+class LiveCounts implements Counts {
+  unsure = false;
+  private readonly engine: Engine;
+
+  constructor(engine: Engine) {
+    this.engine = engine;
+  }
+
+  get own(): number {
+    return this.engine.countOf('me');
+  }
+
+  get mirrored(): number {
+    return this.engine.countOf('peer');
+  }
+
+  get unclaimed(): number {
+    return this.engine.countOf('none');
+  }
+
+  get dirty(): number {
+    return this.engine.dirtyCount();
+  }
+
+  get missing(): number {
+    return this.engine.kernelMissing('peer') + this.engine.kernelMissing('me');
+  }
+}
+
+export class LiveContext implements Context {
+  now = 0;
+  readonly counts: LiveCounts;
+  private readonly fresh: () => string;
+  private made: string | null = null;
+
+  /** @param nonce a new one at each call */
+  constructor(engine: Engine, nonce: () => string) {
+    this.counts = new LiveCounts(engine);
+    this.fresh = nonce;
+  }
+
+  get nonce(): string {
+    this.made = this.fresh();
+    return this.made;
+  }
+
+  /** What the last step could know, as plain data; the nonce only if it was taken. For a recording. */
+  taken(): Omit<Context, 'nonce'> & { nonce?: string } {
+    const { own, mirrored, unclaimed, dirty, missing, unsure } = this.counts;
+    const plain = { now: this.now, counts: { own, mirrored, unclaimed, dirty, missing, unsure } };
+    const { made } = this;
+    this.made = null;
+    return made === null ? plain : { ...plain, nonce: made };
+  }
+}

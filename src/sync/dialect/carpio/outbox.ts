@@ -1,0 +1,232 @@
+/** What leaves on the sync link: HELLOs, the ordered stream (kept until acknowledged), heartbeats. Sealing included. */
+
+import { SendChain } from '../../seal/key-chain.ts';
+import { type PairSecret, secretId } from '../../seal/pair-keys.ts';
+import type { Aead } from '../../seal/seal.ts';
+import { helloKey, nodeAead, sessionSecrets } from '../../seal/seal.ts';
+import type { SyncState } from '../../session/state.ts';
+import { seqAdd, seqAfter } from '../../session/state.ts';
+import { hasGap, windowOpen } from '../../session/stream.ts';
+import type { Engine } from '../../table/engine.ts';
+import {
+  FAST_FIXED,
+  HEADER_SIZE,
+  KIND_FAST,
+  KIND_HELLO,
+  MESSAGE_HEADER,
+  MSG,
+  markOf,
+  TAG_SIZE,
+  WIRE_VERSION,
+  writeFastFixed,
+  writeHeader,
+  writeMessageHeader,
+} from '../../wire/datagram.ts';
+import type { KeyRoll } from './key-roll.ts';
+import type { DriverConfig } from './ports.ts';
+
+const IPV4_HEADER = 20;
+/** Below this many free bytes no records are added to a datagram. */
+const LEAST_ROOM = 176;
+/** Control messages that may wait for the window; more than the machine can ever ask for. */
+const MAX_WAITING = 256;
+
+export class Outbox {
+  /** Monotonic ms, set by the driver. */
+  now = 0;
+  /** From giving the last acknowledged datagram to the link until the peer's kernel had its states and said so, ms. */
+  lag: number | null = null;
+  /** Packets wait for what is sent now: the peer acknowledges it at once. */
+  urgent = false;
+  /**
+   * The link has no carrier. Nothing is given to the kernel then: it would keep the heartbeats of some seconds for a
+   * neighbour that it cannot ask for, and send them all when the carrier is back, before anything of use.
+   */
+  muted = false;
+  sent = 0;
+  sentBytes = 0;
+  private readonly engine: Engine;
+  private readonly config: DriverConfig;
+  private readonly state: SyncState;
+  private readonly transmit: (datagram: Buffer) => void;
+  private readonly capacity: number;
+  /** The clear header and the body that are being made; a body that must be kept is copied. */
+  private readonly clear = Buffer.alloc(HEADER_SIZE);
+  private readonly scratch: Buffer;
+  private mark = { nonce: '', number: 0 };
+  private waiting: Buffer[] = [];
+  /** Bodies by sequence number, until the peer has acknowledged them. */
+  private readonly kept = new Map<number, { body: Buffer; at: number }>();
+  private keptFrom = 1;
+  private key: SendChain | null = null;
+  /** The last number of the stream that left under an earlier key than the one in use. */
+  private keyFrom = 0;
+  private readonly roll: KeyRoll;
+  private helloCounter = 0n;
+  private helloNonce = '';
+  private helloSealKeys: Aead[] = [];
+  private helloKeysOf = 0;
+
+  constructor(
+    engine: Engine,
+    config: DriverConfig,
+    state: SyncState,
+    roll: KeyRoll,
+    transmit: (datagram: Buffer) => void,
+  ) {
+    this.engine = engine;
+    this.config = config;
+    this.state = state;
+    this.roll = roll;
+    this.transmit = transmit;
+    this.capacity = config.mtu - IPV4_HEADER - HEADER_SIZE - TAG_SIZE;
+    this.scratch = Buffer.alloc(this.capacity);
+  }
+
+  /** Begins a session for the nonces in the state; returns the key of the fingerprints. */
+  openSession(secret: PairSecret): Buffer {
+    const own = Buffer.from(this.state.ownNonce, 'hex');
+    const peer = Buffer.from(this.state.peerNonce ?? '', 'hex');
+    const { send, fingerprint } = sessionSecrets(secret, own, peer);
+    this.close();
+    const { aead, keyLife } = this.config;
+    this.key = new SendChain(send, aead ?? nodeAead, this.now, keyLife, secretId(secret));
+    this.keyFrom = this.state.txSeq;
+    return fingerprint;
+  }
+
+  close(): void {
+    this.key = null;
+    this.waiting = [];
+    this.kept.clear();
+    this.keptFrom = 1;
+  }
+
+  /** Names the pair's secret that this node seals under; null: no session. */
+  get under(): string | null {
+    return this.key?.under ?? null;
+  }
+
+  /** A message that joins the stream as soon as the window allows. */
+  push(bytes: Buffer): void {
+    if (this.waiting.length < MAX_WAITING) this.waiting.push(bytes);
+  }
+
+  empty(): boolean {
+    return this.waiting.length === 0;
+  }
+
+  /** Sends the next datagram of the stream, if there is anything to send and the window allows it. */
+  fill(): boolean {
+    this.forget();
+    if (this.key === null || !windowOpen(this.state)) return false;
+    const { scratch, capacity } = this;
+    let end = FAST_FIXED;
+    for (let next = this.waiting[0]; next !== undefined && next.length <= capacity - end; next = this.waiting[0]) {
+      end += next.copy(scratch, end);
+      this.waiting.shift();
+    }
+    const room = capacity - end;
+    const records = room >= LEAST_ROOM ? this.engine.takeRecords(room - MESSAGE_HEADER) : null;
+    if (records !== null) {
+      end = writeMessageHeader(scratch, end, MSG.RECORDS, records.length);
+      end += records.copy(scratch, end);
+    }
+    if (end === FAST_FIXED) return false;
+    const seq = seqAdd(this.state.txSeq, 1);
+    this.writeFixed(seq);
+    const body = Buffer.from(scratch.subarray(0, end));
+    this.kept.set(seq, { body, at: this.now });
+    this.fast(body);
+    return true;
+  }
+
+  /** Bytes that the content of one message may have. */
+  get messageRoom(): number {
+    return this.capacity - FAST_FIXED - MESSAGE_HEADER;
+  }
+
+  /** A datagram outside the stream. It carries the acknowledgement; nothing is lost when it is. */
+  beat(bytes: Buffer): void {
+    if (this.key === null || bytes.length > this.capacity - FAST_FIXED) return;
+    this.writeFixed(0);
+    const end = FAST_FIXED + bytes.copy(this.scratch, FAST_FIXED);
+    this.fast(this.scratch.subarray(0, end));
+  }
+
+  resend(from: number, to: number): void {
+    for (let seq = from; ; seq = seqAdd(seq, 1)) {
+      const body = this.kept.get(seq)?.body;
+      if (body === undefined) return;
+      // Only the acknowledgement is of today: the rest says what was true when the datagram was made.
+      body.writeUInt32BE(this.state.rxSeq, 0);
+      this.fast(body);
+      if (seq === to) return;
+    }
+  }
+
+  /** @param ask the peer is to answer with its own */
+  hello(ask = false): void {
+    const { ownNonce, echo } = this.state;
+    const nonce = Buffer.from(ownNonce, 'hex');
+    const { keys, name } = this.config;
+    // The counter goes on when only the secrets are others: with one of the same, no number may be used twice.
+    if (this.helloNonce !== ownNonce) this.helloCounter = 0n;
+    if (this.helloNonce !== ownNonce || this.helloKeysOf !== keys.generation) {
+      this.helloNonce = ownNonce;
+      this.helloKeysOf = keys.generation;
+      this.helloSealKeys = keys.secrets.map((secret) => helloKey(secret, nonce));
+    }
+    const said = { node: name, echo, versions: [WIRE_VERSION], keys: keys.ids, ...(ask ? { ask } : {}) };
+    const body = Buffer.from(JSON.stringify(said));
+    for (const key of this.helloSealKeys) {
+      this.helloCounter += 1n;
+      const clear = Buffer.alloc(HEADER_SIZE + nonce.length);
+      writeHeader(clear, { kind: KIND_HELLO, mark: nonce.readUInt32BE(0), counter: this.helloCounter });
+      nonce.copy(clear, HEADER_SIZE);
+      this.count(key.seal(clear, body));
+    }
+  }
+
+  private forget(): void {
+    while (this.kept.size > 0 && ((this.state.txAcked - this.keptFrom) | 0) >= 0) {
+      this.lag = this.now - (this.kept.get(this.keptFrom)?.at ?? this.now);
+      this.kept.delete(this.keptFrom);
+      this.keptFrom = seqAdd(this.keptFrom, 1);
+    }
+  }
+
+  private writeFixed(seq: number): void {
+    const { rxSeq, adoptSeen } = this.state;
+    const urgent = this.urgent && seq !== 0;
+    writeFastFixed(this.scratch, 0, { ack: rxSeq, seq, gap: hasGap(this.state), urgent, adoptSeen });
+  }
+
+  /**
+   * To the next key, when it is time. Only when the peer has acknowledged something of the one in use: it follows one step at a
+   * time, and a step that it did not hear of would end the session.
+   */
+  private renewKey(key: SendChain): void {
+    if (!this.state.alive || !seqAfter(this.state.txAcked, this.keyFrom)) return;
+    const goal = this.roll.goal(key.under);
+    if (goal === null && !key.old(this.now)) return;
+    key.renew(this.now, goal);
+    this.keyFrom = this.state.txSeq;
+  }
+
+  private fast(body: Buffer): void {
+    if (this.key === null) return;
+    this.renewKey(this.key);
+    const { ownNonce } = this.state;
+    if (this.mark.nonce !== ownNonce) this.mark = { nonce: ownNonce, number: markOf(ownNonce) };
+    writeHeader(this.clear, { kind: KIND_FAST, mark: this.mark.number, counter: this.key.take() });
+    this.count(this.key.seal(this.clear, body));
+  }
+
+  private count(datagram: Buffer): void {
+    if (this.muted) return;
+    this.sent += 1;
+    this.sentBytes += datagram.length + IPV4_HEADER;
+    this.transmit(datagram);
+  }
+}

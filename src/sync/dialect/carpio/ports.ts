@@ -1,0 +1,37 @@
+/** What the driver is told and what it needs of the world around it. */
+
+import type { TapMaker } from '../../../contract/tap.ts';
+import type { KeyLife } from '../../seal/key-chain.ts';
+import type { PairKeys } from '../../seal/pair-keys.ts';
+import type { AeadMaker } from '../../seal/seal.ts';
+
+export interface DriverConfig {
+  /** Name of this node: the tie-break between equals, and what the peer shows. */
+  name: string;
+  /** The pair's secret, or the secrets while it is being changed. */
+  keys: PairKeys;
+  /** How long a key of a session is used; KEY_LIFE when left out. */
+  keyLife?: KeyLife;
+  /** Largest IP packet on the sync link, bytes. */
+  mtu: number;
+  /** What seals the datagrams of a session; Node's own ciphers when left out. */
+  aead?: AeadMaker;
+}
+
+export interface DriverPorts {
+  transmit(datagram: Buffer): void;
+  /** Gives the queued changes to the kernel and reads its refusals, until the queue is empty. */
+  flushKernel(): void;
+  /** 32 hex digits, never the same. */
+  nonce(): string;
+  event(kind: string, fields: Record<string, string | number | boolean | null>): void;
+  peerReport(content: Buffer): void;
+  /** The peer's name, when a session begins. */
+  peerName(name: string): void;
+  /** The peer wants this node to read its kernel's table again and to say how much had to be mended (`auditDone`). */
+  auditAsked(): void;
+  /** Records what enters the session machine. */
+  taps?: TapMaker | null;
+  /** The peer tells of an expectation (expectation-wire.ts). */
+  expectation?(content: Buffer): void;
+}

@@ -1,0 +1,129 @@
+/**
+ * The session machine's decisions about the table, carried out: who owns what, the sweeps that follow, what is to be told of the
+ * table as a whole. Work that grows with the table is done in slices (tasks.ts).
+ */
+
+import type { Repairer } from '../../repair/runner.ts';
+import type { SyncAction, SyncEvent, SyncState } from '../../session/state.ts';
+import type { Engine } from '../../table/engine.ts';
+import type { Tasks } from '../../table/tasks.ts';
+import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from '../../wire/datagram.ts';
+import type { Outbox } from './outbox.ts';
+
+/** Records that one slice of background work touches. */
+const SLICE = 2000;
+
+export interface TableActionParts {
+  readonly engine: Engine;
+  readonly state: SyncState;
+  readonly outbox: Outbox;
+  readonly repairer: Repairer;
+  readonly tasks: Tasks;
+  step(event: SyncEvent): void;
+  /** The window allows more. */
+  fill(): void;
+}
+
+export class TableActions {
+  private readonly parts: TableActionParts;
+
+  constructor(parts: TableActionParts) {
+    this.parts = parts;
+  }
+
+  perform(action: SyncAction): void {
+    const { engine, outbox, tasks } = this.parts;
+    switch (action.type) {
+      case 'sendDigest':
+        this.sendDigest();
+        break;
+      case 'sendAdopt':
+        outbox.push(encodeAdopt(action.id));
+        break;
+      case 'sendVerdict':
+        outbox.push(encodeVerdict(action.verdict));
+        break;
+      case 'sendResync':
+        outbox.push(message(MSG.RESYNC, Buffer.alloc(0)));
+        break;
+      case 'beginBulk':
+        outbox.push(message(MSG.BULK_BEGIN, Buffer.alloc(0)));
+        engine.bulkBegin();
+        break;
+      case 'peerBulkBegin':
+        tasks.end('bulkEnd');
+        engine.peerBulkBegin();
+        break;
+      case 'prefer':
+        engine.setPreferPeer(action.peer);
+        break;
+      default:
+        this.performOnOwners(action);
+    }
+  }
+
+  /** Walks the table once more: after adoption and giving, and after kernel refusals that may have been passing. */
+  sweep(): void {
+    const { engine, tasks } = this.parts;
+    engine.sweepBegin();
+    tasks.begin('sweep', () => engine.sweep(SLICE) !== 0);
+  }
+
+  /** All that the peer sent of its own has arrived; what it did not name is gone. */
+  endBulk(): void {
+    const { engine, tasks, step } = this.parts;
+    tasks.begin(
+      'bulkEnd',
+      () => engine.peerBulkEnd(SLICE) !== 0,
+      () => step({ type: 'bulkEnd' }),
+    );
+  }
+
+  private performOnOwners(action: SyncAction): void {
+    const { engine, repairer, tasks, fill, step } = this.parts;
+    switch (action.type) {
+      case 'disownPeer':
+        engine.disownPeer();
+        this.sweep();
+        break;
+      case 'adoptPeer':
+        engine.adoptPeer();
+        this.sweep();
+        break;
+      case 'adoptUnclaimed':
+        engine.adoptUnclaimed();
+        this.sweep();
+        break;
+      case 'giveMine':
+        engine.giveMine();
+        this.sweep();
+        break;
+      case 'dropUnclaimed':
+        if (tasks.has('drop')) break;
+        // The peer is in step as soon as it hears that there is nothing left that belongs to nobody.
+        tasks.begin(
+          'drop',
+          () => engine.unclaimedDrop(SLICE) !== 0,
+          () => step({ type: 'verify' }),
+        );
+        break;
+      default:
+        repairer.perform(action);
+        // A BEGIN stands for this very point of the stream: it leaves at once.
+        if (action.type === 'beginRepair') fill();
+    }
+  }
+
+  // Only asked for when nothing waits to be sent (compare.ts), so it leaves at once and describes this very point of the stream.
+  private sendDigest(): void {
+    const { engine, state, outbox, step, fill } = this.parts;
+    if (engine.dirtyCount() > 0) {
+      step({ type: 'verify' });
+      return;
+    }
+    const { count, sum } = engine.digest('me');
+    const { adoptId, rxSeq } = state;
+    outbox.push(encodeDigest({ count, sum, adoptId, applied: rxSeq, unclaimed: engine.countOf('none') }));
+    fill();
+  }
+}

@@ -1,0 +1,210 @@
+/** The mirror's part of a repair by difference: finds what differs, drops what only it has, asks for what it has not. */
+import type { Engine } from '../table/engine.ts';
+import type { Recon } from '../wire/repair.ts';
+import { idsIn, MASK_SIZE } from '../wire/repair.ts';
+import type { PickLock } from './owner.ts';
+import { PICK_MOST, repairKey, shortDigests, WALK_SLOTS } from './owner.ts';
+import { ID_SIZE, Sketch } from './symbols.ts';
+
+/** The states that may be the owner's: those mirrored, and those found in the own kernel that are nobody's yet. */
+const CANDIDATES = ['peer', 'none'] as const;
+const BUCKETS = 256;
+/** Slots that a slice which drops states looks at; it also ends when the kernel's queue is long. */
+const APPLY_SLOTS = 16_384;
+
+export type MirrorWork =
+  | { type: 'more' }
+  | { type: 'idle' }
+  | { type: 'dry' }
+  | { type: 'solved'; differences: number }
+  | { type: 'applied' }
+  | { type: 'broken' };
+
+/** Some buckets and all differing ids in them. */
+interface Group {
+  mask: Buffer;
+  ids: Buffer;
+}
+
+/** ASK: the bucket digests of what may be the owner's. */
+export function askFor(engine: Engine, id: number): Extract<Recon, { type: 'ask' }> {
+  const [peer, none] = CANDIDATES.map((owner) => engine.buckets(owner));
+  const sums = (peer ?? []).map(({ sum, count }, i) => ({
+    sum: (sum + (none?.[i]?.sum ?? 0n)) & ((1n << 128n) - 1n),
+    count: count + (none?.[i]?.count ?? 0n),
+  }));
+  const count = sums.reduce((total, bucket) => total + Number(bucket.count), 0);
+  return { type: 'ask', id, count, buckets: shortDigests(sums) };
+}
+
+export class RepairMirror {
+  private readonly engine: Engine;
+  private readonly lock: PickLock;
+  private readonly id: number;
+  private readonly mask: Buffer;
+  private sketch: Sketch | null;
+  private cursor: number | null = 0;
+  private working = false;
+  private pending: Buffer[] = [];
+  private groups: Group[] | null = null;
+  private applyFrom: number | null = null;
+  private wants: Buffer[] = [];
+  private queue: Buffer | null = null;
+  private broken = false;
+
+  /**
+   * At the very place of BEGIN in the stream: from here on, what the owner tells anew is marked.
+   * @throws RangeError without memory for the sketch
+   */
+  constructor(engine: Engine, lock: PickLock, key: Buffer, begin: Extract<Recon, { type: 'begin' }>) {
+    this.engine = engine;
+    this.lock = lock;
+    this.id = begin.id;
+    this.mask = begin.mask;
+    const here = CANDIDATES.reduce((sum, owner) => sum + engine.countOf(owner), 0);
+    const expected = Math.ceil((here * bitsOf(begin.mask)) / BUCKETS);
+    this.sketch = new Sketch(engine.module, repairKey(key, begin.id), expected);
+    engine.peerBulkBegin();
+  }
+
+  take(symbols: Buffer): void {
+    this.pending.push(symbols);
+  }
+
+  close(): void {
+    if (this.lock.holder === this) this.lock.holder = null;
+    this.sketch = null;
+    this.pending = [];
+  }
+
+  /** One slice of work. */
+  step(): MirrorWork {
+    if (this.broken) return { type: 'broken' };
+    if (this.groups !== null) return this.stepApply(this.groups);
+    const { sketch } = this;
+    if (sketch === null) return { type: 'idle' };
+    if (this.cursor !== null) return this.stepCopy(sketch, this.cursor);
+    if (!this.working) return this.stepTake(sketch);
+    const result = sketch.solve();
+    if (result === 'more') return { type: 'more' };
+    this.working = false;
+    if (result === 'damaged') return { type: 'broken' };
+    if (result === 'solved') return { type: 'solved', differences: sketch.found };
+    return this.pending.length > 0 ? { type: 'more' } : { type: 'dry' };
+  }
+
+  private stepCopy(sketch: Sketch, from: number): MirrorWork {
+    let at: number | null = from;
+    while (at !== null && at < from + WALK_SLOTS) {
+      at = this.engine.walks.copyIds(at, from + WALK_SLOTS - at, CANDIDATES, this.mask, (ids) => {
+        if (!sketch.add(ids)) this.broken = true;
+      });
+    }
+    this.cursor = at;
+    if (at === null) sketch.seal();
+    return { type: 'more' };
+  }
+
+  private stepTake(sketch: Sketch): MirrorWork {
+    if (this.pending.length === 0) return { type: 'idle' };
+    for (const symbols of this.pending) if (!sketch.take(symbols)) return { type: 'broken' };
+    this.pending = [];
+    if (!sketch.pass(sketch.taken)) return { type: 'broken' };
+    this.working = true;
+    return { type: 'more' };
+  }
+
+  /** All differences are known: from now on the table is changed. */
+  apply(): void {
+    const ids = this.sketch?.differences() ?? Buffer.alloc(0);
+    this.sketch = null;
+    this.groups = groupsOf(ids, this.engine.countOf('none') > 0);
+    if (this.groups.some((group) => group.ids.length > PICK_MOST * ID_SIZE)) this.broken = true;
+  }
+
+  private stepApply(groups: Group[]): MirrorWork {
+    const group = groups[0];
+    if (group === undefined) {
+      if (this.lock.holder === this) this.lock.holder = null;
+      if (this.queue !== null) return { type: 'idle' };
+      this.queue = Buffer.concat(this.wants);
+      return { type: 'applied' };
+    }
+    if (this.lock.holder !== this) {
+      if (this.lock.holder !== null) return { type: 'more' };
+      this.lock.holder = this;
+    }
+    if (this.applyFrom === null) {
+      this.engine.walks.pick(group.ids);
+      this.applyFrom = 0;
+    }
+    this.applyFrom = this.engine.walks.applyPicked(this.applyFrom, APPLY_SLOTS, group.mask);
+    if (this.applyFrom !== null) return { type: 'more' };
+    // What no walk has met is not here.
+    this.wants.push(this.engine.walks.unseenPicks());
+    groups.shift();
+    return { type: 'more' };
+  }
+
+  /** The next WANT for the stream. The last one says so, even when it asks for nothing. */
+  nextMessage(room: number): Extract<Recon, { type: 'want' }> | null {
+    const { queue, id } = this;
+    if (queue === null) return null;
+    const n = idsIn(room) * ID_SIZE;
+    const last = queue.length <= n;
+    this.queue = last ? null : queue.subarray(n);
+    return { type: 'want', id, last, ids: queue.subarray(0, n) };
+  }
+}
+
+function bitsOf(mask: Buffer): number {
+  let bits = 0;
+  for (const byte of mask) for (let rest: number = byte; rest !== 0; rest &= rest - 1) bits += 1;
+  return bits;
+}
+
+/** The ids in the order of their buckets, and where each bucket begins. */
+function sortByBucket(ids: Buffer): { sorted: Buffer; starts: Uint32Array } {
+  // An id is two words, the bucket the low byte of the first (little endian, as WebAssembly memory is).
+  const words = new Uint32Array(ids.buffer, ids.byteOffset, ids.length / 4);
+  const starts = new Uint32Array(BUCKETS + 1);
+  for (let at = 0; at < words.length; at += 2) {
+    const next = ((words[at] ?? 0) & 0xff) + 1;
+    starts[next] = (starts[next] ?? 0) + 1;
+  }
+  for (let i = 0; i < BUCKETS; i++) starts[i + 1] = (starts[i + 1] ?? 0) + (starts[i] ?? 0);
+  const next = starts.slice();
+  const sorted = new Uint32Array(words.length);
+  for (let at = 0; at < words.length; at += 2) {
+    const bucket = (words[at] ?? 0) & 0xff;
+    const place = next[bucket] ?? 0;
+    next[bucket] = place + 1;
+    sorted[place * 2] = words[at] ?? 0;
+    sorted[place * 2 + 1] = words[at + 1] ?? 0;
+  }
+  return { sorted: Buffer.from(sorted.buffer), starts };
+}
+
+/** Parts the ids by bucket into sets that fit the table's set of picks. `all`: buckets without differences count too. */
+function groupsOf(ids: Buffer, all: boolean): Group[] {
+  const { sorted, starts } = sortByBucket(ids);
+  const groups: Group[] = [];
+  let first = 0;
+  let mask = Buffer.alloc(MASK_SIZE);
+  let touched = false;
+  const close = (end: number): void => {
+    if (touched) groups.push({ mask, ids: sorted.subarray(first * ID_SIZE, end * ID_SIZE) });
+    first = end;
+    mask = Buffer.alloc(MASK_SIZE);
+    touched = false;
+  };
+  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+    const [start, end] = [starts[bucket] ?? 0, starts[bucket + 1] ?? 0];
+    if (start === end && !all) continue;
+    if (end - first > PICK_MOST) close(start);
+    mask.writeUInt8(mask.readUInt8(bucket >> 3) | (1 << (bucket & 7)), bucket >> 3);
+    touched = true;
+  }
+  close(ids.length / ID_SIZE);
+  return groups;
+}

@@ -1,0 +1,143 @@
+/** The owner's part of a repair by difference: symbols of its own states, and the states that are wanted. */
+import { createHmac } from 'node:crypto';
+import type { Engine } from '../table/engine.ts';
+import type { Recon } from '../wire/repair.ts';
+import { MASK_SIZE, symbolsIn } from '../wire/repair.ts';
+import { firstSymbols } from '../wire/repair-cost.ts';
+import { ID_SIZE, Sketch } from './symbols.ts';
+
+/** Slots of the table that one slice looks at: about a millisecond. */
+export const WALK_SLOTS = 65_536;
+/** Ids that one set of picks takes (asm/repair/difference.ts). */
+export const PICK_MOST = 20_000;
+
+/** The key of checks and indices: fresh for every repair, known to the pair only. */
+export function repairKey(fingerprintKey: Buffer, id: number): Buffer {
+  const text = Buffer.from(`carpio repair ${id}`);
+  return createHmac('sha256', fingerprintKey).update(text).digest().subarray(0, 16);
+}
+
+/** The table has one set of picks for both directions. */
+export interface PickLock {
+  holder: object | null;
+}
+
+/** What the digests of the buckets are compared by: 32 bits of each sum. */
+export function shortDigests(buckets: readonly { sum: bigint }[]): Uint32Array {
+  return Uint32Array.from(buckets, ({ sum }) => Number((sum >> 64n) & 0xffff_ffffn));
+}
+
+export class RepairOwner {
+  readonly begin: Extract<Recon, { type: 'begin' }>;
+  private readonly engine: Engine;
+  private readonly lock: PickLock;
+  private readonly id: number;
+  private readonly sketch: Sketch;
+  private readonly mask = Buffer.alloc(MASK_SIZE);
+  /** Where the walk for the snapshot goes on; `null`: it has ended. */
+  private cursor: number | null = 0;
+  private passing = false;
+  private target: number;
+  private sent = 0;
+  private wants: Buffer[] = [];
+  private marking: { ids: Buffer; at: number; end: number; cursor: number | null } | null = null;
+  private broken = false;
+
+  /**
+   * At the very point of the stream that BEGIN stands for; the snapshot's walk may come later (reconcile.ts).
+   * @throws RangeError without memory for the sketch
+   */
+  constructor(engine: Engine, lock: PickLock, key: Buffer, ask: Extract<Recon, { type: 'ask' }>, applied: number) {
+    this.engine = engine;
+    this.lock = lock;
+    this.id = ask.id;
+    const buckets = engine.buckets('me');
+    let differing = 0;
+    let expected = 0;
+    shortDigests(buckets).forEach((digest, bucket) => {
+      if (digest === ask.buckets[bucket]) return;
+      differing += 1;
+      expected += Number(buckets[bucket]?.count ?? 0n);
+      this.mask.writeUInt8(this.mask.readUInt8(bucket >> 3) | (1 << (bucket & 7)), bucket >> 3);
+    });
+    this.sketch = new Sketch(engine.module, repairKey(key, ask.id), expected);
+    const total = engine.countOf('me');
+    this.target = firstSymbols(differing, total, ask.count);
+    this.begin = { type: 'begin', id: ask.id, total, symbols: this.target, applied, mask: this.mask };
+  }
+
+  makeUpTo(symbols: number): void {
+    this.target = symbols;
+  }
+
+  takeWants(ids: Buffer): void {
+    this.wants.push(ids);
+  }
+
+  /** The last WANT has come: the states are marked from now on. */
+  mark(): void {
+    this.marking = { ids: Buffer.concat(this.wants), at: 0, end: 0, cursor: null };
+    this.wants = [];
+  }
+
+  close(): void {
+    if (this.lock.holder === this) this.lock.holder = null;
+  }
+
+  /** One slice of work. `idle`: wait for the mirror; `marked`: all that was wanted waits to be sent. */
+  step(): 'more' | 'idle' | 'marked' | 'broken' {
+    if (this.broken) return 'broken';
+    if (this.marking !== null) return this.stepMarking(this.marking) ? 'more' : 'marked';
+    if (this.cursor !== null) return this.stepCopy(this.cursor);
+    if (this.passing) {
+      this.passing = this.sketch.step();
+      return 'more';
+    }
+    if (this.sketch.made >= this.target) return 'idle';
+    if (!this.sketch.pass(this.target)) return 'broken';
+    this.passing = true;
+    return 'more';
+  }
+
+  private stepCopy(from: number): 'more' {
+    const { engine, mask, sketch } = this;
+    let at: number | null = from;
+    while (at !== null && at < from + WALK_SLOTS) {
+      at = engine.walks.copyIds(at, from + WALK_SLOTS - at, ['me'], mask, (ids) => {
+        if (!sketch.add(ids)) this.broken = true;
+      });
+    }
+    this.cursor = at;
+    if (at === null) sketch.seal();
+    return 'more';
+  }
+
+  private stepMarking(marking: NonNullable<typeof this.marking>): boolean {
+    if (this.lock.holder !== this) {
+      if (this.lock.holder !== null) return true;
+      this.lock.holder = this;
+    }
+    if (marking.cursor === null) {
+      if (marking.end === marking.ids.length) {
+        this.lock.holder = null;
+        return false;
+      }
+      marking.at = marking.end;
+      marking.end = Math.min(marking.ids.length, marking.at + PICK_MOST * ID_SIZE);
+      this.engine.walks.pick(marking.ids.subarray(marking.at, marking.end));
+      marking.cursor = 0;
+      return true;
+    }
+    marking.cursor = this.engine.walks.sendPicked(marking.cursor, WALK_SLOTS);
+    return true;
+  }
+
+  /** The next symbols for the stream, if some are made and not yet sent. */
+  nextMessage(room: number): Extract<Recon, { type: 'symbols' }> | null {
+    if (this.passing || this.cursor !== null || this.sent >= this.sketch.made) return null;
+    const n = Math.min(symbolsIn(room), this.sketch.made - this.sent);
+    const first = this.sent;
+    this.sent += n;
+    return { type: 'symbols', id: this.id, first, symbols: this.sketch.read(first, n) };
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The typed side of asm/repair/iblt.ts: one set of 64-bit ids as coded symbols, or the search for the differences between two
+ * sets. It lives in an instance of the module of its own, whose memory goes away with it.
+ */
+
+/** Bytes of one symbol on the wire: xor of ids u64, xor of their keyed checks u64, big endian. */
+export const SYMBOL_SIZE = 16;
+/** Bytes of an id: the first word of the fingerprint. Little endian, as in a record. */
+export const ID_SIZE = 8;
+
+/** Work of one slice: about a millisecond. */
+const SLICE = 200_000;
+
+interface SketchExports {
+  memory: { readonly buffer: ArrayBuffer };
+  OUT: { value: number };
+  ibInit(keyOffset: number, expected: number): number;
+  ibAdd(offset: number, n: number): number;
+  ibSeal(): void;
+  ibItems(): number;
+  ibTake(offset: number, n: number): number;
+  ibPass(to: number): number;
+  ibStep(most: number): number;
+  ibSolve(most: number): number;
+  ibRead(from: number, n: number, offset: number): number;
+  ibFound(): number;
+  ibFoundRead(from: number, n: number, offset: number): void;
+}
+
+const OUT_SIZE = 0x4000;
+const SOLVING = ['dry', 'more', 'solved', 'damaged'] as const;
+export type Solving = (typeof SOLVING)[number];
+
+export class Sketch {
+  /** Symbols that are made (owner), or worked in (seeker). */
+  made = 0;
+  /** Symbols of the peer taken in. */
+  taken = 0;
+  private readonly x: SketchExports;
+  private readonly out: number;
+
+  /**
+   * @param key 16 bytes that both nodes derive, fresh for every repair
+   * @param expected about how many ids will be added: memory that grows once is cheaper than memory that grows often
+   */
+  constructor(module: WebAssembly.Module, key: Uint8Array, expected = 0) {
+    this.x = new WebAssembly.Instance(module).exports as unknown as SketchExports;
+    this.out = this.x.OUT.value >>> 0;
+    this.put(key.subarray(0, 16));
+    this.x.ibInit(this.out, expected);
+  }
+
+  get items(): number {
+    return this.x.ibItems();
+  }
+
+  get found(): number {
+    return this.x.ibFound();
+  }
+
+  /** Bytes of memory that this sketch holds. */
+  get bytes(): number {
+    return this.x.memory.buffer.byteLength;
+  }
+
+  /** Adds ids (8 bytes each, at most 16 KiB). false: no memory. */
+  add(ids: Uint8Array): boolean {
+    this.put(ids);
+    return this.x.ibAdd(this.out, ids.length / ID_SIZE) !== 0;
+  }
+
+  /** All ids are there; symbols may be made or taken from now on. */
+  seal(): void {
+    this.x.ibSeal();
+  }
+
+  /** Begins to bring the ids into the symbols up to `to`; `step` or `solve` does the work. false: no memory. */
+  pass(to: number): boolean {
+    if (this.x.ibPass(to) === 0) return false;
+    this.made = to;
+    return true;
+  }
+
+  /** Owner: one slice of making symbols; true while there is more to do. */
+  step(): boolean {
+    return this.x.ibStep(SLICE) !== 0;
+  }
+
+  /** Owner: symbols `from` to `from + n - 1`, which must be made, for the wire. */
+  read(from: number, n: number): Buffer {
+    const out = Buffer.alloc(n * SYMBOL_SIZE);
+    for (let at = 0; at < n; ) {
+      const piece = Math.min(n - at, OUT_SIZE / SYMBOL_SIZE);
+      if (this.x.ibRead(from + at, piece, this.out) === 0) return out.subarray(0, at * SYMBOL_SIZE);
+      out.set(new Uint8Array(this.x.memory.buffer, this.out, piece * SYMBOL_SIZE), at * SYMBOL_SIZE);
+      at += piece;
+    }
+    return out;
+  }
+
+  /** Seeker: the peer's next symbols (at most 16 KiB). false: no memory. */
+  take(symbols: Uint8Array): boolean {
+    this.put(symbols);
+    const n = symbols.length / SYMBOL_SIZE;
+    if (this.x.ibTake(this.out, n) === 0) return false;
+    this.taken += n;
+    return true;
+  }
+
+  /** Seeker: one slice. `dry`: no more can be found without more symbols; `solved`: every difference is found. */
+  solve(): Solving {
+    return SOLVING[this.x.ibSolve(SLICE)] ?? 'damaged';
+  }
+
+  /** Seeker: the ids found, those of both sides. */
+  differences(): Buffer {
+    const n = this.found;
+    const out = Buffer.from(new ArrayBuffer(n * ID_SIZE));
+    for (let at = 0; at < n; ) {
+      const piece = Math.min(n - at, OUT_SIZE / ID_SIZE);
+      this.x.ibFoundRead(at, piece, this.out);
+      out.set(new Uint8Array(this.x.memory.buffer, this.out, piece * ID_SIZE), at * ID_SIZE);
+      at += piece;
+    }
+    return out;
+  }
+
+  private put(bytes: Uint8Array): void {
+    new Uint8Array(this.x.memory.buffer, this.out, OUT_SIZE).set(bytes.subarray(0, OUT_SIZE));
+  }
+}

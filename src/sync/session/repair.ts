@@ -1,0 +1,68 @@
+/**
+ * Repair by difference, the pure part: when to ask for it, when to give it up, how much of it is worth while. The one
+ * whose digest of the peer's states does not fit is the *mirror*, the peer is the *owner*:
+ *
+ *   mirror                                   owner
+ *   ASK (its bucket digests)           ->
+ *                                      <-    BEGIN (which buckets differ), where nothing waits to be sent
+ *   snapshot of those buckets                snapshot of those buckets
+ *                                      <-    SYMBOLS ...
+ *   MORE, until all differences are found ->
+ *   drops what only it has
+ *   WANT (ids of what only the owner has) -> sends those states as ordinary records
+ *                                      <-    DIGEST: the proof
+ *
+ * Both snapshots belong to the point of the owner's stream where BEGIN stands, though both are taken in slices while
+ * traffic goes on: whatever the owner changes after that point travels behind BEGIN, and the mirror never drops what was
+ * told anew since BEGIN. So changes meanwhile cost a symbol or a record too many, and never a state.
+ *
+ * The repair itself proves nothing and need not: the digests are compared again when it has ended. When that fails twice,
+ * or the differences are so many that a list of all states is cheaper, everything is sent (BULK).
+ */
+import type { Recon } from '../wire/repair.ts';
+import { REPAIR } from '../wire/repair-cost.ts';
+import type { RepairEvent } from '../wire/repair-types.ts';
+import { failRepair, onMirrorMessage, onMirrorWork } from './repair-mirror.ts';
+import { beginReady, dropRepairOut, onAsk, onOwnerMessage, onOwnerWork } from './repair-owner.ts';
+import type { Context, SyncAction, SyncState } from './state.ts';
+
+export function onRepair(state: SyncState, event: RepairEvent, context: Context, actions: SyncAction[]): void {
+  if (event.type === 'recon') onMessage(state, event.message, event.adoptSeen, context, actions);
+  else if (state.repairOut !== null && (event.type === 'repairBegun' || event.type === 'repairMarked')) {
+    onOwnerWork(state, state.repairOut, event, context);
+  } else if (state.repairIn !== null) onMirrorWork(state, state.repairIn, event, context, actions);
+}
+
+function onMessage(state: SyncState, message: Recon, adoptSeen: number, context: Context, actions: SyncAction[]): void {
+  if (message.type === 'ask') {
+    onAsk(state, message, context, actions);
+    return;
+  }
+  const { repairIn, repairOut } = state;
+  const toMirror = message.type === 'begin' || message.type === 'symbols' || message.type === 'refuse';
+  const repair = toMirror ? repairIn : repairOut;
+  // What was on its way when one side gave up.
+  if (repair === null || repair.id !== message.id) return;
+  repair.progressAt = context.now;
+  if (toMirror && repairIn !== null) onMirrorMessage(state, repairIn, message, adoptSeen, context, actions);
+  else if (repairOut !== null) onOwnerMessage(state, repairOut, message, context, actions);
+}
+
+/** @param between no datagram is being applied just now: a BEGIN says how far the peer's stream was applied */
+export function repairTimers(state: SyncState, between: boolean, context: Context, actions: SyncAction[]): void {
+  const { repairIn, repairOut } = state;
+  if (between && repairOut !== null && beginReady(state, context))
+    actions.push({ type: 'beginRepair', id: repairOut.id });
+  for (const repair of [repairIn, repairOut]) {
+    // A cut link stops the stream, not the repair: it goes on where it was.
+    if (repair !== null && !state.alive) repair.progressAt = context.now;
+  }
+  if (repairIn !== null && context.now - repairIn.progressAt >= REPAIR.patience) failRepair(state, actions);
+  if (repairOut !== null && context.now - repairOut.progressAt >= REPAIR.patience) dropRepairOut(state, actions);
+}
+
+export function repairDeadline(state: SyncState, context: Context): number {
+  if (beginReady(state, context)) return context.now;
+  const times = [state.repairIn, state.repairOut].map((repair) => repair?.progressAt ?? Number.POSITIVE_INFINITY);
+  return Math.min(...times) + REPAIR.patience;
+}

@@ -1,0 +1,271 @@
+/** State, events and actions of the sync session (machine.ts), with every time and limit it uses. */
+
+import type { DigestMessage, FastFixed, VerdictMessage } from '../wire/datagram.ts';
+import type { RepairAction, RepairEvent, RepairIn, RepairOut } from '../wire/repair-types.ts';
+
+/** Milliseconds. */
+export const TIMING = {
+  hello: 200,
+  /** A HELLO that shows the peer does not know us is answered at once, but not more often than this. */
+  helloReply: 50,
+  heartbeat: 100,
+  digest: 250,
+  /** An acknowledgement waits for company: shortly when the link is quiet, longer when datagrams follow each other. */
+  ackDelay: 2,
+  ackDelayBusy: 10,
+  quiet: 50,
+  /** How long the peer may not have heard that this node has stopped to lead: three heartbeats, one of them at once. */
+  unheard: 300,
+  /** Silence after which the peer counts as gone. */
+  dead: 1000,
+  rtoMin: 20,
+  rtoMax: 500,
+  resyncMin: 200,
+  resyncMax: 10_000,
+  /** How long a mismatch waits for the end of a dump of the own kernel. */
+  dumpPatience: 5000,
+  /** A comparison older than this is no proof any more. */
+  stale: 2000,
+} as const;
+
+export const LIMITS = {
+  /** Datagrams sent and not yet acknowledged. */
+  window: 128,
+  /** Datagrams sent again at once when nothing is heard, and when the peer names a gap (it keeps what came behind it). */
+  burst: 16,
+  gapBurst: 4,
+  /** Peer nonces remembered, so that a replayed HELLO of an ended session cannot end the running one. */
+  nonces: 64,
+  /** Entries of the log of what was sent when, and ms between two of them: longer than a comparison is fresh. */
+  sentLog: 256,
+  sentEvery: 10,
+  /** In-order datagrams after which an acknowledgement goes out without delay. */
+  ackEvery: 16,
+} as const;
+
+/** What the table tells the machine. */
+export interface Counts {
+  own: number;
+  mirrored: number;
+  unclaimed: number;
+  /** Changes that wait to be sent. */
+  dirty: number;
+  /** States, mirrored or adopted, that this kernel should hold and does not. */
+  missing: number;
+  /** This node's table is being read again from its kernel: its digest proves nothing now. */
+  unsure: boolean;
+}
+
+export interface Context {
+  /** Monotonic milliseconds. */
+  now: number;
+  /** 32 hex digits that nobody has used before; taken when a session must begin anew. */
+  nonce: string;
+  counts: Counts;
+}
+
+export interface Comparison {
+  equal: boolean;
+  missing: number;
+  at: number;
+  /** States of the one who was compared that belong to nobody yet. */
+  unclaimed: number;
+}
+
+/** What begins anew with every session. */
+export interface StreamState {
+  txSeq: number;
+  txAcked: number;
+  rto: number;
+  rtoAt: number | null;
+  /** The acknowledgement a gap was last answered for, and when. */
+  gapFor: number;
+  gapAt: number;
+  rxSeq: number;
+  /** The highest number heard; when it is beyond `rxSeq` something in between is missing. */
+  rxHigh: number;
+  ackAt: number | null;
+  ackedAt: number;
+  unacked: number;
+  /** Own adoptions of the peer's states; the last one the peer has applied; the peer's last one applied here. */
+  adoptId: number;
+  adoptSeenByPeer: number;
+  adoptSeen: number;
+  /** The peer's digest means something only when it had applied this stream up to `lateSeq`; `late`: changes of that kind still wait to be sent. */
+  lateSeq: number;
+  late: boolean;
+  digestAt: number;
+  digestNow: boolean;
+  bulkOut: 'no' | 'begin' | 'running';
+  bulkIn: boolean;
+  /** The repair of what is mirrored here, and the peer's of what is owned here. */
+  repairIn: RepairIn | null;
+  repairOut: RepairOut | null;
+  repairId: number;
+  /** Repairs in a row after which the digests still differed. */
+  repairFails: number;
+  /** Since when the digests differ. */
+  differsSince: number | null;
+  resyncAt: number;
+  resyncWait: number;
+  /** The peer's verdict on this node's states, and this node's verdict on the peer's. */
+  mine: Comparison | null;
+  theirs: Comparison | null;
+  /** Verdicts on digests up to this number of the own stream are about other states than those this node owns now. */
+  ownedSeq: number;
+  /** When numbers of the own stream left, oldest first: how old a digest is that speaks of them. */
+  sentLog: { seq: number; at: number }[];
+  /** This node, no master, holds states that the peer owned in its last life; the peer's first digest decides about them. */
+  inherited: boolean;
+}
+
+export interface SyncState extends StreamState {
+  ownNonce: string;
+  peerNonce: string | null;
+  /** The peer's nonce as last heard; the next HELLO echoes it. */
+  echo: string | null;
+  usedNonces: string[];
+  open: boolean;
+  alive: boolean;
+  heardAt: number | null;
+  helloAt: number;
+  helloSentAt: number;
+  beatAt: number;
+  masterAny: boolean;
+  /** When this node stopped to be master of anything, while the peer may not have heard of it yet. */
+  steppedDownAt: number | null;
+  peerMasterAny: boolean | null;
+  /** Tie-break of two equals: true on exactly one of the two nodes. */
+  junior: boolean;
+  repairs: number;
+}
+
+export type SyncEvent =
+  | { type: 'tick' }
+  /** This session's key is not to be used any more. */
+  | { type: 'renew' }
+  | { type: 'hello'; nonce: string; echo: string | null; junior: boolean }
+  | { type: 'fast'; fixed: FastFixed }
+  | { type: 'role'; masterAny: boolean }
+  /** The sync link's carrier has come back. */
+  | { type: 'carrier' }
+  | { type: 'report'; masterAny: boolean }
+  /** `crossed`: the peer had not seen this node's own last adoption when it sent its. */
+  | { type: 'adopt'; id: number; crossed: boolean }
+  | { type: 'bulkBegin' }
+  /** Everything the peer has sent is applied, and what it no longer named is gone. */
+  | { type: 'bulkEnd' }
+  | { type: 'resync' }
+  | { type: 'digest'; digest: DigestMessage; seq: number; adoptSeen: number; equal: boolean }
+  | { type: 'verdict'; verdict: VerdictMessage }
+  /** Ownership or content changed here in a way that the peer must learn before its digest means anything. */
+  | { type: 'late' }
+  /** All that waited to be sent has been given to the stream. */
+  | { type: 'drained' }
+  /** A datagram with the next sequence number has left. */
+  | { type: 'sent' }
+  | { type: 'bulkSent' }
+  /** Compare now. */
+  | { type: 'verify' }
+  /** Ask the peer for everything, whatever the digests say. */
+  | { type: 'wantResync' }
+  | RepairEvent;
+
+export type SyncAction =
+  | { type: 'sendHello' }
+  /** Keys for (ownNonce, peerNonce); both streams begin at 1; fingerprints get the session's key. */
+  | { type: 'openSession' }
+  /** The session has ended: drop its keys and what was kept for sending again. */
+  | { type: 'closeSession' }
+  | { type: 'resend'; from: number; to: number }
+  /** This datagram is the next of the peer's stream: apply its messages. */
+  | { type: 'apply' }
+  /** This datagram came too early: keep it until those before it are here. */
+  | { type: 'hold' }
+  /** A datagram outside the stream: acknowledgement and report. */
+  | { type: 'sendBeat'; report: boolean }
+  | { type: 'sendDigest' }
+  | { type: 'sendAdopt'; id: number }
+  | { type: 'sendVerdict'; verdict: VerdictMessage }
+  | { type: 'sendResync' }
+  | { type: 'beginBulk' }
+  | { type: 'adoptPeer' }
+  /** The peer that owned them is gone: its states are nobody's. */
+  | { type: 'disownPeer' }
+  | { type: 'adoptUnclaimed' }
+  | { type: 'dropUnclaimed' }
+  | { type: 'giveMine' }
+  | { type: 'peerBulkBegin' }
+  /** Who wins when both claim a state: the peer, or this node. */
+  | { type: 'prefer'; peer: boolean }
+  | RepairAction
+  /** Refused input, by cause. */
+  | { type: 'refuse'; cause: string }
+  | { type: 'event'; kind: string; fields: Record<string, string | number | boolean | null> };
+
+/** Sequence numbers wrap at 2^32: does `a` come after `b`? */
+export function seqAfter(a: number, b: number): boolean {
+  return ((a - b) | 0) > 0;
+}
+
+export function seqAdd(seq: number, n: number): number {
+  return (seq + n) >>> 0;
+}
+
+export function freshStream(): StreamState {
+  return {
+    txSeq: 0,
+    txAcked: 0,
+    rto: TIMING.rtoMin,
+    rtoAt: null,
+    gapFor: -1,
+    gapAt: 0,
+    rxSeq: 0,
+    rxHigh: 0,
+    ackAt: null,
+    ackedAt: 0,
+    unacked: 0,
+    adoptId: 0,
+    adoptSeenByPeer: 0,
+    adoptSeen: 0,
+    lateSeq: 0,
+    late: false,
+    digestAt: 0,
+    digestNow: true,
+    bulkOut: 'no',
+    bulkIn: false,
+    repairIn: null,
+    repairOut: null,
+    repairId: 0,
+    repairFails: 0,
+    differsSince: null,
+    resyncAt: 0,
+    resyncWait: TIMING.resyncMin,
+    mine: null,
+    theirs: null,
+    ownedSeq: 0,
+    sentLog: [],
+    inherited: false,
+  };
+}
+
+export function createSync(nonce: string): SyncState {
+  return {
+    ...freshStream(),
+    ownNonce: nonce,
+    peerNonce: null,
+    echo: null,
+    usedNonces: [],
+    open: false,
+    alive: false,
+    heardAt: null,
+    helloAt: 0,
+    helloSentAt: -TIMING.hello,
+    beatAt: 0,
+    masterAny: false,
+    steppedDownAt: null,
+    peerMasterAny: null,
+    junior: false,
+    repairs: 0,
+  };
+}

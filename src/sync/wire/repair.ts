@@ -1,0 +1,122 @@
+/**
+ * Messages of the repair by difference (reconcile.ts), all part of the ordered stream. Big endian, but for ids, which
+ * stand as in a record. The one who asks is the mirror, the other the owner of the states.
+ *
+ *   ASK      mirror -> owner   u32 id, u32 states that may be the owner's, 256 x u32 bucket digests
+ *   BEGIN    owner -> mirror   u32 id, u32 states owned, u32 symbols that follow, u32 number of the mirror's stream that
+ *                              was applied, 32 B mask of the differing buckets (bit b & 7 of byte b >> 3)
+ *   SYMBOLS  owner -> mirror   u32 id, u32 index of the first, n x 16 B: xor of ids, xor of checks
+ *   MORE     mirror -> owner   u32 id, u32 symbols wanted in all
+ *   WANT     mirror -> owner   u32 id, u8 1 = the last, n x 8 B ids
+ *   REFUSE   owner -> mirror   u32 id, u8 reason (REFUSAL)
+ *   END      mirror -> owner   u32 id: given up
+ *
+ * A bucket digest is the low half of the upper word of the sum of fingerprints: 32 of 128 bits are enough, since a bucket
+ * that is wrongly thought equal only makes the round fail, and the whole digest is compared afterwards.
+ */
+import type { Message } from './datagram.ts';
+import { MSG, message } from './datagram.ts';
+
+export const REFUSAL = { few: 1, bulk: 2, costly: 3, memory: 4 } as const;
+
+export const MASK_SIZE = 32;
+const BUCKETS = 256;
+const ID = 8;
+const SYMBOL = 16;
+/** Bytes of the content of a SYMBOLS and a WANT before what is repeated. */
+const SYMBOLS_HEAD = 8;
+const WANT_HEAD = 5;
+
+export type Recon =
+  | { type: 'ask'; id: number; count: number; buckets: Uint32Array }
+  | { type: 'begin'; id: number; total: number; symbols: number; applied: number; mask: Buffer }
+  | { type: 'symbols'; id: number; first: number; symbols: Buffer }
+  | { type: 'more'; id: number; symbols: number }
+  | { type: 'want'; id: number; last: boolean; ids: Buffer }
+  | { type: 'refuse'; id: number; reason: number }
+  | { type: 'end'; id: number };
+
+/** How many symbols, and how many ids, fit in a message with `room` bytes of content. */
+export function symbolsIn(room: number): number {
+  return Math.max(1, Math.floor((room - SYMBOLS_HEAD) / SYMBOL));
+}
+
+export function idsIn(room: number): number {
+  return Math.max(1, Math.floor((room - WANT_HEAD) / ID));
+}
+
+function words(...values: number[]): Buffer {
+  const out = Buffer.alloc(values.length * 4);
+  values.forEach((value, i) => {
+    out.writeUInt32BE(value >>> 0, i * 4);
+  });
+  return out;
+}
+
+export function encodeRecon(recon: Recon): Buffer {
+  const { id } = recon;
+  switch (recon.type) {
+    case 'ask':
+      return message(MSG.RECON_ASK, words(id, recon.count, ...recon.buckets));
+    case 'begin':
+      return message(
+        MSG.RECON_BEGIN,
+        Buffer.concat([words(id, recon.total, recon.symbols, recon.applied), recon.mask]),
+      );
+    case 'symbols':
+      return message(MSG.RECON_SYMBOLS, Buffer.concat([words(id, recon.first), recon.symbols]));
+    case 'more':
+      return message(MSG.RECON_MORE, words(id, recon.symbols));
+    case 'want':
+      return message(MSG.RECON_WANT, Buffer.concat([words(id), Buffer.from([recon.last ? 1 : 0]), recon.ids]));
+    case 'refuse':
+      return message(MSG.RECON_REFUSE, Buffer.concat([words(id), Buffer.from([recon.reason])]));
+    case 'end':
+      return message(MSG.RECON_END, words(id));
+  }
+}
+
+/** `null`: cut short, or of a length that can't be. Longer messages than known are read as far as they are known. */
+export function decodeRecon(type: Message['type'], content: Buffer): Recon | null {
+  if (content.length < 4) return null;
+  const id = content.readUInt32BE(0);
+  const rest = content.subarray(4);
+  switch (type) {
+    case MSG.RECON_ASK:
+      return decodeAsk(id, rest);
+    case MSG.RECON_BEGIN:
+      return decodeBegin(id, rest);
+    case MSG.RECON_SYMBOLS:
+      if (rest.length < 4 || (rest.length - 4) % SYMBOL !== 0) return null;
+      return { type: 'symbols', id, first: rest.readUInt32BE(0), symbols: Buffer.from(rest.subarray(4)) };
+    case MSG.RECON_MORE:
+      return rest.length < 4 ? null : { type: 'more', id, symbols: rest.readUInt32BE(0) };
+    case MSG.RECON_WANT:
+      if (rest.length < 1 || (rest.length - 1) % ID !== 0) return null;
+      return { type: 'want', id, last: rest.readUInt8(0) === 1, ids: Buffer.from(rest.subarray(1)) };
+    case MSG.RECON_REFUSE:
+      return rest.length < 1 ? null : { type: 'refuse', id, reason: rest.readUInt8(0) };
+    case MSG.RECON_END:
+      return { type: 'end', id };
+    default:
+      return null;
+  }
+}
+
+function decodeAsk(id: number, rest: Buffer): Recon | null {
+  if (rest.length < 4 + BUCKETS * 4) return null;
+  const buckets = Uint32Array.from({ length: BUCKETS }, (_, i) => rest.readUInt32BE(4 + i * 4));
+  return { type: 'ask', id, count: rest.readUInt32BE(0), buckets };
+}
+
+function decodeBegin(id: number, rest: Buffer): Recon | null {
+  if (rest.length < 12 + MASK_SIZE) return null;
+  return {
+    type: 'begin',
+    id,
+    total: rest.readUInt32BE(0),
+    symbols: rest.readUInt32BE(4),
+    applied: rest.readUInt32BE(8),
+    mask: Buffer.from(rest.subarray(12, 12 + MASK_SIZE)),
+  };
+}

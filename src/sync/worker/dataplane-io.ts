@@ -1,0 +1,76 @@
+/**
+ * What the dataplane loop asks of the outside: batches of messages in the module's memory, two ways to the kernel, the
+ * sync link, a clock and entropy. The worker has Linux behind it (kernel-io.ts), the simulator a model of it, so that
+ * both run the very same loop.
+ */
+import type { DeferQueue } from '../../kernel/defer-queue.ts';
+import type { Expectations } from '../../kernel/expect.ts';
+import type { AeadMaker } from '../seal/seal.ts';
+import type { Engine } from '../table/engine.ts';
+import type { WorkerConfig } from './messages.ts';
+
+/** Batches of one socket that one pass takes at most, so that none starves the others. */
+export const MOST_BATCHES = 16;
+
+export type Batch =
+  /** `count` messages lie in their slots. */
+  | { kind: 'messages'; count: number }
+  | { kind: 'empty' }
+  /** Messages were lost because the buffer was full. */
+  | { kind: 'overrun' }
+  | { kind: 'error'; errno: number };
+
+/** One socket that is read in batches into slots of the module's memory. */
+export interface BatchSource {
+  readonly slots: number;
+  /** Never blocks. */
+  receive(): Batch;
+  slotOffset(slot: number): number;
+  length(slot: number): number;
+  truncated(slot: number): boolean;
+}
+
+export interface DataplaneIo {
+  /** Wakes the loop out of `sleep`; -1 where nothing needs to. */
+  readonly wakeFd: number;
+  /** Netlink port of the socket that changes the table. */
+  readonly controlPort: number;
+  /** What the kernel reports of its table, its refusals of changes, the lines of a dump. */
+  readonly events: BatchSource;
+  readonly refusals: BatchSource;
+  readonly dump: BatchSource;
+  /** Datagrams of the sync link, IP header included. */
+  readonly datagrams: BatchSource;
+  /** Packets that wait for the peer; or why there is no such queue though it was asked for. */
+  readonly defer?: DeferQueue | string;
+  /** Expectations of the kernel's helpers; absent where there are none. */
+  readonly expectations?: Expectations;
+  /** The IPv4 address that the datagram in this slot came from. */
+  sender(slot: number): string;
+  /** Asks for the whole table. @throws Error when the kernel does not take the request now */
+  requestDump(sequence: number): void;
+  /** Gives `length` bytes of messages at `offset` of the module's memory to the kernel. @throws Error */
+  change(offset: number, length: number): void;
+  /** `address` null: to the group. */
+  transmit(datagram: Buffer, address: string | null): void;
+  /**
+   * Sleeps until there is something to read or `ms` are over. After a pass with `events` of the kernel it waits for more
+   * of them, and when the peer sends nothing but acknowledgements (`quiet`) for these, but for nothing else.
+   */
+  sleep(events: number, ms: number, quiet: boolean): void;
+  /** Whether the last sleep was ended by `wakeFd`; left out where that is not known. */
+  woken?(): boolean;
+  /** What the last sleep knew: nothing has come but events and datagrams. */
+  idle(): boolean;
+  /** Monotonic milliseconds. */
+  now(): number;
+  close(): void;
+}
+
+export interface DataplaneHost {
+  random(bytes: number): Buffer;
+  /** @throws Error naming what the kernel or the machine lacks */
+  open(config: WorkerConfig, engine: Engine): DataplaneIo;
+  /** What seals the sync link's datagrams; Node's own ciphers when left out. */
+  aead?: AeadMaker;
+}

@@ -1,0 +1,373 @@
+/** One pass of the dataplane loop after the other: kernel events in, datagrams in, changes out. See worker.ts. */
+
+import { SyncDriver } from '../dialect/carpio/runner.ts';
+import { PairKeys } from '../seal/pair-keys.ts';
+import type { Engine } from '../table/engine.ts';
+import { loadEngine } from '../table/engine.ts';
+import { StatesLister } from '../table/states-lister.ts';
+import { Audit } from './audit.ts';
+import { type DataplaneHost, type DataplaneIo, MOST_BATCHES } from './dataplane-io.ts';
+import { Defer } from './defer.ts';
+import { ExpectationSync } from './expectations.ts';
+import type { LoopFigures } from './figures.ts';
+import { Teller } from './figures.ts';
+import { KERNEL_HOST } from './kernel-io.ts';
+import { KernelWriter } from './kernel-writer.ts';
+import { LinkInlet } from './link-inlet.ts';
+import type { FromWorker, ToWorker, WorkerConfig, WorkerData } from './messages.ts';
+import { STAT } from './messages.ts';
+import { Slices } from './slices.ts';
+import { WorkerTaps } from './taps.ts';
+import { Verifier } from './verifier.ts';
+
+/** A pass reads the kernel's table for this long; what then is left of the batch in hand comes on top. Milliseconds. */
+const DUMP_SLICE = 3;
+/** Under load a whole pass is made this often, for counters and what else there is; events are handed on between. Milliseconds. */
+const WHOLE = 10;
+/** An idle pass still looks after the counters. */
+const IDLE = 100;
+/** The control thread looks at its clock every 50 ms. Milliseconds. */
+const CONTROL_SILENT = 200;
+/** A peer that has not told of a state for so long sends nothing but acknowledgements. Milliseconds. */
+const QUIET = 50;
+/** A loaded peer sends this often (PACE in kernel-io.ts, and a little). Milliseconds. */
+const SOON = 3;
+/** As pfsync's. Milliseconds. */
+const DEFER_MS = 20;
+
+export class Dataplane {
+  readonly wakeFd: number;
+  private readonly post: (message: FromWorker) => void;
+  private readonly config: WorkerConfig;
+  private readonly engine: Engine;
+  private readonly host: DataplaneHost;
+  private readonly io: DataplaneIo;
+  private readonly driver: SyncDriver;
+  private readonly audit: Audit;
+  private readonly writer: KernelWriter;
+  private readonly verifier: Verifier;
+  private readonly lister: StatesLister;
+  private readonly expectations: ExpectationSync | null;
+  private readonly defer: Defer | null;
+  private readonly stats: Float64Array;
+  private readonly taps: WorkerTaps | null;
+  private readonly figures: LoopFigures = { overruns: 0, events: 0, created: 0 };
+  private readonly teller: Teller;
+  private readonly slices: Slices;
+  /** Taken in the last pass. */
+  private events = 0;
+  /** When the next pass must begin at the latest, ms. */
+  private dueAt = Number.NEGATIVE_INFINITY;
+  /** The first pass from then on is a whole one, ms. */
+  private wholeAt = Number.NEGATIVE_INFINITY;
+  private readonly inlet: LinkInlet;
+  /** The peer waits for the end of an audit that was begun after this. */
+  private auditFor: { finished: number; corrections: number } | null = null;
+
+  /** @throws Error naming what the kernel or the machine lacks */
+  constructor(data: WorkerData, post: (message: FromWorker) => void, host: DataplaneHost = KERNEL_HOST) {
+    const { config } = data;
+    this.post = post;
+    this.config = config;
+    this.stats = new Float64Array(data.counters);
+    this.engine = loadEngine(data.wasm, {
+      maxStates: config.maxStates,
+      syncWhen: config.syncWhen,
+      indexKey: host.random(16),
+      ignore: config.ignore,
+      local: config.local,
+      timeouts: config.timeouts,
+    });
+    this.engine.reserve(config.maxStates);
+    this.host = host;
+    this.io = host.open(config, this.engine);
+    this.engine.setOwnPort(this.io.controlPort);
+    this.wakeFd = this.io.wakeFd;
+    const secrets = config.secrets.map((secret) => Buffer.from(secret));
+    const keys = new PairKeys(secrets.length > 0 ? secrets : [null]);
+    this.taps = config.record === true ? this.makeTaps() : null;
+    this.driver = this.makeDriver(keys);
+    this.inlet = new LinkInlet(this.engine, this.io, this.driver, config.peer);
+    this.expectations = this.makeExpectations();
+    this.defer = this.makeDefer();
+    this.audit = new Audit(this.engine, {
+      requestDump: (sequence) => this.io.requestDump(sequence),
+      unsure: (unsure) => {
+        this.driver.unsure = unsure;
+      },
+    });
+    this.writer = this.makeWriter();
+    this.verifier = new Verifier(this.driver, this.engine, this.audit, post);
+    this.slices = new Slices(this.stats, STAT.slices);
+    this.teller = new Teller(this.driver, this.engine, this.stats, post);
+    this.lister = new StatesLister(this.engine);
+    this.audit.begin('start', this.now());
+  }
+
+  private makeTaps(): WorkerTaps {
+    return new WorkerTaps({
+      post: (lines, bytes) => this.post({ type: 'record', lines, bytes }),
+      taken: () => this.stats[STAT.recorded] ?? 0,
+    });
+  }
+
+  private makeDriver(keys: PairKeys): SyncDriver {
+    const { name, mtu } = this.config;
+    return new SyncDriver(
+      this.engine,
+      { name, keys, mtu, ...(this.host.aead === undefined ? {} : { aead: this.host.aead }) },
+      {
+        transmit: (datagram) => this.io.transmit(datagram, this.inlet.peerAddress),
+        flushKernel: () => this.writer.flush(),
+        nonce: () => this.host.random(16).toString('hex'),
+        event: (kind, fields) => this.post({ type: 'event', kind, fields }),
+        peerReport: (content) => this.post({ type: 'peer', name: null, report: content.toString('utf8') }),
+        peerName: (peer) => this.post({ type: 'peer', name: peer, report: null }),
+        auditAsked: () => this.onAuditAsked(),
+        taps: this.taps,
+        expectation: (content) => this.expectations?.take(content),
+      },
+    );
+  }
+
+  private makeWriter(): KernelWriter {
+    return new KernelWriter(this.engine, this.io, {
+      blocked: (blocked) => this.audit.blocked(blocked, this.now()),
+      lost: () => this.audit.begin('audit', this.now()),
+      refused: () => void this.takeEvents(),
+      count: (name) => this.driver.count(name),
+      now: () => this.now(),
+    });
+  }
+
+  private makeExpectations(): ExpectationSync | null {
+    const { expectations } = this.io;
+    if (expectations === undefined) return null;
+    return new ExpectationSync(expectations, {
+      connection: (message) => this.takeConnection(message),
+      tell: (content) => this.driver.tellExpectation(content),
+      count: (name) => this.driver.count(name),
+    });
+  }
+
+  private makeDefer(): Defer | null {
+    const { defer } = this.io;
+    if (defer === undefined) return null;
+    if (typeof defer === 'string') {
+      this.post({ type: 'event', kind: 'sync.defer', fields: { on: false, reason: defer } });
+      return null;
+    }
+    const { state, outbox } = this.driver;
+    return new Defer(defer, this.config.deferMs ?? DEFER_MS, {
+      connection: (message) => this.takeConnection(message),
+      takeEvents: () => this.takeEvents(),
+      flush: () => this.driver.flushUrgent(this.now()),
+      drained: () => this.engine.dirtyCount() === 0 && outbox.empty(),
+      stream: () => (state.open && state.alive ? { sent: state.txSeq, acked: state.txAcked } : null),
+      count: (name) => this.driver.count(name),
+    });
+  }
+
+  /** A connection that was read from the kernel by itself counts like its event. */
+  private takeConnection(message: Buffer): void {
+    const at = this.io.events.slotOffset(0);
+    this.engine.view().set(message, at);
+    this.engine.takeEvents(at, message.length);
+  }
+
+  private stepExpectations(now: number): void {
+    const { masterAny, peerNonce } = this.driver.state;
+    this.expectations?.step(now, masterAny, peerNonce, () => this.driver.inStep(now).inStep === true);
+  }
+
+  /** Sleeps until there is something to do. */
+  wait(): void {
+    const now = this.now();
+    // Deferred packets are let go by an acknowledgement: then none waits.
+    const quiet = this.defer === null && now - this.inlet.streamAt > QUIET;
+    const left = this.dueAt - now;
+    // While the peer's datagrams follow each other the next one comes soon, and an acknowledgement goes with its pass.
+    this.io.sleep(this.events, left > 0 && this.inlet.flowing(now, SOON) ? left + SOON : left, quiet);
+  }
+
+  /** There may be a command. */
+  get called(): boolean {
+    return this.io.woken?.() ?? true;
+  }
+
+  /** When the next pass must begin at the latest, ms. */
+  due(): number {
+    return this.dueAt;
+  }
+
+  /** Events have just come in batches: the next pass waits for more of them. */
+  get loaded(): boolean {
+    return this.events > 0;
+  }
+
+  command(message: ToWorker): void {
+    const now = this.now();
+    this.wholeAt = now;
+    switch (message.type) {
+      case 'role':
+        this.driver.setRole(message.masterAny, Buffer.from(message.report), now);
+        break;
+      case 'local':
+        this.engine.setLocal(message.addresses);
+        break;
+      case 'carrier':
+        this.driver.setCarrier(message.up, now);
+        break;
+      case 'keys':
+        this.driver.setKeys(
+          message.secrets.map((secret) => Buffer.from(secret)),
+          now,
+        );
+        break;
+      case 'verify':
+        this.verifier.begin(message.id, message.deep, now);
+        break;
+      case 'resync':
+        // Both kernels are read again; what the tables differ by then is repaired when the digests are compared.
+        this.audit.begin('audit', now);
+        this.driver.askPeerToAudit(now);
+        this.driver.verify(now);
+        break;
+      case 'states':
+        this.post({ type: 'states', id: message.id, ...this.lister.list(message.cursor, message.most) });
+        break;
+      case 'snapshot':
+        this.taps?.snapshot();
+        break;
+      case 'stop':
+        break;
+    }
+  }
+
+  pass(): void {
+    const now = this.now();
+    this.engine.setNow(now);
+    this.events = this.takeEvents();
+    const heard = this.inlet.take();
+    if (heard === 0 && this.handOn(now)) return;
+    this.takeDump();
+    this.defer?.step(this.now());
+    this.writer.flush();
+    const later = this.now();
+    this.driver.controlSilent = later - (this.stats[STAT.controlAt] ?? later) > CONTROL_SILENT;
+    const working = this.driver.working() || this.audit.closing();
+    this.stepAudit(later);
+    this.stepExpectations(later);
+    this.driver.advance(later);
+    if (working) this.slices.add(this.now() - later);
+    this.verifier.step(later);
+    this.teller.tell(later, this.figures);
+    this.taps?.flush();
+    this.wholeAt = later + WHOLE;
+    this.dueAt = this.deadline();
+  }
+
+  /**
+   * A pass in which nothing but events has come, and nothing else is due: they are handed on, and that is all. After a sleep
+   * of milliseconds the processor has forgotten this program, so what a pass runs through is what it costs.
+   */
+  private handOn(now: number): boolean {
+    const { audit, engine, writer } = this;
+    if (now >= this.wholeAt || now >= this.dueAt || this.defer !== null || !this.io.idle()) return false;
+    if (audit.busy() || engine.kernelPending() > 0 || writer.deadline() !== Number.POSITIVE_INFINITY) return false;
+    const due = this.driver.handOn(now);
+    if (due === null) return false;
+    this.dueAt = Math.min(this.dueAt, due);
+    return true;
+  }
+
+  private deadline(): number {
+    const now = this.now();
+    const looks = this.expectations?.deadline() ?? Number.POSITIVE_INFINITY;
+    const held = this.defer?.deadline() ?? Number.POSITIVE_INFINITY;
+    return Math.min(
+      this.driver.deadline(now),
+      this.audit.deadline(now),
+      this.verifier.deadline(),
+      this.writer.deadline(),
+      this.teller.deadline(),
+      looks,
+      held,
+      now + IDLE,
+    );
+  }
+
+  close(): void {
+    this.io.close();
+  }
+
+  private now(): number {
+    return this.io.now();
+  }
+
+  private onAuditAsked(): void {
+    if (this.auditFor !== null) return;
+    this.auditFor = { finished: this.audit.finished, corrections: this.audit.corrections };
+    this.audit.begin('audit', this.now());
+  }
+
+  // Until now no digest was sent, and those of the peer had no answer: compared at once, not at the next turn.
+  private stepAudit(now: number): void {
+    const { finished } = this.audit;
+    this.audit.step(now);
+    if (this.audit.finished !== finished) this.driver.verify(now);
+    this.answerAudit(now);
+  }
+
+  private answerAudit(now: number): void {
+    if (this.auditFor === null || this.audit.busy() || this.audit.finished === this.auditFor.finished) return;
+    this.driver.auditDone(this.audit.corrections - this.auditFor.corrections, now);
+    this.auditFor = null;
+  }
+
+  private takeEvents(): number {
+    let taken = 0;
+    const { events } = this.io;
+    const before = this.engine.counter('inserts');
+    for (let batch = 0; batch < MOST_BATCHES; batch++) {
+      const result = events.receive();
+      if (result.kind === 'overrun') {
+        // What was lost is lost: the table is read again, and until then this node's digest proves nothing. How it begins
+        // stands with audit.lost().
+        this.figures.overruns += 1;
+        this.post({ type: 'event', kind: 'sync.overrun', fields: { overruns: this.figures.overruns } });
+        this.audit.lost();
+        continue;
+      }
+      if (result.kind !== 'messages') {
+        this.audit.drained(this.now());
+        break;
+      }
+      for (let i = 0; i < result.count; i++) this.engine.takeEvents(events.slotOffset(i), events.length(i));
+      taken += result.count;
+      if (result.count < events.slots && !this.audit.losing) break;
+    }
+    this.figures.created += this.engine.counter('inserts') - before;
+    this.figures.events += taken;
+    return taken;
+  }
+
+  private takeDump(): number {
+    if (!this.audit.running()) return 0;
+    let taken = 0;
+    const { dump } = this.io;
+    const begun = this.now();
+    let spent = 0;
+    // The kernel makes the next piece while one is read, so it is never empty before its end: the clock ends the slice.
+    for (let batch = 0; batch < MOST_BATCHES && spent < DUMP_SLICE; batch++) {
+      const result = dump.receive();
+      if (result.kind === 'overrun') this.audit.again();
+      if (result.kind !== 'messages') break;
+      for (let i = 0; i < result.count; i++) this.audit.take(dump.slotOffset(i), dump.length(i));
+      taken += result.count;
+      spent = this.now() - begun;
+    }
+    if (taken > 0) this.slices.add(spent);
+    return taken;
+  }
+}

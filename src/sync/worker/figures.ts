@@ -1,0 +1,92 @@
+/** What the worker tells the control thread about itself: figures in the shared array, changes as messages. */
+import type { SyncDriver } from '../dialect/carpio/runner.ts';
+import type { Engine } from '../table/engine.ts';
+import type { FromWorker } from './messages.ts';
+import { STAT } from './messages.ts';
+
+/** Told at most this often, ms. */
+const TELL = 10;
+
+/** What only the loop counts. */
+export interface LoopFigures {
+  overruns: number;
+  /** Kernel events taken. */
+  events: number;
+  /** States that came into being here, mirrored ones not counted. */
+  created: number;
+}
+
+export class Teller {
+  private readonly driver: SyncDriver;
+  private readonly engine: Engine;
+  private readonly stats: Float64Array;
+  private readonly post: (message: FromWorker) => void;
+  private toldAt = 0;
+  private lastStep = '';
+  private lastRefused = 0;
+  /** The comparisons that were told last; another one is told even when nothing else turns the loop. */
+  private told: { mine: object | null; theirs: object | null } = { mine: null, theirs: null };
+
+  constructor(driver: SyncDriver, engine: Engine, stats: Float64Array, post: (message: FromWorker) => void) {
+    this.driver = driver;
+    this.engine = engine;
+    this.stats = stats;
+    this.post = post;
+  }
+
+  tell(now: number, figures: LoopFigures): void {
+    if (now - this.toldAt < TELL && now >= this.toldAt) return;
+    this.toldAt = now;
+    const { mine, theirs } = this.driver.state;
+    this.told = { mine, theirs };
+    this.write(now, figures);
+    const { inStep, reason } = this.driver.inStep(now);
+    const step = `${inStep} ${inStep === null ? reason?.replace(/[0-9.]+/g, '') : reason}`;
+    if (step !== this.lastStep) {
+      this.lastStep = step;
+      this.post({ type: 'step', inStep, reason });
+    }
+    const refused = Object.values(this.driver.refused).reduce((sum, n) => sum + n, 0);
+    if (refused !== this.lastRefused) {
+      this.lastRefused = refused;
+      this.post({ type: 'refused', counters: { ...this.driver.refused } });
+    }
+  }
+
+  /** When there is something to tell that could not be told yet, ms. */
+  deadline(): number {
+    const { mine, theirs } = this.driver.state;
+    const news = mine !== this.told.mine || theirs !== this.told.theirs;
+    return news ? this.toldAt + TELL : Number.POSITIVE_INFINITY;
+  }
+
+  private write(now: number, figures: LoopFigures): void {
+    const { driver, stats, engine } = this;
+    const counts = driver.counts();
+    const { mine, theirs } = driver.state;
+    stats[STAT.own] = counts.own;
+    stats[STAT.mirrored] = counts.mirrored;
+    stats[STAT.unclaimed] = counts.unclaimed;
+    stats[STAT.dirty] = counts.dirty;
+    stats[STAT.kernelMissing] = counts.missing;
+    stats[STAT.checkedAt] = mine === null || theirs === null ? Number.NaN : Math.min(mine.at, theirs.at);
+    stats[STAT.lag] = driver.outbox.lag ?? Number.NaN;
+    stats[STAT.sent] = driver.outbox.sent;
+    stats[STAT.sentBytes] = driver.outbox.sentBytes;
+    stats[STAT.received] = driver.received.datagrams;
+    stats[STAT.receivedBytes] = driver.received.bytes;
+    stats[STAT.repairs] = driver.state.repairs;
+    stats[STAT.repairBytes] = driver.repairBytes;
+    stats[STAT.overruns] = figures.overruns;
+    stats[STAT.events] = figures.events;
+    stats[STAT.inserted] = figures.created;
+    stats[STAT.heardAt] = driver.state.heardAt ?? Number.NaN;
+    stats[STAT.alive] = driver.state.alive ? 1 : 0;
+    stats[STAT.open] = driver.state.open ? 1 : 0;
+    stats[STAT.memory] = engine.x.memoryUsed();
+    stats[STAT.passAt] = now;
+    const digest = engine.digest('me').sum;
+    stats[STAT.digestHigh] = digest.readUIntBE(0, 6);
+    stats[STAT.digestLow] = digest.readUIntBE(6, 6);
+  }
+}

@@ -1,0 +1,163 @@
+/** The dataplane's outside on Linux: netlink and raw sockets read by recvmmsg, an eventfd for commands, poll(2). */
+import { randomBytes } from 'node:crypto';
+import { nativeAead } from '../../kernel/aead.ts';
+import { BatchReceiver } from '../../kernel/batch.ts';
+import { openConntrack, requestDump, sendMessages } from '../../kernel/conntrack.ts';
+import { type DeferQueue, openDeferQueue } from '../../kernel/defer-queue.ts';
+import type { Instruction } from '../../kernel/event-filter.ts';
+import { echoFilter, statusFilter } from '../../kernel/event-filter.ts';
+import { openExpectations } from '../../kernel/expect.ts';
+import { closeQuietly, libc, Sock } from '../../kernel/libc.ts';
+import { PollSet, type Ready } from '../../kernel/poll-set.ts';
+import { addressOfName, openSyncSocket, SYNC_GROUP } from '../../kernel/sync-socket.ts';
+import type { Area, Engine } from '../table/engine.ts';
+import type { Batch, BatchSource, DataplaneHost, DataplaneIo } from './dataplane-io.ts';
+import type { WorkerConfig } from './messages.ts';
+import { threadClock } from './messages.ts';
+
+/** Under load a pass begins at most this often: batches cost less than single messages. Milliseconds. */
+const PACE = 2.6;
+/** After so many events in one pass there are others in the next: not worth a question. */
+const SURE = 4;
+/** Between two slices of background work: at real-time priority nobody else would get the processor. Milliseconds. */
+const BREATH = 0.2;
+/** The kernel makes a piece of its table as large as the largest room that was offered for one, up to this. */
+const DUMP_PIECE = 32_768;
+/** Two pieces, some 340 entries, are read in about a millisecond. */
+const DUMP_PIECES = 2;
+/** Between two turns of a dump, ms: there are more than a hundred, and the node is not in step before the last. */
+const DUMP_BREATH = 0.1;
+/** Places among the descriptors. */
+const DUMP = 2;
+const WAKE = 3;
+/** Conntrack status bits (nf_conntrack_common.h). */
+const SEEN_REPLY = 0x2;
+const ASSURED = 0x4;
+
+/**
+ * What is not synced yet need not be heard of (asm/kernel/filter.ts has the same rule), nor what this node has changed itself:
+ * the events of what a backup writes would wake it once more for each datagram.
+ */
+function wantedEvents(when: WorkerConfig['syncWhen'], controlPort: number): Instruction[] {
+  const others = when === 'all' ? null : statusFilter(when === 'answered' ? SEEN_REPLY : ASSURED);
+  return echoFilter(controlPort, others);
+}
+
+const EMPTY: Batch = { kind: 'empty' };
+
+/** @param ready what poll(2) has said of this socket; no look at one that has nothing costs less than a look. */
+function sourceOf(receiver: BatchReceiver, fd: number, ready?: Ready): BatchSource {
+  return {
+    slots: receiver.slots,
+    receive: () => {
+      if (ready !== undefined && !ready.is) return EMPTY;
+      const result = receiver.receive(fd);
+      if (ready !== undefined && result.kind === 'empty') ready.is = false;
+      return result;
+    },
+    slotOffset: (slot) => receiver.slotOffset(slot),
+    length: (slot) => receiver.length(slot),
+    truncated: (slot) => receiver.truncated(slot),
+  };
+}
+
+/** The sender's address as text; nearly always the same, so the last one is kept. */
+function senderOf(receiver: BatchReceiver): (slot: number) => string {
+  let last = -1;
+  let text = '';
+  return (slot) => {
+    const name = receiver.name(slot);
+    const address = name.readUInt32BE(4);
+    if (address !== last) {
+      last = address;
+      text = addressOfName(name);
+    }
+    return text;
+  };
+}
+
+function tryDefer(): DeferQueue | string {
+  try {
+    return openDeferQueue();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): DataplaneIo {
+  const conntrack = openConntrack(config.eventBuffer, (port) => wantedEvents(config.syncWhen, port));
+  const link = openSyncSocket(config.device, config.ifindex);
+  const wakeFd = libc().eventfd(0, Sock.EFD_NONBLOCK | Sock.EFD_CLOEXEC);
+  const receiver = ({ offset, slots, size }: Area, named: boolean): BatchReceiver =>
+    new BatchReceiver(memory, offset, slots, size, named);
+  const replies = receiver(areas.netlink, false);
+  const datagrams = receiver(areas.datagrams, true);
+  const pieces = receiver({ offset: areas.netlink.offset, slots: DUMP_PIECES, size: DUMP_PIECE }, false);
+  const expectations = openExpectations();
+  const defer = config.defer === true ? tryDefer() : undefined;
+  // The first ones can wait for company.
+  const fds = [conntrack.events, link.fd, conntrack.dump, wakeFd, expectations.fd];
+  if (typeof defer === 'object') fds.push(defer.fd);
+  const polled = new PollSet(fds);
+  const { ready } = polled;
+  const wakeBytes = Buffer.alloc(8);
+  const refusals = sourceOf(replies, conntrack.control);
+  return {
+    wakeFd,
+    controlPort: conntrack.controlPort,
+    events: sourceOf(receiver(areas.netlink, false), conntrack.events, ready[0]),
+    refusals: {
+      ...refusals,
+      receive: () => {
+        const result = refusals.receive();
+        // What is refused has often ended this moment, and its event has come after poll(2) was asked.
+        if (result.kind !== 'empty' && ready[0] !== undefined) ready[0].is = true;
+        return result;
+      },
+    },
+    dump: sourceOf(pieces, conntrack.dump, ready[DUMP]),
+    datagrams: sourceOf(datagrams, link.fd, ready[1]),
+    ...(defer === undefined ? {} : { defer }),
+    expectations: {
+      ...expectations,
+      // Nothing came for it: not worth a call in every pass.
+      receive: () => (ready[4]?.is === true ? expectations.receive() : { events: [], overrun: false }),
+    },
+    sender: senderOf(datagrams),
+    requestDump: (sequence) => requestDump(conntrack.dump, sequence),
+    change: (offset, length) => sendMessages(conntrack.control, memory, offset, length),
+    transmit: (datagram, address) => {
+      link.send(datagram, address ?? SYNC_GROUP);
+    },
+    sleep: (events, ms, quiet) => {
+      if (ready[DUMP]?.is === true) {
+        // There is always more of a dump, so poll would not sleep.
+        libc().usleep(DUMP_BREATH * 1000);
+        polled.wait(0);
+      } else if (events > 0) {
+        // Single events wait for company, and so do mere acknowledgements. A datagram with states is a batch already.
+        if (!polled.pause(PACE, quiet ? 2 : 1) && events < SURE) polled.wait(ms - PACE);
+      } else if (ms <= 0) polled.pause(BREATH, 1);
+      else polled.wait(ms);
+      if (ready[WAKE]?.is === true) libc().read(wakeFd, wakeBytes, 8);
+    },
+    woken: () => ready[WAKE]?.is === true,
+    idle: () => ready.every(({ is }, i) => i < 2 || i === WAKE || !is),
+    now: threadClock(),
+    close: () => {
+      conntrack.close();
+      expectations.close();
+      if (typeof defer === 'object') defer.close();
+      link.close();
+      closeQuietly(wakeFd);
+    },
+  };
+}
+
+const aead = nativeAead();
+
+export const KERNEL_HOST: DataplaneHost = {
+  random: (bytes) => randomBytes(bytes),
+  open: openKernelIo,
+  ...(aead === null ? {} : { aead }),
+};
