@@ -9,9 +9,9 @@
  */
 import { Repairer } from '../../src/sync/repair/runner.ts';
 import { Sketch } from '../../src/sync/repair/symbols.ts';
-import { damage, feed, flowOf, lastRepair, recordOf, settles } from '../../test/sim/repair-world.ts';
-import type { Node } from '../../test/sim/sync-world.ts';
-import { SyncWorld } from '../../test/sim/sync-world.ts';
+import { damage, feed, flowOf, lastRepair, recordOf, settles } from '../sim/worlds/repair-world.ts';
+import type { Node } from '../sim/worlds/sync-world.ts';
+import { SyncWorld } from '../sim/worlds/sync-world.ts';
 import { option, quick, report } from './lib/output.ts';
 
 /** Ethernet header, check sum, preamble and gap are not counted: 14 + 20 bytes of headers a datagram. */

@@ -6,10 +6,10 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { BUGS } from '../../test/sim/cluster/bugs.ts';
-import { explain, shrink } from '../../test/sim/cluster/shrink.ts';
-import type { RunOptions } from '../../test/sim/cluster/simulation.ts';
-import { optionsOf, simulate } from '../../test/sim/cluster/simulation.ts';
+import { BUGS } from './cluster/bugs.ts';
+import { explain, shrink } from './cluster/shrink.ts';
+import type { RunOptions } from './cluster/simulation.ts';
+import { optionsOf, simulate } from './cluster/simulation.ts';
 import type { Outcome } from './totals.ts';
 import { add, load, save, tell } from './totals.ts';
 

@@ -1,6 +1,6 @@
 /** The sums of many runs of the simulator, kept in a JSON file so that a long record can be interrupted. */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import type { RunResult } from '../../test/sim/cluster/simulation.ts';
+import type { RunResult } from './cluster/simulation.ts';
 
 export type Outcome = Pick<
   RunResult,

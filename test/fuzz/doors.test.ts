@@ -15,7 +15,7 @@ import { createGroup } from '../../src/carp/group.ts';
 import { makeHandlers } from '../../src/node/control/handlers.ts';
 import { sysctl } from '../../src/node/control/oids.ts';
 import { startControl } from '../../src/node/control/server.ts';
-import { fakeFeed, fakeStatus } from '../unit/feed-fake-node.ts';
+import { fakeFeed, fakeStatus } from '../unit/feed/fake-node.ts';
 import { makeWork, mutate } from './lib/mutate.ts';
 
 const doors = suite('fuzz: doors');

@@ -4,11 +4,11 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { errorMessage, kernelMessage, takeMessages } from '../../scripts/reference/ctmsg.ts';
+import { feed, kernelOutput, makeEngine, reply } from '../../scripts/reference/harness.ts';
+import { below, randomSource, randomState, type State } from '../../scripts/reference/state.ts';
+import { decodeRecords, encodeDelete, encodeUpsert } from '../../scripts/reference/wirecodec.ts';
 import type { Engine } from '../../src/sync/table/engine.ts';
-import { errorMessage, kernelMessage, takeMessages } from '../unit/reference/ctmsg.ts';
-import { feed, kernelOutput, makeEngine, reply } from '../unit/reference/harness.ts';
-import { below, randomSource, randomState, type State } from '../unit/reference/state.ts';
-import { decodeRecords, encodeDelete, encodeUpsert } from '../unit/reference/wirecodec.ts';
 
 const test = suite('engine fuzz');
 

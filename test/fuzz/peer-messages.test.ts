@@ -1,9 +1,9 @@
 /** Whatever text a peer gone mad sends: an answer or a named refusal, never an exception, never slow. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { random } from '../../scripts/sim/worlds/sync-world.ts';
 import { PEER_LIMITS } from '../../src/channel/limits.ts';
 import { decodeMessage, encodeMessage, errorText, type PeerMessage } from '../../src/channel/message.ts';
-import { random } from '../sim/sync-world.ts';
 
 const messages = suite('fuzz: peer messages');
 

@@ -4,10 +4,10 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { damage, flowOf, recordOf, settles, steadyPair } from '../../scripts/sim/worlds/repair-world.ts';
+import { random, SyncWorld, tcpFlow } from '../../scripts/sim/worlds/sync-world.ts';
 import { sessionKeys } from '../../src/sync/seal/seal.ts';
 import { HEADER_SIZE, KIND_FAST, MSG, message, writeHeader } from '../../src/sync/wire/datagram.ts';
-import { damage, flowOf, recordOf, settles, steadyPair } from '../sim/repair-world.ts';
-import { random, SyncWorld, tcpFlow } from '../sim/sync-world.ts';
 
 const SEED = Number(process.env.SEED ?? 1);
 const fuzz = suite(`sync datagrams (seed ${SEED})`);

@@ -1,11 +1,11 @@
 /** Which events of the connection table reach a node: those that it has caused itself stay in the kernel. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { attributes, netlink } from '../../scripts/reference/ctmsg.ts';
 import type { ConntrackSockets } from '../../src/kernel/conntrack.ts';
 import { openConntrack } from '../../src/kernel/conntrack.ts';
 import { echoFilter } from '../../src/kernel/event-filter.ts';
 import { libc, Sock } from '../../src/kernel/libc.ts';
-import { attributes, netlink } from '../unit/reference/ctmsg.ts';
 import { insideNamespace } from './kernel-lab.ts';
 
 const { attr, nest, u8, u16, u32 } = attributes;

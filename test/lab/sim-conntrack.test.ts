@@ -1,14 +1,14 @@
 /**
- * The simulator's model of the kernel's connection table (test/sim/cluster/conntrack.ts) beside the real one: the same
+ * The simulator's model of the kernel's connection table (scripts/sim/cluster/conntrack.ts) beside the real one: the same
  * messages in the same order for both, and after each of them the same refusal, the same events and the same table.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Attributes, Taken } from '../../scripts/reference/ctmsg.ts';
+import { attribute, attributes, netlink, takeMessages } from '../../scripts/reference/ctmsg.ts';
+import { Conntrack, timeoutOf } from '../../scripts/sim/cluster/conntrack.ts';
 import { openConntrack, requestDump } from '../../src/kernel/conntrack.ts';
 import { libc, Sock } from '../../src/kernel/libc.ts';
-import { Conntrack, timeoutOf } from '../sim/cluster/conntrack.ts';
-import type { Attributes, Taken } from '../unit/reference/ctmsg.ts';
-import { attribute, attributes, netlink, takeMessages } from '../unit/reference/ctmsg.ts';
 import { insideNamespace } from './kernel-lab.ts';
 
 const { attr, nest, u8, u16, u32 } = attributes;

@@ -4,9 +4,9 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type Node, seeded, World } from '../../scripts/sim/worlds/carp-world.ts';
+import { type Careless, ProbeNet } from '../../scripts/sim/worlds/probe-net.ts';
 import type { GroupConfig, VhidConfig } from '../../src/carp/types.ts';
-import { type Node, seeded, World } from './carp-world.ts';
-import { type Careless, ProbeNet } from './probe-net.ts';
 
 const test = suite('early take-over');
 const MS = 1000;

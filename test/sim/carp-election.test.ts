@@ -4,8 +4,8 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type Node, type Random, rolesOf, type Sabotage, seeded, World } from '../../scripts/sim/worlds/carp-world.ts';
 import type { GroupConfig, VhidConfig } from '../../src/carp/types.ts';
-import { type Node, type Random, rolesOf, type Sabotage, seeded, World } from './carp-world.ts';
 
 const SECOND = 1_000_000;
 /** A link that flapped may be held down for a minute; then everybody has to listen and elect. */

@@ -5,8 +5,8 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type Node, seeded, World } from '../../scripts/sim/worlds/carp-world.ts';
 import type { GroupConfig, VhidConfig } from '../../src/carp/types.ts';
-import { type Node, seeded, World } from './carp-world.ts';
 
 const SECOND = 1_000_000;
 const KEYS = ['wan/1', 'lan/1'];

@@ -4,10 +4,10 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { BUGS, HUNTS } from './cluster/bugs.ts';
-import type { Fault } from './cluster/faults.ts';
-import { explain, kindOf, shrink } from './cluster/shrink.ts';
-import { optionsOf, simulate } from './cluster/simulation.ts';
+import { BUGS, HUNTS } from '../../scripts/sim/cluster/bugs.ts';
+import type { Fault } from '../../scripts/sim/cluster/faults.ts';
+import { explain, kindOf, shrink } from '../../scripts/sim/cluster/shrink.ts';
+import { optionsOf, simulate } from '../../scripts/sim/cluster/simulation.ts';
 
 const cluster = suite('cluster');
 

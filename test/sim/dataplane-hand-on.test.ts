@@ -1,15 +1,15 @@
 /** Under load the dataplane loop hands events on, and makes a whole pass now and then: two loops, one link, one clock. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { kernelMessage, netlink } from '../../scripts/reference/ctmsg.ts';
+import { wasm } from '../../scripts/reference/harness.ts';
+import { randomSource, randomState } from '../../scripts/reference/state.ts';
+import type { Conntrack } from '../../scripts/sim/cluster/conntrack.ts';
+import { SimIo } from '../../scripts/sim/cluster/dataplane-host.ts';
+import { inside } from '../../scripts/sim/cluster/inside.ts';
 import { Dataplane } from '../../src/sync/worker/dataplane.ts';
 import type { ToWorker, WorkerConfig } from '../../src/sync/worker/messages.ts';
 import { STAT, STAT_COUNT } from '../../src/sync/worker/messages.ts';
-import { kernelMessage, netlink } from '../unit/reference/ctmsg.ts';
-import { wasm } from '../unit/reference/harness.ts';
-import { randomSource, randomState } from '../unit/reference/state.ts';
-import type { Conntrack } from './cluster/conntrack.ts';
-import { SimIo } from './cluster/dataplane-host.ts';
-import { inside } from './cluster/inside.ts';
 
 const test = suite('dataplane: handing on');
 

@@ -4,9 +4,9 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { random } from '../../scripts/sim/worlds/sync-world.ts';
 import { PEER_LIMITS, PEER_TIMING } from '../../src/channel/limits.ts';
 import { type LinkState, newLink, stepLink } from '../../src/channel/machine.ts';
-import { random } from './sync-world.ts';
 
 const link = suite('sim: peer channel');
 

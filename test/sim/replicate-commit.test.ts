@@ -4,8 +4,8 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { random } from '../../scripts/sim/worlds/sync-world.ts';
 import { type CommitEvent, type CommitState, freshCommit, stepCommit } from '../../src/replicate/commit.ts';
-import { random } from './sync-world.ts';
 
 const commit = suite('sim: commit of a push');
 const CONFIRM_MS = 3000;

@@ -1,12 +1,12 @@
 /** The pair's key is changed on one running node after the other: the session goes on, and nothing of the old key is left. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { SyncWorld, tcpFlow } from '../../scripts/sim/worlds/sync-world.ts';
 import { HELD_MS } from '../../src/sync/dialect/carpio/key-roll.ts';
 import { type KeyLife, ReceiveChain, SendChain } from '../../src/sync/seal/key-chain.ts';
 import { PairKeys, secretId } from '../../src/sync/seal/pair-keys.ts';
 import { helloKey, nodeAead, sessionSecrets } from '../../src/sync/seal/seal.ts';
 import { HEADER_SIZE, KIND_FAST, KIND_HELLO, NONCE_SIZE, writeHeader } from '../../src/sync/wire/datagram.ts';
-import { SyncWorld, tcpFlow } from './sync-world.ts';
 
 const roll = suite("change of the pair's key");
 

@@ -1,10 +1,10 @@
 /** Keys that are renewed while the pair works: those of a session by themselves, the pair's own by its administrator. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { SyncWorld, tcpFlow } from '../../scripts/sim/worlds/sync-world.ts';
 import { countOf, ReceiveChain, SendChain } from '../../src/sync/seal/key-chain.ts';
 import { nodeAead } from '../../src/sync/seal/seal.ts';
 import { HEADER_SIZE, KIND_FAST, readHeader, writeHeader } from '../../src/sync/wire/datagram.ts';
-import { SyncWorld, tcpFlow } from './sync-world.ts';
 
 const keys = suite('keys of the sealed link');
 

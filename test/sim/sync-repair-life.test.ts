@@ -1,8 +1,16 @@
 /** Long random lives of a pair: traffic, loss, cuts, hand-overs and damage; and single wrong bits that must be seen. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { damage, feed, flowOf, lastRepair, recordOf, settles, steadyPair } from './repair-world.ts';
-import type { SyncWorld } from './sync-world.ts';
+import {
+  damage,
+  feed,
+  flowOf,
+  lastRepair,
+  recordOf,
+  settles,
+  steadyPair,
+} from '../../scripts/sim/worlds/repair-world.ts';
+import type { SyncWorld } from '../../scripts/sim/worlds/sync-world.ts';
 
 const life = suite('sync repair life');
 

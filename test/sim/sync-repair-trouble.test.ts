@@ -1,9 +1,18 @@
 /** Repair by difference in trouble: traffic, loss, cuts and restarts meanwhile, damaged symbols; what its rules are for. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import {
+  bothInStep,
+  damage,
+  feed,
+  flowOf,
+  lastRepair,
+  recordOf,
+  settles,
+  steadyPair,
+} from '../../scripts/sim/worlds/repair-world.ts';
+import type { Node, SyncWorld } from '../../scripts/sim/worlds/sync-world.ts';
 import { Sketch } from '../../src/sync/repair/symbols.ts';
-import { bothInStep, damage, feed, flowOf, lastRepair, recordOf, settles, steadyPair } from './repair-world.ts';
-import type { Node, SyncWorld } from './sync-world.ts';
 
 const repair = suite('sync repair in trouble');
 

@@ -1,9 +1,17 @@
 /** Repair by difference between two nodes in virtual time: its cost by cause. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Flow } from './ct-messages.ts';
-import { audit, damage, flowOf, lastRepair, recordOf, settles, steadyPair } from './repair-world.ts';
-import type { SyncWorld } from './sync-world.ts';
+import type { Flow } from '../../scripts/sim/worlds/ct-messages.ts';
+import {
+  audit,
+  damage,
+  flowOf,
+  lastRepair,
+  recordOf,
+  settles,
+  steadyPair,
+} from '../../scripts/sim/worlds/repair-world.ts';
+import type { SyncWorld } from '../../scripts/sim/worlds/sync-world.ts';
 
 const repair = suite('sync repair');
 

@@ -1,8 +1,8 @@
 /** Each node is master of one vhid: whose a connection is follows from the virtual addresses, also for idle ones. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Flow } from './ct-messages.ts';
-import { SyncWorld, tcpFlow } from './sync-world.ts';
+import type { Flow } from '../../scripts/sim/worlds/ct-messages.ts';
+import { SyncWorld, tcpFlow } from '../../scripts/sim/worlds/sync-world.ts';
 
 const shared = suite('each node master of one vhid');
 

@@ -13,7 +13,7 @@ import { formatCidr, parseCidr } from '../../../src/net/cidr.ts';
 import { formatIp, parseIp } from '../../../src/net/ip.ts';
 import { hostName, parseListen } from '../../../src/net/listen-address.ts';
 import { Replay } from '../../../src/recording/replay.ts';
-import { samples } from '../../unit/samples/lib.ts';
+import { samples } from '../../unit/import/samples/lib.ts';
 import { must, type Target } from './target.ts';
 
 const words = (...list: string[]): Buffer[] => list.map((word) => Buffer.from(word));

@@ -1,13 +1,14 @@
 /** Decoders of what the kernel says, and the WebAssembly module's inputs: conntrack messages, the peer's records, repairs. */
+
+import { errorMessage, kernelMessage } from '../../../scripts/reference/ctmsg.ts';
+import { makeEngine, wasm } from '../../../scripts/reference/harness.ts';
+import { randomSource, randomState, type State } from '../../../scripts/reference/state.ts';
+import { encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
 import { applyNotifications, LinkTable } from '../../../src/kernel/links.ts';
 import { MessageBuilder, parseAck, parseMessages } from '../../../src/kernel/netlink.ts';
 import { addressMessage, macvlanMessage, parseAddress, parseLink } from '../../../src/kernel/rtnetlink.ts';
 import { Sketch } from '../../../src/sync/repair/symbols.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
-import { errorMessage, kernelMessage } from '../../unit/reference/ctmsg.ts';
-import { makeEngine, wasm } from '../../unit/reference/harness.ts';
-import { randomSource, randomState, type State } from '../../unit/reference/state.ts';
-import { encodeDelete, encodeUpsert } from '../../unit/reference/wirecodec.ts';
 import { must, type Target } from './target.ts';
 
 const MAC = Buffer.from('00005e000101', 'hex');

@@ -1,0 +1,279 @@
+/** What records from the peer do to the table: each cell of the table in asm/peer/rules.ts, bulks, and bad records. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { kernelMessage } from '../../../scripts/reference/ctmsg.ts';
+import {
+  destroy,
+  event,
+  feed,
+  finish,
+  kernelOutput,
+  listAll,
+  makeEngine,
+  syncOutput,
+} from '../../../scripts/reference/harness.ts';
+import {
+  GRE,
+  ICMP,
+  inverse,
+  randomSource,
+  randomState,
+  SCTP,
+  type State,
+  TCP,
+} from '../../../scripts/reference/state.ts';
+import { decodeRecords, encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import type { Engine } from '../../../src/sync/table/engine.ts';
+
+const test = suite('engine and peer');
+
+function make(port: number, change: Partial<State> = {}): State {
+  const orig = { src: Uint8Array.of(10, 0, 0, 5), dst: Uint8Array.of(198, 51, 100, 80), sport: port, dport: 443 };
+  const reply = { ...inverse({ family: 2, proto: TCP, orig }), dst: Uint8Array.of(203, 0, 113, 2) };
+  return {
+    ...{ family: 2, proto: TCP, zone: 0, orig, reply, status: 0xe, mark: 0, l4: 3 },
+    ...{ wscale: [0, 0], flags: [0, 0], vtags: null, timeout: 100 },
+    ...change,
+  };
+}
+
+/** After each step: who owns the only state, its mark, and whether the kernel and the peer are to hear of it. */
+function now(engine: Engine): string {
+  assert.is(engine.x.selfCheck(), 0);
+  const [one] = listAll(engine);
+  const kernel = engine.kernelPending() > 0 ? ' kernel' : '';
+  const dirty = engine.dirtyCount() > 0 ? ' dirty' : '';
+  return `${one === undefined ? 'absent' : `${one.owner} ${one.mark}`}${kernel}${dirty}`;
+}
+
+type Start = 'absent' | 'peer' | 'none' | 'mine untouched' | 'mine touched' | 'ended';
+
+/** An engine with one state (mark 1) in the given situation, everything told. */
+function start(how: Start): Engine {
+  const engine = makeEngine();
+  const state = make(1, { mark: 1 });
+  if (how === 'peer' || how === 'mine untouched') engine.applyRecords(encodeUpsert(state), false);
+  if (how === 'none') {
+    engine.dumpBegin(true);
+    feed(engine, kernelMessage(state), 'dump');
+    finish((n) => engine.dumpEnd(n));
+  }
+  kernelOutput(engine);
+  if (how === 'mine untouched') engine.adoptPeer();
+  if (how === 'mine touched' || how === 'ended') event(engine, state);
+  finish((n) => engine.sweep(n));
+  kernelOutput(engine);
+  syncOutput(engine);
+  if (how === 'ended') destroy(engine, state);
+  return engine;
+}
+
+type Kind = 'fresh' | 'late' | 'yours';
+
+function upsert(engine: Engine, kind: Kind): void {
+  engine.applyRecords(encodeUpsert(make(1, { mark: 2 }), kind === 'yours'), kind === 'late');
+}
+
+function remove(engine: Engine, kind: Kind): void {
+  engine.applyRecords(encodeDelete(make(1), kind === 'yours'), kind === 'late');
+}
+
+const UPSERTS: [Start, Kind, string][] = [
+  ['absent', 'fresh', 'peer 2 kernel'],
+  ['absent', 'late', 'me 2 kernel dirty'],
+  ['absent', 'yours', 'me 2 kernel dirty'],
+  ['peer', 'fresh', 'peer 2 kernel'],
+  ['peer', 'late', 'peer 2 kernel'],
+  ['peer', 'yours', 'me 2 kernel dirty'],
+  ['none', 'fresh', 'peer 2 kernel'],
+  ['none', 'late', 'me 2 kernel dirty'],
+  ['mine untouched', 'late', 'me 2 kernel dirty'],
+  ['mine untouched', 'yours', 'me 2 kernel dirty'],
+  ['mine untouched', 'fresh', 'me 1 dirty'],
+  ['mine touched', 'fresh', 'me 1 dirty'],
+  ['mine touched', 'late', 'me 1 dirty'],
+  ['mine touched', 'yours', 'me 1 dirty'],
+  ['ended', 'fresh', 'peer 2 kernel'],
+  ['ended', 'late', 'absent dirty'],
+  ['ended', 'yours', 'absent dirty'],
+];
+
+for (const [how, kind, expected] of UPSERTS) {
+  test(`upsert ${kind}, ${how}: ${expected}`, () => {
+    const engine = start(how);
+    upsert(engine, kind);
+    assert.is(now(engine), expected);
+  });
+}
+
+const DELETES: [Start, Kind, string][] = [
+  ['absent', 'fresh', 'absent'],
+  ['peer', 'fresh', 'absent kernel'],
+  ['none', 'fresh', 'absent kernel'],
+  ['mine untouched', 'fresh', 'me 1 dirty'],
+  ['mine untouched', 'late', 'absent kernel dirty'],
+  ['mine untouched', 'yours', 'absent kernel dirty'],
+  ['mine touched', 'fresh', 'me 1 dirty'],
+  ['mine touched', 'late', 'me 1 dirty'],
+  ['mine touched', 'yours', 'me 1 dirty'],
+  ['ended', 'fresh', 'absent'],
+];
+
+for (const [how, kind, expected] of DELETES) {
+  test(`delete ${kind}, ${how}: ${expected}`, () => {
+    const engine = start(how);
+    remove(engine, kind);
+    assert.is(now(engine), expected);
+  });
+}
+
+test('a conflict that I lose: the peer’s version, mirrored in the kernel', () => {
+  for (const how of ['mine untouched', 'mine touched'] as const) {
+    const engine = start(how);
+    engine.setPreferPeer(true);
+    upsert(engine, 'fresh');
+    assert.is(now(engine), 'peer 2 kernel');
+    assert.is(engine.counter('conflicts'), 1);
+  }
+});
+
+test('a conflict ends: the one that prefers takes, the other has told', () => {
+  const a = makeEngine();
+  const b = makeEngine();
+  b.setPreferPeer(true);
+  event(a, make(1, { mark: 1 }));
+  event(b, make(1, { mark: 2 }));
+  for (let i = 0; i < 3; i++) {
+    for (const datagram of syncOutput(a)) b.applyRecords(datagram, false);
+    for (const datagram of syncOutput(b)) a.applyRecords(datagram, false);
+  }
+  assert.is(a.dirtyCount() + b.dirtyCount(), 0);
+  assert.equal(a.digest('me'), b.digest('peer'));
+  assert.is(listAll(b)[0]?.mark, 1);
+});
+
+test('an equal record that comes again costs the kernel nothing', () => {
+  const engine = start('peer');
+  engine.applyRecords(encodeUpsert(make(1, { mark: 1 })), false);
+  assert.is(now(engine), 'peer 1');
+});
+
+test('a bulk: what the peer does not own any more goes, here and in the kernel', () => {
+  const a = makeEngine();
+  const b = makeEngine();
+  for (let i = 0; i < 100; i++) event(a, make(i));
+  for (const datagram of syncOutput(a)) b.applyRecords(datagram, false);
+  kernelOutput(b);
+  for (let i = 0; i < 10; i++) destroy(a, make(i));
+  syncOutput(a); // lost
+  event(a, make(500));
+  syncOutput(a); // lost
+  event(b, make(900));
+  assert.is.not(b.digest('peer').count, a.digest('me').count);
+  a.bulkBegin();
+  b.peerBulkBegin();
+  const bulk = syncOutput(a);
+  assert.is(a.bulkActive(), 0);
+  assert.is(a.counter('tx_bulk_records'), 91);
+  for (const datagram of bulk) b.applyRecords(datagram, false);
+  finish((n) => b.peerBulkEnd(n), 7);
+  assert.equal(b.digest('peer'), a.digest('me'));
+  assert.is(b.countOf('me'), 1, 'its own stays');
+  assert.is(b.counter('bulk_dropped'), 10);
+  const types = kernelOutput(b).map((m) => m.type);
+  assert.is(types.filter((t) => t === 0x102).length, 10);
+  assert.is(types.filter((t) => t === 0x100).length, 1);
+});
+
+test('changes during a bulk: ended states do not come back, new ones are not missed', () => {
+  const a = makeEngine();
+  const b = makeEngine();
+  for (let i = 0; i < 1000; i++) event(a, make(i));
+  syncOutput(a);
+  a.bulkBegin();
+  b.peerBulkBegin();
+  let round = 0;
+  for (let records = a.takeRecords(300); records !== null; records = a.takeRecords(300)) {
+    b.applyRecords(Buffer.from(records), false);
+    if (a.bulkActive() === 0) continue;
+    destroy(a, make(999 - round * 3));
+    destroy(a, make(round * 2));
+    event(a, make(2000 + round));
+    round++;
+  }
+  finish((n) => b.peerBulkEnd(n));
+  assert.ok(round > 50, `${round}`);
+  assert.equal(b.digest('peer'), a.digest('me'));
+});
+
+test('every kind of state survives the wire, both codecs agree', () => {
+  const random = randomSource(9);
+  for (let i = 0; i < 3000; i++) {
+    const state = randomState(random);
+    const a = encodeUpsert(state);
+    const engine = i % 100 === 0 ? makeEngine() : shared;
+    assert.is(engine.applyRecords(a, false), 1);
+    engine.adoptPeer();
+    finish((n) => engine.sweep(n), 1000);
+    kernelOutput(engine);
+    engine.bulkBegin();
+    const [out] = syncOutput(engine);
+    assert.is(out?.toString('hex'), a.toString('hex'));
+    assert.is(decodeRecords(a).length, 1);
+    engine.giveMine();
+    assert.is(engine.applyRecords(encodeDelete(state), false), 1);
+    kernelOutput(engine);
+    assert.is(engine.x.liveCount(), 0);
+  }
+});
+const shared = makeEngine();
+
+test('sizes on the wire', () => {
+  const size = (state: State): number => encodeUpsert(state).length;
+  const udp = make(1, { proto: 17, l4: 0 });
+  assert.is(size(udp), 21);
+  assert.is(size(make(1, { wscale: [7, 7], flags: [3, 3] })), 24);
+  assert.is(encodeDelete(udp).length, 14);
+});
+
+test('a record with a bit that has no meaning, or cut short, is refused with the rest of its datagram', () => {
+  const good = encodeUpsert(make(1));
+  const next = encodeUpsert(make(2));
+  const icmp = make(1, { proto: ICMP, l4: 0, orig: { ...make(1).orig, dport: 8 << 8 } });
+  const patch = (bytes: Buffer, at: number, value: number): Buffer => {
+    const out = Buffer.from(bytes);
+    out[at] = value;
+    return out;
+  };
+  const l4At = good.length - 1;
+  const bad: [string, Buffer][] = [
+    ['status bit 0x08', patch(good, 14, 8)],
+    ['status bit 0x01', patch(good, 14, 1)],
+    ['TCP part 0x40', patch(good, l4At, 0x43)],
+    ['TCP part 0x80', patch(good, l4At, 0x83)],
+    ['TCP state 10', patch(good, l4At, 10)],
+    ['wscale that is not there', patch(good, l4At, 0x13)],
+    ['protocol part of UDP', patch(good, 1, 17)],
+    ['a delete with NAT', patch(good, 0, 0x81)],
+    ['ICMP type that is not tracked', patch(encodeUpsert({ ...icmp, reply: inverse(icmp) }), 12, 5)],
+    ['wscale 15', patch(encodeUpsert(make(1, { wscale: [7, 7] })), good.length, 0xf0)],
+    ['TCP flag 0x08', patch(encodeUpsert(make(1, { flags: [7, 7] })), good.length, 0x08)],
+    ['SCTP part 0x20', patch(encodeUpsert(make(1, { proto: SCTP, l4: 4 })), l4At, 0x24)],
+    ['one byte', Buffer.from([0])],
+    ...Array.from({ length: good.length - 1 }, (_, i): [string, Buffer] => [`first ${i + 1}`, good.subarray(0, i + 1)]),
+  ];
+  for (const [what, bytes] of bad) {
+    const engine = makeEngine();
+    const datagram = Buffer.concat([next, bytes]);
+    assert.is(engine.applyRecords(datagram, false), -2, what);
+    assert.is(engine.counter('bad_record'), 1, what);
+    assert.is(engine.countOf('peer'), 1, what);
+  }
+  const engine = makeEngine();
+  assert.is(engine.applyRecords(Buffer.concat([next, good]), false), 2);
+  assert.is(engine.applyRecords(encodeUpsert(make(3, { proto: GRE, l4: 0 })), false), 1);
+  assert.is(engine.applyRecords(Buffer.alloc(0), false), 0);
+  assert.is(engine.applyRecords(Buffer.alloc(20_000), false), -1, 'more than the area takes');
+});
+
+test.run();
