@@ -6,8 +6,9 @@
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import type { MachineName } from '../src/contract/tap.ts';
 import { decodeValue, encodeValue } from '../src/contract/tap-values.ts';
-import { type MachineName, runMachine } from '../src/recording/machines.ts';
+import { runMachine } from '../src/recording/machines.ts';
 
 interface Line {
   m: MachineName;

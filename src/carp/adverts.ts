@@ -1,7 +1,6 @@
 /** Advertisements in and out: packets of the wire on one side, the election's words on the other, BSD's counters between. */
 import { randomBytes, randomInt } from 'node:crypto';
 import type { ResolvedVip } from '../config/resolve.ts';
-import type { LastWord } from '../gate/guardian/messages.ts';
 import type { CarpReceiverOptions, CarpSender, Closable } from '../kernel/carp-socket.ts';
 import { openCarpReceiver, openCarpSender } from '../kernel/carp-socket.ts';
 import type { OwnPackets, SendCounter } from './counter.ts';
@@ -12,6 +11,15 @@ import { ADVERT_BYTES, encodeAdvert, hmacAddresses, KEY_BYTES } from './packet.t
 import type { Received } from './receive.ts';
 import { receiveAdvert, receivePacket } from './receive.ts';
 import type { Action, Family } from './types.ts';
+
+/** A complete IP packet that tells the segment that this node lets go; `packet` as hex. */
+export interface LastWord {
+  family: 4 | 6;
+  /** the NIC it leaves through */
+  device: string;
+  to: string;
+  packet: string;
+}
 
 export type SendAdvert = Extract<Action, { type: 'sendAdvert' }>;
 

@@ -1,5 +1,6 @@
 /** IP packets around an advertisement: complete ones for sending with the header included, and the reading of them. */
 
+import { internetChecksum } from '../net/checksum.ts';
 import { addressBytes, formatIp } from '../net/ip.ts';
 import type { Family } from './types.ts';
 
@@ -19,14 +20,6 @@ export interface Datagram {
   payload: Uint8Array;
   /** The header promises more bytes than there are. */
   truncated: boolean;
-}
-
-/** Internet checksum of `bytes` (ones' complement of the ones' complement sum); 0 over a block that holds its own. */
-export function internetChecksum(bytes: Uint8Array, start = 0): number {
-  let sum = start;
-  for (let i = 0; i < bytes.length; i += 2) sum += ((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
 }
 
 function mustBytes(address: string, length: number): Buffer {
@@ -102,16 +95,4 @@ export function parseIp(packet: Uint8Array): Datagram | null {
   const version = (packet[0] ?? 0) >> 4;
   if (version === 4) return parseIpv4(packet);
   return version === 6 ? parseIpv6(packet) : null;
-}
-
-export const ICMPV6 = 58;
-
-/** Checksum over the pseudo header (addresses, length, next header; RFC 8200 section 8.1) and the message. */
-export function icmpv6Checksum(ipHeader: Uint8Array, message: Uint8Array): number {
-  const pseudo = Buffer.alloc(40 + message.length);
-  pseudo.set(ipHeader.subarray(8, 40), 0);
-  pseudo.writeUInt32BE(message.length, 32);
-  pseudo.writeUInt8(ICMPV6, 39);
-  pseudo.set(message, 40);
-  return internetChecksum(pseudo);
 }

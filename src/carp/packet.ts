@@ -9,8 +9,8 @@
  */
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { internetChecksum } from '../net/checksum.ts';
 import { addressBytes, isLinkLocal6 } from '../net/ip.ts';
-import { internetChecksum } from './ip.ts';
 import type { HeardAdvert } from './types.ts';
 
 export const ADVERT_BYTES = 36;

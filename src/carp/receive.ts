@@ -3,9 +3,10 @@
  * protocol page): TTL, length, checksum, vhid, version, HMAC, own packet. The first failing check names the counter.
  */
 
+import { internetChecksum } from '../net/checksum.ts';
 import type { OwnPackets } from './counter.ts';
 import { sentByUs } from './counter.ts';
-import { CARP_TTL, type Datagram, internetChecksum, parseIp } from './ip.ts';
+import { CARP_TTL, type Datagram, parseIp } from './ip.ts';
 import { ADVERT_BYTES, type Advert, decodeAdvert, type HmacAddresses, verifyHmac } from './packet.ts';
 import type { Family } from './types.ts';
 

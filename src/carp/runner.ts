@@ -7,8 +7,8 @@ import { LOOK_US } from '../contract/carp-timers.ts';
 import type { Clock } from '../contract/clock.ts';
 import { REAL_CLOCK } from '../contract/clock.ts';
 import type { Tap, TapMaker } from '../contract/tap.ts';
-import { PLAIN } from '../recording/machines.ts';
 import { createGroup, nextDeadline, step } from './group.ts';
+import { recordedEvent } from './recorded.ts';
 import type { Action, GroupConfig, GroupEvent, GroupState } from './types.ts';
 
 export type RoleAction = Extract<Action, { type: 'role' }>;
@@ -104,7 +104,7 @@ export class Election {
 
   private run(event: GroupEvent): void {
     const now = this.clock.nowUs();
-    const input = this.tap?.before({ event: PLAIN.groupEvent(event), now });
+    const input = this.tap?.before({ event: recordedEvent(event), now });
     const { actions } = step(this.state, event, now);
     if (input !== undefined) this.tap?.after(input, actions);
     if (actions.some((action) => action.type === 'role')) this.ports.roles();

@@ -40,8 +40,5 @@ export const PEER_TIMING = {
   call: 60_000,
 } as const;
 
-/** TCP port unless [sync] port says otherwise. */
-export const DEFAULT_PEER_PORT = 8240;
-
 /** Version of the messages' frame; what a message means has a version of its own. */
 export const PEER_FORMAT = 1;

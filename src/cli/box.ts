@@ -3,11 +3,10 @@ import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } fr
 import { basename } from 'node:path';
 import { Box, type BoxResult } from '../box/apply.ts';
 import { type PortFacts, reportText, writeReport } from '../box/report.ts';
-import { asObject } from '../contract/control.ts';
 import type { NodeStatus } from '../contract/status.ts';
 import { VERSION } from '../contract/version.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 
 /** Where the start of an image mounts the FAT partitions, each in a folder of its own. */
 const STICKS = '/run/carpio-box/stick';

@@ -1,6 +1,7 @@
 import { DEFAULT_CONFIG } from '../config/default-paths.ts';
 import { formatError } from '../config/problem.ts';
 import type { Config } from '../config/types.ts';
+import { clean } from '../contract/text.ts';
 import { gatherFacts } from './check/facts.ts';
 import { error, type Finding, type Level, ok, warning } from './check/finding.ts';
 import { applyFixes, type Fixed } from './check/fix.ts';
@@ -20,7 +21,7 @@ import {
 } from './check/system.ts';
 import type { SystemFacts } from './check/system-facts.ts';
 import { type Command, EXIT } from './command.ts';
-import { clean, type Paint, painter } from './text.ts';
+import { type Paint, painter } from './text.ts';
 
 function checkConfig(facts: SystemFacts): Finding[] {
   const { config: result, configPath } = facts;

@@ -1,7 +1,7 @@
-import { asObject, type DemoteResult } from '../contract/control.ts';
+import type { DemoteResult } from '../contract/control.ts';
+import { clean } from '../contract/text.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
-import { clean } from './text.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 
 const MAX_WEIGHT = 254;
 

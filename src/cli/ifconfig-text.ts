@@ -1,8 +1,8 @@
 /** `carpio ifconfig`: what BSD's ifconfig would say of the virtual interfaces. Pure. */
 
 import type { NodeStatus, VipStatus } from '../contract/status.ts';
+import { clean } from '../contract/text.ts';
 import { formatAddress, parseCidr } from '../net/cidr.ts';
-import { clean } from './text.ts';
 
 function hexMask(prefix: number): string {
   const mask = prefix === 0 ? 0 : (0xffffffff << (32 - prefix)) >>> 0;

@@ -1,8 +1,7 @@
-import { asObject } from '../contract/control.ts';
 import type { NodeStatus } from '../contract/status.ts';
 import { type Command, EXIT } from './command.ts';
 import { renderIfconfig } from './ifconfig-text.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 
 export const command: Command = {
   name: 'ifconfig',

@@ -1,7 +1,7 @@
-import { asObject, type MaintenanceResult } from '../contract/control.ts';
+import type { MaintenanceResult } from '../contract/control.ts';
+import { clean } from '../contract/text.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
-import { clean } from './text.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 
 /** Longer than any hand-over: the node itself gives up first, and says why. */
 const TIMEOUT_MS = 120_000;

@@ -56,3 +56,9 @@ export function askNode(
 ): Promise<Json> {
   return callControl(socketPath(args), cmd, values, options);
 }
+
+/** The result of a command of a node that may be of another version: at least an object, or a clear refusal. */
+export function asObject<T>(value: Json): T {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as T;
+  throw new CommandError('the node answered with something else than an object; is it of another version?');
+}

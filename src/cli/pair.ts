@@ -15,11 +15,11 @@ import {
 import { PAIR_PORT } from '../channel/pairing/tls.ts';
 import { DEFAULT_CONFIG } from '../config/default-paths.ts';
 import { readKey } from '../config/secret-files.ts';
+import { clean } from '../contract/text.ts';
 import { parseAddress } from '../net/cidr.ts';
 import { type Args, printable } from './args.ts';
 import { type Command, CommandError, EXIT, type Io, UsageError } from './command.ts';
 import { terminal } from './terminal.ts';
-import { clean } from './text.ts';
 
 const DEFAULT_SECONDS = 600;
 const MODES = ['join', 'file', 'fingerprint', 'keep'] as const;

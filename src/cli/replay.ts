@@ -3,10 +3,10 @@ import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { messageOf } from '../contract/message-of.ts';
 import { encodeValue } from '../contract/tap-values.ts';
+import { clean } from '../contract/text.ts';
 import { VERSION } from '../contract/version.ts';
 import { isSame, Replay, type ReplayReport, type Step } from '../recording/replay.ts';
 import { type Command, CommandError, EXIT } from './command.ts';
-import { clean } from './text.ts';
 
 /** Steps shown before a difference, and bytes of each. */
 const SHOWN = { steps: 12, width: 220 };

@@ -1,9 +1,10 @@
 /** `carpio replicate` for people. Pure. */
 
 import type { ReplicateStatus } from '../contract/status.ts';
+import { clean } from '../contract/text.ts';
 import type { Plan } from '../replicate/plan.ts';
 import type { PushResult } from '../replicate/source.ts';
-import { clean, duration, type Paint, table } from './text.ts';
+import { duration, type Paint, table } from './text.ts';
 
 /** Lines of a rule set that `carpio status` shows; `carpio replicate status` shows all. */
 const FEW = 3;

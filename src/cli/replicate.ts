@@ -1,9 +1,8 @@
-import { asObject } from '../contract/control.ts';
 import type { ReplicateStatus } from '../contract/status.ts';
 import type { Plan } from '../replicate/plan.ts';
 import type { PushResult } from '../replicate/source.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 import { planText, pushText, replicateText } from './replicate-text.ts';
 import { painter } from './text.ts';
 

@@ -1,9 +1,9 @@
-import { asObject } from '../contract/control.ts';
 import type { NodeStatus, SyncStatus } from '../contract/status.ts';
+import { clean } from '../contract/text.ts';
 import type { Args } from './args.ts';
 import { type Command, CommandError, EXIT, type Io } from './command.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
-import { clean, duration } from './text.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
+import { duration } from './text.ts';
 
 /** How long a repair may take, and how long the peer may be missing, before this stops waiting; ms. */
 const PATIENCE = { repair: 120_000, peer: 10_000 };

@@ -1,10 +1,10 @@
-import { asObject, type StatesResult } from '../contract/control.ts';
+import type { StatesResult } from '../contract/control.ts';
 import { parseFilter, type StateTest } from '../contract/state-filter.ts';
 import { type StateView, stateLine } from '../contract/state-view.ts';
 import type { Json } from '../contract/status.ts';
 import type { Args } from './args.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 
 const TIMEOUT_MS = 60_000;
 

@@ -1,8 +1,9 @@
 /** `carpio status` for people. Pure. */
 
 import type { CarpState, NodeRole, NodeStatus, PeerChannelStatus, SyncStatus, VipStatus } from '../contract/status.ts';
+import { clean } from '../contract/text.ts';
 import { replicateLine } from './replicate-text.ts';
-import { clean, duration, type Paint, seconds, table } from './text.ts';
+import { duration, type Paint, seconds, table } from './text.ts';
 
 const count = (n: number) => n.toLocaleString('en-US');
 

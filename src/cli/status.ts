@@ -1,7 +1,6 @@
-import { asObject } from '../contract/control.ts';
 import type { NodeStatus } from '../contract/status.ts';
 import { type Command, EXIT } from './command.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 import { renderStatus } from './status-text.ts';
 import { painter } from './text.ts';
 

@@ -1,7 +1,7 @@
-import { asObject, type SysctlResult } from '../contract/control.ts';
+import type { SysctlResult } from '../contract/control.ts';
 import { type Args, printable } from './args.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 import { findSysctls, SYSCTLS, type SysctlName } from './sysctl-names.ts';
 
 function parseValue({ name, min, max }: SysctlName, text: string): number {

@@ -1,7 +1,7 @@
-import { asObject, type DemoteResult } from '../contract/control.ts';
+import type { DemoteResult } from '../contract/control.ts';
 import { type Command, EXIT } from './command.ts';
 import { checkReason, renderDemotion } from './demote.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 
 export const command: Command = {
   name: 'undemote',

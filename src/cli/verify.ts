@@ -1,8 +1,8 @@
-import { asObject, type VerifyResult } from '../contract/control.ts';
+import type { VerifyResult } from '../contract/control.ts';
+import { clean } from '../contract/text.ts';
 import { type Command, EXIT } from './command.ts';
 import { ControlError } from './control-client.ts';
-import { askNode, SOCKET_OPTIONS } from './node-call.ts';
-import { clean } from './text.ts';
+import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 
 const TIMEOUT_MS = { quick: 15_000, deep: 300_000 };
 

@@ -5,9 +5,8 @@
  */
 
 import { z } from 'zod';
-import { DEFAULT_PEER_PORT } from '../channel/limits.ts';
 import { notAssignable, notUnicast, parseAddress, parseCidr } from '../net/cidr.ts';
-import { DEFAULT_CONTROL, DEFAULT_STATE_DIR } from './default-paths.ts';
+import { DEFAULT_CONTROL, DEFAULT_PEER_PORT, DEFAULT_STATE_DIR } from './default-paths.ts';
 import { isSyslogTarget, MAX_SYSLOG, parseListen, SYSLOG } from './listen.ts';
 import { NFT_WORDS } from './nft-words.ts';
 

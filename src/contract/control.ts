@@ -3,8 +3,7 @@
  * free; a value that is not known is `null`.
  */
 
-import { CommandError } from '../cli/command.ts';
-import type { DemotionReason, Json } from './status.ts';
+import type { DemotionReason } from './status.ts';
 
 /** `verify`: `in_step` null means that it could not be told, and `reason` says why. */
 export interface VerifyResult {
@@ -41,10 +40,4 @@ export interface SysctlResult {
 export interface StatesResult {
   /** How many matched. */
   count: number;
-}
-
-/** The result of a command of a node that may be of another version: at least an object, or a clear refusal. */
-export function asObject<T>(value: Json): T {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as T;
-  throw new CommandError('the node answered with something else than an object; is it of another version?');
 }

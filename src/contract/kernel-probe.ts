@@ -3,7 +3,14 @@
  * code and lives with the rest of it; each probe leaves nothing behind.
  */
 
-import type { PathFacts } from '../cli/check/system-facts.ts';
+/** What was tried on the sync link without a running node. */
+export interface PathFacts {
+  /** Of the sizes tried the largest that came back; `null`: nothing came back. */
+  largest: number | null;
+  rtt_ms: number | null;
+  /** Why it could not be tried. */
+  failed: string | null;
+}
 
 export interface ProbeResult {
   ok: boolean;

@@ -1,6 +1,6 @@
 /** A state as commands show it: what the node sends for `states`, and its line for people. Pure. */
 
-import { clean } from '../cli/text.ts';
+import { clean } from './text.ts';
 
 export interface TupleView {
   src: string;

@@ -7,9 +7,11 @@
  *   {"m":"group","i":8,"at":1767225600000,"state":{…}}            the state before step 8
  */
 import { createHmac, randomBytes } from 'node:crypto';
-import type { MachineName } from '../recording/machines.ts';
 import type { BigWriter } from './tap-values.ts';
 import { encodeValue } from './tap-values.ts';
+
+/** The machines that can be recorded: election, session, early take-over, unmasking. */
+export type MachineName = 'group' | 'sync' | 'probe' | 'mask';
 
 /** Takes a line (without its end); false: there is no room. */
 export type Sink = (line: string) => boolean;

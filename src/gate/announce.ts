@@ -3,9 +3,9 @@
  * BSDs send them (carp.md section 7). Frame builders are pure; the announcer keeps the packet socket that sends them.
  */
 
-import { ICMPV6, icmpv6Checksum } from '../carp/ip.ts';
 import { SysError } from '../kernel/libc.ts';
 import { PacketSocket } from '../kernel/packet-socket.ts';
+import { ICMPV6, icmpv6Checksum } from '../net/checksum.ts';
 import { arpRequest, ETH_P_IPV6, ETHERNET, ethernet } from '../net/frame.ts';
 import { formatIp } from '../net/ip.ts';
 

@@ -1,18 +1,17 @@
 /** The virtual addresses of all vhids in the kernel: made, brought up and down with the role, announced, let go. */
 import { join } from 'node:path';
-import type { Adverts } from '../carp/adverts.ts';
+import type { Adverts, LastWord } from '../carp/adverts.ts';
 import { vipKey } from '../carp/adverts.ts';
 import { sourcesOf } from '../carp/group-config.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import { guardLimitUs } from '../contract/carp-timers.ts';
+import type { Logger } from '../contract/log.ts';
 import { messageOf } from '../contract/message-of.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
 import { readSysctl, Sysctls } from '../kernel/sysctl.ts';
 import { formatIp, parsePrefix } from '../net/ip.ts';
-import type { Log } from '../node/report/log.ts';
-import type { VipFacts } from '../node/status.ts';
-import type { GuardedVhid, LastWord } from './guardian/messages.ts';
+import type { GuardedVhid } from './guardian/messages.ts';
 import type { VipSpec } from './vip.ts';
 import { findLeftovers, removeLeftovers, VipDevice } from './vip.ts';
 
@@ -22,6 +21,16 @@ interface Entry {
   /** What the device was made of: with anything else it is made anew. */
   frame: string;
   settings: string;
+}
+
+/** A virtual host as status shows it. */
+export interface VipFacts {
+  vip: ResolvedVip;
+  /** The device that carries the addresses while MASTER. */
+  device: string;
+  mac: string;
+  /** ISO time of the last role change. */
+  since: string;
 }
 
 /** Who takes the addresses away when this process no longer can. */
@@ -50,14 +59,14 @@ export class VipSet {
   private readonly node: string;
   private readonly adverts: Adverts;
   private readonly guard: VipGuard;
-  private readonly log: Log;
+  private readonly log: Logger;
   private readonly rtnl = new Rtnetlink();
   private readonly sysctls: Sysctls;
   private readonly entries = new Map<string, Entry>();
   private paired = false;
 
   /** @param runDir where changed kernel settings are remembered over a kill -9 */
-  constructor({ node, runDir }: { node: string; runDir: string }, adverts: Adverts, guard: VipGuard, log: Log) {
+  constructor({ node, runDir }: { node: string; runDir: string }, adverts: Adverts, guard: VipGuard, log: Logger) {
     this.node = node;
     this.sysctls = new Sysctls(join(runDir, 'sysctl-vip.json'));
     this.adverts = adverts;

@@ -6,7 +6,7 @@
  * Keys stay with the caller: there are two contexts for all of them, keyed anew when another key's turn comes, so nothing
  * has to be freed. All bytes that OpenSSL sees lie in fixed places: a view made for each call costs more than the call.
  */
-import type { Aead, AeadMaker } from '../sync/seal/seal.ts';
+import type { Aead, AeadMaker } from '../contract/aead.ts';
 import type { Koffi } from './natives.ts';
 import { loadKoffi } from './natives.ts';
 

@@ -1,7 +1,6 @@
 /** `carpio check`: what the kernel can do is found out by trying it. Each probe leaves nothing behind and never throws. */
 
-import type { PathFacts } from '../cli/check/system-facts.ts';
-import type { KernelProbe, ProbeResult } from '../contract/kernel-probe.ts';
+import type { KernelProbe, PathFacts, ProbeResult } from '../contract/kernel-probe.ts';
 import { virtualMac } from '../net/mac.ts';
 import { closeQuietly, Errno, Sock, SysError } from './libc.ts';
 import { loadRawSocket } from './natives.ts';

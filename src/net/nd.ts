@@ -1,6 +1,7 @@
 /** Neighbour discovery (RFC 4861) as a question (who else has this IPv6 address) and as a witness. Frames and filter are pure. */
-import { ICMPV6, icmpv6Checksum } from '../carp/ip.ts';
+
 import { frameFilter } from './bpf.ts';
+import { ICMPV6, icmpv6Checksum } from './checksum.ts';
 import { ETH_P_IPV6, ETHERNET, ethernet } from './frame.ts';
 
 const SOLICITATION = 135;

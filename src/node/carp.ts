@@ -25,7 +25,7 @@ import type { ReceivedReport } from '../liveness/peer-report.ts';
 import { masterKeys } from '../liveness/peer-report.ts';
 import type { MaskedAdvert } from '../liveness/unmask/machine.ts';
 import type { Recorder } from '../recording/recorder.ts';
-import type { Prepared } from './prepare.ts';
+import type { Prepared } from '../replicate/prepared.ts';
 import type { Journal } from './report/journal.ts';
 import type { Log } from './report/log.ts';
 import { Standing } from './standing.ts';

@@ -1,7 +1,7 @@
 /** Changes of the running configuration: one after the other, each whole or not at all (invariant 6). */
 
 import { messageOf } from '../contract/message-of.ts';
-import type { Prepared } from './prepare.ts';
+import type { Prepared } from '../replicate/prepared.ts';
 
 export interface ChangePorts {
   /** What is in force. */

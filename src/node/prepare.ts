@@ -1,11 +1,12 @@
 /** From the files of a node to everything that must be known before anything is touched: configuration, roles, devices. */
+
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parse, stringify } from 'smol-toml';
 import { loadConfig, parseConfig } from '../config/load.ts';
 import { notYet } from '../config/not-yet.ts';
 import { type ConfigError, formatError } from '../config/problem.ts';
-import { missingDevices, type ResolvedVip, resolveVips } from '../config/resolve.ts';
+import { missingDevices, resolveVips } from '../config/resolve.ts';
 import { Secret } from '../config/secret.ts';
 import type { Config } from '../config/types.ts';
 import { messageOf } from '../contract/message-of.ts';
@@ -13,25 +14,9 @@ import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
 import type { SharedDocument } from '../replicate/document.ts';
 import { merge } from '../replicate/merge.ts';
+import { isReplica, type Prepared, type PrepareResult } from '../replicate/prepared.ts';
 import { ReplicaStore } from '../replicate/store.ts';
 import type { Log } from './report/log.ts';
-
-export interface Prepared {
-  config: Config;
-  vips: ResolvedVip[];
-  links: LinkInfo[];
-  /** The shared parts that came from the peer and are in force instead of the file's; null: the file's own. */
-  replicated: SharedDocument | null;
-}
-
-export type PrepareResult =
-  | { ok: true; prepared: Prepared; warnings: string[] }
-  | { ok: false; errors: string[]; warnings: string[] };
-
-/** Is this a node that takes its shared configuration from another one? */
-export function isReplica(config: Config): boolean {
-  return config.replicate !== null && config.replicate.from !== config.node.name;
-}
 
 /**
  * @param shared what the source shares: `undefined` what stands in the state directory, null nothing

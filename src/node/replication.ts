@@ -9,10 +9,10 @@ import { unknownKeys, unsharedKeys } from '../replicate/document.ts';
 import { REPLICATE_CALLS as CALLS } from '../replicate/messages.ts';
 import type { Plan } from '../replicate/plan.ts';
 import type { ReplicatePorts } from '../replicate/ports.ts';
+import { isReplica } from '../replicate/prepared.ts';
 import { Replica } from '../replicate/replica.ts';
 import { type PushResult, Source } from '../replicate/source.ts';
 import { type Drift, KernelTruth } from '../replicate/truth.ts';
-import { isReplica } from './prepare.ts';
 
 /** What a source said longer ago than this is no knowledge any more, ms. */
 const STALE_MS = 7000;

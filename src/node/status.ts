@@ -1,9 +1,9 @@
 /** Puts the status together: what the election, the wire and the dataplane know, in the words of the contract. */
+
 import { demotionTotal } from '../carp/context.ts';
 import type { VhidStatus } from '../carp/report.ts';
 import { demotionReasons, nodeRole, vhidStatus } from '../carp/report.ts';
 import type { GroupState } from '../carp/types.ts';
-import type { ResolvedVip } from '../config/resolve.ts';
 import { nowUs } from '../contract/clock.ts';
 import type {
   NodeRole,
@@ -13,18 +13,10 @@ import type {
   SyncStatus,
   VipStatus,
 } from '../contract/status.ts';
+import type { VipFacts } from '../gate/vip-set.ts';
 import type { DataplaneHandle } from '../sync/control/handle.ts';
 
 /** What stands still between two looks at a vhid. */
-export interface VipFacts {
-  vip: ResolvedVip;
-  /** The device that carries the addresses while MASTER. */
-  device: string;
-  mac: string;
-  /** ISO time of the last role change. */
-  since: string;
-}
-
 export interface PeerFacts {
   name: string | null;
   address: string | null;

@@ -2,12 +2,15 @@
  * The machines that can be recorded: what one step of each is given, and how it is run again. The files are the
  * production ones; nothing of them is copied here. Pure.
  */
+
 import { step } from '../carp/group.ts';
-import type { GroupEvent, GroupState, HeardAdvert, PeerReport } from '../carp/types.ts';
+import type { GroupEvent, GroupState } from '../carp/types.ts';
+import type { MachineName } from '../contract/tap.ts';
 import type { ProbeEvent, ProbeState } from '../liveness/probe/machine.ts';
 import { stepProbe } from '../liveness/probe/machine.ts';
-import type { Judged, MaskedAdvert, MaskState } from '../liveness/unmask/machine.ts';
+import type { Judged, MaskState } from '../liveness/unmask/machine.ts';
 import { expireMask, maskedAdvert, maskReport } from '../liveness/unmask/machine.ts';
+import type { MaskStep } from '../liveness/unmask/recorded.ts';
 import { stepSync } from '../sync/session/machine.ts';
 import type { Context, SyncEvent, SyncState } from '../sync/session/state.ts';
 
@@ -16,10 +19,7 @@ export interface Inputs {
   group: { event: GroupEvent; now: number };
   sync: { event: SyncEvent; context: Context };
   probe: { event: ProbeEvent; now: number };
-  mask:
-    | { call: 'advert'; masked: MaskedAdvert; now: number }
-    | { call: 'report'; report: PeerReport | null; lastWords: bigint | null; now: number }
-    | { call: 'expire'; now: number };
+  mask: MaskStep;
 }
 
 export interface States {
@@ -28,8 +28,6 @@ export interface States {
   probe: ProbeState;
   mask: MaskState;
 }
-
-export type MachineName = keyof Inputs;
 
 export const MACHINES: readonly MachineName[] = ['group', 'sync', 'probe', 'mask'];
 
@@ -63,24 +61,3 @@ function runMask(state: MaskState, input: Inputs['mask']): Judged[] {
       return expireMask(state, input.now);
   }
 }
-
-/** An advertisement as the election looks at it: the digest and the rest of the packet are nobody's business. */
-const timers = ({ advbase, advskew, demote }: HeardAdvert): HeardAdvert => ({ advbase, advskew, demote });
-
-const plainMasked = (masked: MaskedAdvert): MaskedAdvert => ({
-  ...masked,
-  advert: { ...timers(masked.advert), counter: masked.advert.counter },
-});
-
-/** What is written of an input, of actions and of a state: without what the machines never look at. */
-export const PLAIN = {
-  groupEvent: (event: GroupEvent): GroupEvent =>
-    event.type === 'advert' ? { ...event, advert: timers(event.advert) } : event,
-  masked: plainMasked,
-  judged: (judged: readonly Judged[]): Judged[] =>
-    judged.map(({ masked, refused }) => ({ masked: plainMasked(masked), refused })),
-  mask: (state: MaskState): MaskState => ({
-    ...state,
-    held: state.held.map(({ masked, atUs }) => ({ masked: plainMasked(masked), atUs })),
-  }),
-};

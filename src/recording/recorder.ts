@@ -4,10 +4,9 @@
  */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { messageOf } from '../contract/message-of.ts';
-import type { TapMaker } from '../contract/tap.ts';
+import type { MachineName, TapMaker } from '../contract/tap.ts';
 import { blind, Tap } from '../contract/tap.ts';
 import { VERSION } from '../contract/version.ts';
-import type { MachineName } from './machines.ts';
 
 export interface RecordLimits {
   file: number;

@@ -4,8 +4,9 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../contract/message-of.ts';
+import type { MachineName } from '../contract/tap.ts';
 import { decodeValue, encodeValue } from '../contract/tap-values.ts';
-import { MACHINES, type MachineName, runMachine } from './machines.ts';
+import { MACHINES, runMachine } from './machines.ts';
 
 export interface Difference {
   line: number;

@@ -3,8 +3,8 @@
 import type { CarpState, NodeEvent } from '../contract/status.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import type { TableName } from '../kernel/nft-scan.ts';
-import type { Prepared, PrepareResult } from '../node/prepare.ts';
 import type { SharedDocument } from './document.ts';
+import type { Prepared, PrepareResult } from './prepared.ts';
 
 export interface ReplicatePorts {
   /** What is in force now. */

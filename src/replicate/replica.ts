@@ -3,7 +3,6 @@
 import type { Caller } from '../channel/calls.ts';
 import { messageOf } from '../contract/message-of.ts';
 import type { Json } from '../contract/status.ts';
-import type { Prepared } from '../node/prepare.ts';
 import { type CommitAction, type CommitEvent, type CommitState, freshCommit, stepCommit } from './commit.ts';
 import { describeChanges, diffEntries } from './diff.ts';
 import {
@@ -30,6 +29,7 @@ import {
   stateCall,
 } from './messages.ts';
 import type { ReplicatePorts } from './ports.ts';
+import type { Prepared } from './prepared.ts';
 import { ReplicaStore } from './store.ts';
 import { type KernelTruth, rulesHash } from './truth.ts';
 

@@ -4,7 +4,6 @@ import { CallError } from '../channel/calls.ts';
 import type { PeerChannel } from '../channel/channel.ts';
 import { messageOf } from '../contract/message-of.ts';
 import type { Json } from '../contract/status.ts';
-import type { Prepared } from '../node/prepare.ts';
 import { type Entries, entriesHash, MAX_SHARED_RULES, makeDocument, sharedEntries } from './document.ts';
 import {
   REPLICATE_CALLS as CALLS,
@@ -16,6 +15,7 @@ import {
 } from './messages.ts';
 import { makePlan, type Plan } from './plan.ts';
 import type { ReplicatePorts } from './ports.ts';
+import type { Prepared } from './prepared.ts';
 import { applyOn, Refusal } from './push.ts';
 import type { KernelTruth } from './truth.ts';
 

@@ -10,10 +10,10 @@ import { runNft } from '../kernel/nft.ts';
 import { NftGeneration } from '../kernel/nft-generation.ts';
 import { OWN_TABLE } from '../kernel/nft-text.ts';
 import { formatIp, parsePrefix } from '../net/ip.ts';
-import type { Prepared } from '../node/prepare.ts';
 import { diffLines } from './diff.ts';
 import { canonicalRules } from './kernel-rules.ts';
 import type { ReplicatePorts } from './ports.ts';
+import type { Prepared } from './prepared.ts';
 
 const TICK_MS = 1000;
 /** Where the generation cannot be asked for, everything is read this often, ms. */

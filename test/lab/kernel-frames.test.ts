@@ -2,10 +2,10 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { internetChecksum } from '../../src/carp/ip.ts';
 import { Announcer } from '../../src/gate/announce.ts';
 import { openCarpReceiver, openCarpSender } from '../../src/kernel/carp-socket.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
+import { internetChecksum } from '../../src/net/checksum.ts';
 import { parseIp } from '../../src/net/ip.ts';
 import { virtualMac } from '../../src/net/mac.ts';
 import { cable, eventually, indexOf, insideNamespace, remove, Segment, text, Until } from './kernel-lab.ts';

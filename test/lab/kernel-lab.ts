@@ -6,9 +6,9 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { internetChecksum } from '../../src/carp/ip.ts';
 import { PacketSocket } from '../../src/kernel/packet-socket.ts';
 import { Rtnetlink } from '../../src/kernel/rtnetlink.ts';
+import { internetChecksum } from '../../src/net/checksum.ts';
 
 const MARK = 'CARPIO_KERNEL_LAB';
 

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { internetChecksum } from '../../src/carp/ip.ts';
 import { openCarpReceiver, openCarpSender } from '../../src/kernel/carp-socket.ts';
 import { applyNft, checkNft, listBaseChains, readNftCounters, runNft } from '../../src/kernel/nft.ts';
 import { scanRules } from '../../src/kernel/nft-scan.ts';
 import { carpioTable, guardInserts, REMOVE_OWN_TABLE } from '../../src/kernel/nft-text.ts';
 import { Ruleset, type RulesetOptions } from '../../src/kernel/ruleset.ts';
+import { internetChecksum } from '../../src/net/checksum.ts';
 import { parseIp } from '../../src/net/ip.ts';
 import { cable, indexOf, insideNamespace, remove, run, Segment, Until } from './kernel-lab.ts';
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { newOwnPackets } from '../../src/carp/counter.ts';
-import { buildIpv4, buildIpv6, internetChecksum, parseIp } from '../../src/carp/ip.ts';
+import { buildIpv4, buildIpv6, parseIp } from '../../src/carp/ip.ts';
 import {
   decodeAdvert,
   encodeAdvert,
@@ -14,6 +14,7 @@ import {
   keyFromPassword,
 } from '../../src/carp/packet.ts';
 import { receivePacket, type VhidSecret } from '../../src/carp/receive.ts';
+import { internetChecksum } from '../../src/net/checksum.ts';
 
 interface PacketCase {
   description: string;

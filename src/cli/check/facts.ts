@@ -7,10 +7,10 @@ import { DEFAULT_CONFIG } from '../../config/default-paths.ts';
 import { deviceOf } from '../../config/devices.ts';
 import { type LoadResult, loadConfig } from '../../config/load.ts';
 import type { Config } from '../../config/types.ts';
-import type { KernelProbe, ProbeResult } from '../../contract/kernel-probe.ts';
+import type { KernelProbe, PathFacts, ProbeResult } from '../../contract/kernel-probe.ts';
 import { messageOf } from '../../contract/message-of.ts';
 import { findProgram } from '../../kernel/programs.ts';
-import type { DeviceFacts, FileFacts, NodeFacts, PathFacts, SystemFacts } from './system-facts.ts';
+import type { DeviceFacts, FileFacts, NodeFacts, SystemFacts } from './system-facts.ts';
 
 /** Bits of linux/capability.h. */
 const CAP_NET_ADMIN = 12n;

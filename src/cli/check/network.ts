@@ -5,11 +5,12 @@ import { formatError } from '../../config/problem.ts';
 import { type LinkAddresses, type ResolvedVip, resolveVips } from '../../config/resolve.ts';
 import { takeoverMs } from '../../config/timing.ts';
 import type { Config } from '../../config/types.ts';
+import type { PathFacts } from '../../contract/kernel-probe.ts';
 import { nearest } from '../../contract/nearest.ts';
 import { equalAddress, parseAddress, parseCidr, sameNetwork } from '../../net/cidr.ts';
 import { seconds } from '../text.ts';
 import { error, type Finding, ok, warning } from './finding.ts';
-import type { DeviceFacts, PathFacts, SystemFacts } from './system-facts.ts';
+import type { DeviceFacts, SystemFacts } from './system-facts.ts';
 
 const topicOf = (role: string, device: string) => `${role} (${device})`;
 

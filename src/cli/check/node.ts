@@ -1,10 +1,10 @@
 /** The checks of a running node and of what it and its peer see of each other. Pure, but for asking it. */
 import type { Config } from '../../config/types.ts';
-import { asObject } from '../../contract/control.ts';
 import type { PeerCheck, SideCheck } from '../../contract/peer-check.ts';
 import type { Json, NodeStatus } from '../../contract/status.ts';
 import { VERSION } from '../../contract/version.ts';
 import { ControlError, callControl } from '../control-client.ts';
+import { asObject } from '../node-call.ts';
 import { duration } from '../text.ts';
 import { error, type Finding, ok, warning } from './finding.ts';
 import { mtuFinding } from './network.ts';

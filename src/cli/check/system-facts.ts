@@ -1,7 +1,7 @@
 /** What `carpio check` knows of this machine. The checks are functions of this and of nothing else. */
 
 import type { LoadResult } from '../../config/load.ts';
-import type { KernelProbe, ProbeResult } from '../../contract/kernel-probe.ts';
+import type { KernelProbe, PathFacts, ProbeResult } from '../../contract/kernel-probe.ts';
 import type { PeerCheck } from '../../contract/peer-check.ts';
 import type { NodeStatus } from '../../contract/status.ts';
 
@@ -39,15 +39,6 @@ export interface NodeFacts {
   /** `null`: this node cannot ask its peer (an older version, no channel); `why` says so. */
   peer: PeerCheck | null;
   why: string | null;
-}
-
-/** What was tried on the sync link without a running node. */
-export interface PathFacts {
-  /** Of the sizes tried the largest that came back; `null`: nothing came back. */
-  largest: number | null;
-  rtt_ms: number | null;
-  /** Why it could not be tried. */
-  failed: string | null;
 }
 
 export interface SystemFacts {

@@ -1,8 +1,9 @@
 /** What `carpio monitor` shows: the status as `carpio status` has it, the newest events below. Pure. */
 import { eventLine } from '../../contract/event-line.ts';
 import type { NodeEvent, NodeStatus } from '../../contract/status.ts';
+import { clean } from '../../contract/text.ts';
 import { renderStatus } from '../status-text.ts';
-import { clean, duration, type Paint, width } from '../text.ts';
+import { duration, type Paint, width } from '../text.ts';
 import type { Frame } from './feed-client.ts';
 
 /** Events that are kept for the screen. */

@@ -3,9 +3,9 @@
  * They leave with the NIC's own MAC, on purpose: the switches must not learn the virtual MAC on this port once more.
  */
 
+import type { LastWord } from '../../carp/adverts.ts';
 import { check, closeQuietly, errno, libc, Sock, SysError } from '../../kernel/libc.ts';
 import { addressBytes } from '../../net/ip.ts';
-import type { LastWord } from './messages.ts';
 
 const IPPROTO_RAW = 255; // complete packets, header included; receives nothing
 const SOL_IP = 0;

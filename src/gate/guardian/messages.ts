@@ -2,20 +2,12 @@
  * What the daemon and its guardian say to each other: one JSON object a message over a SOCK_SEQPACKET pair, which keeps
  * messages whole and shows the other side's death as the end of the stream.
  */
+import type { LastWord } from '../../carp/adverts.ts';
 
 /** An address on a NIC (mode `physical`); `bytes` as hex. */
 export interface GuardedAddress {
   bytes: string;
   prefix: number;
-}
-
-/** A complete IP packet that tells the segment that this node lets go; `packet` as hex. */
-export interface LastWord {
-  family: 4 | 6;
-  /** the NIC it leaves through */
-  device: string;
-  to: string;
-  packet: string;
 }
 
 /** One vhid: what must go when the daemon goes. */

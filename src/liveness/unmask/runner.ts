@@ -3,10 +3,9 @@ import type { PeerReport } from '../../carp/types.ts';
 import type { Clock } from '../../contract/clock.ts';
 import { REAL_CLOCK } from '../../contract/clock.ts';
 import type { Tap, TapMaker } from '../../contract/tap.ts';
-import type { Inputs } from '../../recording/machines.ts';
-import { PLAIN } from '../../recording/machines.ts';
 import type { Judged, MaskedAdvert, MaskState } from './machine.ts';
 import { createMask, expireMask, maskDeadline, maskedAdvert, maskReport } from './machine.ts';
+import { type MaskStep, recordedJudged, recordedMask, recordedMasked } from './recorded.ts';
 
 export interface UnmaskerPorts {
   counts(masked: MaskedAdvert): void;
@@ -21,14 +20,14 @@ export class Unmasker {
   private timer: (() => void) | null = null;
 
   constructor(ports: UnmaskerPorts, clock: Clock = REAL_CLOCK, taps: TapMaker | null = null) {
-    this.tap = taps?.tap('mask', () => PLAIN.mask(this.state)) ?? null;
+    this.tap = taps?.tap('mask', () => recordedMask(this.state)) ?? null;
     this.ports = ports;
     this.clock = clock;
   }
 
   advert(masked: MaskedAdvert): void {
     const now = this.clock.nowUs();
-    const input = this.before({ call: 'advert', masked: PLAIN.masked(masked), now });
+    const input = this.before({ call: 'advert', masked: recordedMasked(masked), now });
     this.settle(maskedAdvert(this.state, masked, now), input);
   }
 
@@ -49,12 +48,12 @@ export class Unmasker {
     this.settle(expireMask(this.state, now), input);
   }
 
-  private before(input: Inputs['mask']): string | null {
+  private before(input: MaskStep): string | null {
     return this.tap?.before(input) ?? null;
   }
 
   private settle(judged: Judged[], input: string | null): void {
-    if (input !== null) this.tap?.after(input, PLAIN.judged(judged));
+    if (input !== null) this.tap?.after(input, recordedJudged(judged));
     for (const { masked, refused } of judged) {
       if (refused === null) this.ports.counts(masked);
       else this.ports.refused(masked, refused);

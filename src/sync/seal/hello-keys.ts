@@ -6,8 +6,8 @@
  * is among those that are tried.
  */
 
+import type { Aead } from '../../contract/aead.ts';
 import type { PairKeys } from './pair-keys.ts';
-import type { Aead } from './seal.ts';
 import { helloKey } from './seal.ts';
 
 /** Unknown nonces tried in a second, and at once. */

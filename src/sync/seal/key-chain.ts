@@ -12,8 +12,8 @@
  * one and a recording of the session's begin can't compute the keys any more.
  */
 import { createHmac } from 'node:crypto';
+import type { Aead, AeadMaker } from '../../contract/aead.ts';
 import { HEADER_SIZE } from '../wire/datagram.ts';
-import type { Aead, AeadMaker } from './seal.ts';
 
 /** A key is used this long (ms) and for this many datagrams at most, whichever comes first: far below what GCM bears. */
 export const KEY_LIFE = { ms: 3_600_000, datagrams: 1 << 26 } as const;

@@ -3,9 +3,10 @@
  * sync link, a clock and entropy. The worker has Linux behind it (kernel-io.ts), the simulator a model of it, so that
  * both run the very same loop.
  */
+
+import type { AeadMaker } from '../../contract/aead.ts';
 import type { DeferQueue } from '../../kernel/defer-queue.ts';
 import type { Expectations } from '../../kernel/expect.ts';
-import type { AeadMaker } from '../seal/seal.ts';
 import type { Engine } from '../table/engine.ts';
 import type { WorkerConfig } from './messages.ts';
 

@@ -1,8 +1,7 @@
 /** The dataplane worker's side of a recording: lines go to the control thread in batches, as many as it keeps up with. */
 
-import type { TapMaker } from '../../contract/tap.ts';
+import type { MachineName, TapMaker } from '../../contract/tap.ts';
 import { Tap } from '../../contract/tap.ts';
-import type { MachineName } from '../../recording/machines.ts';
 
 /** Bytes on their way to the control thread. */
 const MOST_UNDERWAY = 4 * 1024 * 1024;

@@ -1,13 +1,14 @@
 /** Decoders of what comes from a network: CARP and its neighbours, the sync link, probes, ARP, the peer channel. */
 import { createHash } from 'node:crypto';
 import { newOwnPackets } from '../../../src/carp/counter.ts';
-import { buildIpv4, buildIpv6, internetChecksum, parseIp } from '../../../src/carp/ip.ts';
+import { buildIpv4, buildIpv6, parseIp } from '../../../src/carp/ip.ts';
 import { encodeAdvert, hmacAddresses } from '../../../src/carp/packet.ts';
 import { receiveAdvert, receivePacket } from '../../../src/carp/receive.ts';
 import { decodeMessage, encodeMessage } from '../../../src/channel/message.ts';
 import { readReport } from '../../../src/liveness/peer-report.ts';
 import { ANSWER, decodeProbe, encodeProbe, PROBE, probeKey } from '../../../src/liveness/probe/packet.ts';
 import { readClaim } from '../../../src/net/arp.ts';
+import { internetChecksum } from '../../../src/net/checksum.ts';
 import { arpRequest } from '../../../src/net/frame.ts';
 import { unpackLines } from '../../../src/sync/table/audit-lines.ts';
 import * as wire from '../../../src/sync/wire/datagram.ts';

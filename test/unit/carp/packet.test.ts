@@ -10,9 +10,10 @@ import {
   sentByUs,
   takeCounter,
 } from '../../../src/carp/counter.ts';
-import { buildIpv4, buildIpv6, internetChecksum, parseIp } from '../../../src/carp/ip.ts';
+import { buildIpv4, buildIpv6, parseIp } from '../../../src/carp/ip.ts';
 import { decodeAdvert, encodeAdvert, hmacAddresses, keyFromPassword } from '../../../src/carp/packet.ts';
 import { receiveAdvert, receivePacket, type VhidSecret } from '../../../src/carp/receive.ts';
+import { internetChecksum } from '../../../src/net/checksum.ts';
 import { addressBytes, compareAddresses, formatIp, sameAddress } from '../../../src/net/ip.ts';
 
 const key20 = keyFromPassword('secret') ?? Buffer.alloc(0);

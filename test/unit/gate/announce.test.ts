@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { internetChecksum } from '../../../src/carp/ip.ts';
 import { announcement, gratuitousArp, unsolicitedNeighbourAdvertisement } from '../../../src/gate/announce.ts';
+import { internetChecksum } from '../../../src/net/checksum.ts';
 import { parseIp } from '../../../src/net/ip.ts';
 import { virtualMac } from '../../../src/net/mac.ts';
 

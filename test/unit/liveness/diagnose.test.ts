@@ -1,11 +1,11 @@
 /** The sentences of the diagnosis, and who is told what. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { internetChecksum } from '../../../src/carp/ip.ts';
 import { unsolicitedNeighbourAdvertisement } from '../../../src/gate/announce.ts';
 import { differentLists, explainBadAuth, explainStranger } from '../../../src/liveness/diagnose.ts';
 import { claimFilter, readClaim } from '../../../src/net/arp.ts';
 import { MOST_ADDRESSES } from '../../../src/net/bpf.ts';
+import { internetChecksum } from '../../../src/net/checksum.ts';
 import { arpRequest } from '../../../src/net/frame.ts';
 import { neighbourFilter, neighbourProbe, readNeighbourClaim } from '../../../src/net/nd.ts';
 

@@ -1,8 +1,8 @@
 /** What leaves on the sync link: HELLOs, the ordered stream (kept until acknowledged), heartbeats. Sealing included. */
 
+import type { Aead } from '../../../contract/aead.ts';
 import { SendChain } from '../../seal/key-chain.ts';
 import { type PairSecret, secretId } from '../../seal/pair-keys.ts';
-import type { Aead } from '../../seal/seal.ts';
 import { helloKey, nodeAead, sessionSecrets } from '../../seal/seal.ts';
 import type { SyncState } from '../../session/state.ts';
 import { seqAdd, seqAfter } from '../../session/state.ts';

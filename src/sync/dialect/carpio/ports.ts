@@ -1,9 +1,9 @@
 /** What the driver is told and what it needs of the world around it. */
 
+import type { AeadMaker } from '../../../contract/aead.ts';
 import type { TapMaker } from '../../../contract/tap.ts';
 import type { KeyLife } from '../../seal/key-chain.ts';
 import type { PairKeys } from '../../seal/pair-keys.ts';
-import type { AeadMaker } from '../../seal/seal.ts';
 
 export interface DriverConfig {
   /** Name of this node: the tie-break between equals, and what the peer shows. */
