@@ -206,5 +206,8 @@ function guardProgram(): { program: string; args: string[] } {
   if (sea.isSea()) return { program: process.execPath, args: ['guard'] };
   const source = process.env.CARPIO_SOURCE;
   const entry = source === undefined ? (process.argv[1] ?? 'src/main.ts') : join(source, 'main.ts');
-  return { program: process.execPath, args: ['--disable-warning=ExperimentalWarning', entry, 'guard'] };
+  return {
+    program: process.execPath,
+    args: ['--disable-warning=ExperimentalWarning', '--disable-sigusr1', entry, 'guard'],
+  };
 }
