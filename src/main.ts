@@ -5,7 +5,8 @@ import { runCli } from './cli/app.ts';
 import type { Io } from './cli/command.ts';
 import { withoutRuntimeVariables } from './cli/environment.ts';
 
-// The program starts again, as the same process, when its environment steers the runtime. A checkout is not the product.
+// The program starts again, as the same process, when its environment steers the runtime. A checkout is not the
+// product.
 const clean = sea.isSea() ? withoutRuntimeVariables(process.env) : null;
 if (clean !== null) process.execve?.(process.execPath, [process.execPath, ...process.argv.slice(2)], clean);
 

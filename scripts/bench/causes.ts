@@ -1,6 +1,6 @@
 /**
- * What the pair has to do on two real kernels, by cause: N states are in step, d of them come to differ, and the bytes on
- * the sync link (frames included, heartbeats taken off) and the time until both nodes are in step again are told.
+ * What the pair has to do on two real kernels, by cause: N states are in step, d of them come to differ, and the bytes
+ * on the sync link (frames included, heartbeats taken off) and the time until both nodes are in step again are told.
  *
  *   cable     the sync cable is cut while d connections begin
  *   restart   the backup's daemon is killed meanwhile; its kernel keeps what it had
@@ -14,7 +14,8 @@
  *
  * Also: memory of both processes with N states, and the longest slices of background work on the real worker.
  *
- * Usage: node scripts/bench/causes.ts [--quick] [--states N] [--sizes D,D...] [--rate N] [--only CAUSE,CAUSE...] [--json]
+ * Usage: node scripts/bench/causes.ts [--quick] [--states N] [--sizes D,D...] [--rate N] [--only CAUSE,CAUSE...]
+ * [--json]
  */
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -86,7 +87,10 @@ class Scene extends Load {
     return performance.now() - begun;
   }
 
-  /** From `begin`'s end until in step. Heartbeats are taken off: before as many as there were just now, then those of a pair. */
+  /**
+   * From `begin`'s end until in step. Heartbeats are taken off: before as many as there were just now, then those of a
+   * pair.
+   */
   async recover(cause: string, d: number, begin: () => Promise<unknown>): Promise<void> {
     const lone = await this.rateNow(500);
     const [at, bytes] = [performance.now(), await this.lab.syncBytes()];

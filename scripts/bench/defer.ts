@@ -1,6 +1,7 @@
 /**
- * What `defer = true` costs: UDP connections through source NAT that are answered at once, one after the other and 32 at a
- * time, with and without it: how long until the client has its first answer, and processor time of both nodes for each 100,000.
+ * What `defer = true` costs: UDP connections through source NAT that are answered at once, one after the other and 32
+ * at a time, with and without it: how long until the client has its first answer, and processor time of both nodes for
+ * each 100,000.
  *
  * Usage: node scripts/bench/defer.ts [--quick] [--count N] [--json]
  */

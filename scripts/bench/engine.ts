@@ -8,7 +8,8 @@
  *   js-map      a Map with string keys and an object for each state, the same SipHash
  *
  * Usage: node scripts/bench/engine.ts [--json] [--quick] [--states N,N...] [--runs N] [--only TABLE,...]
- * Times are processor time of the thread, so that other work on the machine costs caches only. They are medians over the runs with the fastest and slowest; nothing is asserted.
+ * Times are processor time of the thread, so that other work on the machine costs caches only. They are medians over
+ * the runs with the fastest and slowest; nothing is asserted.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -43,7 +44,9 @@ interface Bench {
 const builder: { buildAsm(): string } = await import(new URL('../lib/asm.mjs', import.meta.url).href);
 const wasm = readFileSync(builder.buildAsm());
 
-/** Kept alive: the compiled module is shared with later instances, so they begin with code that is optimised already. */
+/**
+ * Kept alive: the compiled module is shared with later instances, so they begin with code that is optimised already.
+ */
 const kept: Bench[] = [];
 
 function wasmBench(states: number): Bench {

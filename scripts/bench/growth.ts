@@ -1,7 +1,7 @@
 /**
- * A table that grows to N states: how long its longest stop is, and what a state costs in memory. A stop is one call with 64
- * new states, as many as one batch of kernel events. Told as wall time, in which others on the machine have their part, and
- * as processor time of the thread.
+ * A table that grows to N states: how long its longest stop is, and what a state costs in memory. A stop is one call
+ * with 64 new states, as many as one batch of kernel events. Told as wall time, in which others on the machine have
+ * their part, and as processor time of the thread.
  *
  * Usage: node scripts/bench/growth.ts [--quick] [--states N] [--json]
  */

@@ -1,12 +1,14 @@
 /**
  * States through the whole path, in the lab: a flow opens on the master, and its state stands in the backup's kernel.
- * New UDP flows through source NAT at several rates: lag until in the backup's kernel, bytes on the sync link and CPU for
- * each state, memory. With conntrackd beside it in the same run when it is installed.
+ * New UDP flows through source NAT at several rates: lag until in the backup's kernel, bytes on the sync link and CPU
+ * for each state, memory. With conntrackd beside it in the same run when it is installed.
  *
- * The daemons run for months: before the measurement they sync flows for a while, so that the runtime has compiled what it will
- * (`--warm 0`: as they are after their start). The flows of that time stay open; none of them ends while is measured.
+ * The daemons run for months: before the measurement they sync flows for a while, so that the runtime has compiled what
+ * it will (`--warm 0`: as they are after their start). The flows of that time stay open; none of them ends while is
+ * measured.
  *
- * Usage: node scripts/bench/path.ts [--quick] [--stacks NAME,...] [--rates N,N...] [--runs N] [--seconds N] [--warm N] [--json]
+ * Usage: node scripts/bench/path.ts [--quick] [--stacks NAME,...] [--rates N,N...] [--runs N] [--seconds N] [--warm N]
+ * [--json]
  */
 import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';

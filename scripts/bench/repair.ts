@@ -1,9 +1,9 @@
 /**
- * Repair by difference between two nodes in one process: the product's session machine, driver and WebAssembly table on a
- * link without loss, in virtual time. Of `d` states a third is missing on the mirror, a third is too many there, a third
- * is changed. For each cause: bytes of all datagrams both ways until both nodes are in step again (Ethernet and IP headers
- * and heartbeats included), symbols for each difference, CPU time of both nodes together, and the longest slice of
- * repair work (the node's loop does nothing else meanwhile).
+ * Repair by difference between two nodes in one process: the product's session machine, driver and WebAssembly table on
+ * a link without loss, in virtual time. Of `d` states a third is missing on the mirror, a third is too many there, a
+ * third is changed. For each cause: bytes of all datagrams both ways until both nodes are in step again (Ethernet and
+ * IP headers and heartbeats included), symbols for each difference, CPU time of both nodes together, and the longest
+ * slice of repair work (the node's loop does nothing else meanwhile).
  *
  * Usage: node scripts/bench/repair.ts [--json] [--quick] [--states N]
  */

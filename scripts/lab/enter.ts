@@ -20,7 +20,7 @@ export const insideLab = (): boolean => process.env[MARK] === '1' && process.pid
  * What unshare must be given here.
  * @returns arguments, or the reason why namespaces cannot be had on this machine
  */
-export function unshareArguments(): { args: string[] } | { refused: string } {
+function unshareArguments(): { args: string[] } | { refused: string } {
   const root = process.getuid?.() === 0;
   let last = '';
   for (const args of root ? [SPACES, ['-Ur', ...SPACES]] : [['-Ur', ...SPACES]]) {

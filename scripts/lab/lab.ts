@@ -181,7 +181,10 @@ export class Lab {
     );
   }
 
-  /** Bytes that have crossed the sync cable in both directions, Ethernet frames without checksum, as the switch port counts. */
+  /**
+   * Bytes that have crossed the sync cable in both directions, Ethernet frames without checksum, as the switch port
+   * counts.
+   */
   async syncBytes(): Promise<number> {
     const { stdout } = await command(['ip', '-n', SWITCH, '-s', '-j', 'link', 'show', 'dev', portName('fw-b', 'sync')]);
     const [link] = JSON.parse(stdout) as [{ stats64: { rx: { bytes: number }; tx: { bytes: number } } }];

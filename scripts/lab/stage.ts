@@ -14,7 +14,7 @@ export interface Stage {
   traffic: TrafficSet;
 }
 
-export interface StageOptions extends TrafficOptions {
+interface StageOptions extends TrafficOptions {
   config?: ConfigOptions;
   /** Between the cables and the daemons. */
   before?: (lab: Lab) => Promise<void>;

@@ -21,8 +21,10 @@ export function which(name) {
  * Runs a program to its end.
  * @param {string} file
  * @param {string[]} args
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, timeoutMs?: number, inherit?: boolean }} [options] inherit: show its output as it comes
- * @returns {Promise<{ code: number, stdout: string, stderr: string }>} code 127: could not be started; 128 + n: ended by signal
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, timeoutMs?: number, inherit?: boolean }} [options] inherit: show its
+ *   output as it comes
+ * @returns {Promise<{ code: number, stdout: string, stderr: string }>} code 127: could not be started; 128 + n: ended
+ *   by signal
  */
 export function run(file, args, options = {}) {
   return new Promise((resolve) => {

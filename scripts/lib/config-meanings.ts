@@ -3,7 +3,7 @@
  * Type, range, default and whose a key is come from src/config; see config-reference.ts.
  */
 
-export interface Meaning {
+interface Meaning {
   text: string;
   /** What holds when the key is left out, where the schema only says that nothing is. */
   absent?: string;

@@ -1,6 +1,6 @@
 /**
- * The tables of docs/configuration.md, made from the schema: key, type and range, default, whose it is, meaning. The text
- * around them is the document's own. Pure.
+ * The tables of docs/configuration.md, made from the schema: key, type and range, default, whose it is, meaning. The
+ * text around them is the document's own. Pure.
  */
 import type { z } from 'zod';
 import { ConfigSchema } from '../../src/config/schema.ts';
@@ -53,7 +53,7 @@ const SHORT: readonly (readonly [RegExp, string])[] = [
 
 const PLURAL: Readonly<Record<string, string>> = { address: 'addresses', network: 'networks' };
 
-export function typeText(schema: z.ZodType): string {
+function typeText(schema: z.ZodType): string {
   const { def, element, shape } = pieceOf(schema);
   switch (def.type) {
     case 'boolean':

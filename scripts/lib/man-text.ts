@@ -1,9 +1,9 @@
 /**
- * Manual pages (man(7) macros) from what is already written: the commands' help and docs/configuration.md. Written a second
- * time they would not stay true. Pure.
+ * Manual pages (man(7) macros) from what is already written: the commands' help and docs/configuration.md. Written a
+ * second time they would not stay true. Pure.
  */
 
-export interface PageHead {
+interface PageHead {
   name: string;
   section: number;
   summary: string;
@@ -12,7 +12,9 @@ export interface PageHead {
   date: string;
 }
 
-/** Text as roff shows it: no line may begin with a control character, a backslash is a letter, a hyphen can be copied. */
+/**
+ * Text as roff shows it: no line may begin with a control character, a backslash is a letter, a hyphen can be copied.
+ */
 export function escapeRoff(text: string): string {
   return text
     .replaceAll('\\', '\\e')

@@ -3,15 +3,16 @@
  *
  * How the two find their native part by themselves, and what becomes of it:
  *
- * - koffi: index.cjs -> src/koffi/index.cjs -> src/koffi/src/static.cjs, which tries `require('@koromix/koffi-OS-ARCH')`
- *   for every platform inside try/catch; that package's index.js requires ./linux_ARCH/koffi.node (glibc) or
- *   ./musl_ARCH/koffi.node. Here the package of the target becomes `globalThis.__carpioNative('koffi.node')`; all others
+ * - koffi: index.cjs -> src/koffi/index.cjs -> src/koffi/src/static.cjs, which tries
+ *   `require('@koromix/koffi-OS-ARCH')` for every platform inside try/catch; that package's index.js requires
+ *   ./linux_ARCH/koffi.node (glibc) or ./musl_ARCH/koffi.node. Here the package of the target becomes `globalThis.__carpioNative('koffi.node')`; all others
  *   become empty modules that throw, as a missing package would.
  * - raw-socket: index.js requires ./build/Release/raw.node; it becomes `globalThis.__carpioNative('raw.node')`.
- *   Its index.js also assigns an undeclared variable, which a bundle in strict mode would not survive; the plugin declares it.
+ *   Its index.js also assigns an undeclared variable, which a bundle in strict mode would not survive; the
+ *   plugin declares it.
  *
- * The hook itself is in src/kernel/natives.ts. The bundle must install it (`Object.defineProperty` at import of that file)
- * before either package is first used, which `loadKoffi` and `loadRawSocket` guarantee.
+ * The hook itself is in src/kernel/natives.ts. The bundle must install it (`Object.defineProperty` at import of that
+ * file) before either package is first used, which `loadKoffi` and `loadRawSocket` guarantee.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -49,7 +50,8 @@ export function nativesPlugin({ arch }) {
 
 /**
  * The .node files to put beside the bundle or into the executable, by the name the hook asks for.
- * @param {{ arch: 'x64' | 'arm64', root: string, raw?: string }} options `root`: directory of node_modules' parent; `raw`: where
+ * @param {{ arch: 'x64' | 'arm64', root: string, raw?: string }} options `root`: directory of node_modules' parent;
+ *   `raw`: where
  *   raw.node for that machine was built (default: node-gyp's place, which only fits the machine it was built on)
  * @returns {Record<'koffi.node' | 'raw.node', string>}
  */

@@ -56,8 +56,8 @@ async function makeBlob(work, main, assets) {
     useSnapshot: false,
     // Code cache is processor-bound, and one blob shape serves both processors.
     useCodeCache: false,
-    // No debug door: a signal must not open the inspector, and neither NODE_OPTIONS nor OPENSSL_CONF reach into the runtime.
-    // (src/cli/environment.ts drops the variables that have no switch.)
+    // No debug door: a signal must not open the inspector, and neither NODE_OPTIONS nor OPENSSL_CONF reach into the
+    // runtime. (src/cli/environment.ts drops the variables that have no switch.)
     execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null'],
     execArgvExtension: 'none',
     assets,

@@ -1,4 +1,7 @@
-/** What must hold when a fault is over and healed. Asked of the kernels and of the command line, not only of the daemons. */
+/**
+ * What must hold when a fault is over and healed. Asked of the kernels and of the command line, not only of the
+ * daemons.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { pause, until, which } from '../lab/command.ts';
 import { bare, ECHO_PORT, FIREWALLS, type FirewallName, VIPS } from '../lab/plan.ts';

@@ -1,4 +1,6 @@
-/** What is done to the pair. Each fault begins, lasts for a random time, and heals; the checks come after (checks.ts). */
+/**
+ * What is done to the pair. Each fault begins, lasts for a random time, and heals; the checks come after (checks.ts).
+ */
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { pause } from '../lab/command.ts';

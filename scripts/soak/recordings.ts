@@ -8,7 +8,7 @@ import { FIREWALLS } from '../lab/plan.ts';
 /** Every start of a daemon begins a file, and four are kept. */
 const ENDINGS = ['', '.1', '.2', '.3'];
 
-export interface Recorded {
+interface Recorded {
   steps: number;
   problems: string[];
 }

@@ -1,4 +1,6 @@
-/** The soak itself: fault after fault from one seed, and the same checks after each. Runs inside the lab's namespaces. */
+/**
+ * The soak itself: fault after fault from one seed, and the same checks after each. Runs inside the lab's namespaces.
+ */
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { pause } from '../lab/command.ts';
 import { FIREWALLS } from '../lab/plan.ts';
@@ -9,7 +11,7 @@ import { replayAll } from './recordings.ts';
 import { makeScene, type Scene } from './scene.ts';
 import { TimeLine } from './time-line.ts';
 
-export interface SoakOptions {
+interface SoakOptions {
   seed: number;
   minutes: number;
   connections?: number;

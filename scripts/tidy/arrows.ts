@@ -1,8 +1,10 @@
 /** Imports point down, and never round in a circle. Pure. */
 import type { Finding, Source, Tree } from './tree.ts';
 
-/** The floors of src/, the highest first (docs/architecture.md, "Floors"). Rooms of one floor do not import each other. */
-export const FLOORS: readonly (readonly string[])[] = [
+/**
+ * The floors of src/, the highest first (docs/architecture.md, "Floors"). Rooms of one floor do not import each other.
+ */
+const FLOORS: readonly (readonly string[])[] = [
   ['main.ts'],
   ['cli'],
   ['node'],
@@ -99,14 +101,19 @@ export function circularImports(tree: Tree): Finding[] {
 /** Only kernel/ loads native code, and a file that calls itself pure imports none of what touches the outside. */
 export function impureImports(tree: Tree): Finding[] {
   const findings: Finding[] = [];
+  const pure = new Set(tree.sources.filter(isPure).map(({ path }) => path));
   for (const source of tree.sources.filter(({ path }) => path.startsWith('src/'))) {
     if (!source.path.startsWith('src/kernel/') && /from '(koffi|raw-socket)'/.test(source.code)) {
       findings.push(native(source));
     }
-    const head = source.comments[0]?.text ?? '';
-    if (!/\bPure\b/.test(head)) continue;
-    const outside = source.imports.find(({ to }) => to.startsWith('src/kernel/') && isValue(source, to));
-    const effect = /from 'node:(fs|net|dgram|child_process|http|https|tls|worker_threads)'/.exec(source.code);
+    if (!isPure(source)) continue;
+    const outside = source.imports.find(
+      ({ to }) => to.startsWith('src/kernel/') && isValue(source, to) && !pure.has(to),
+    );
+    const effect =
+      /(?<!\{ (?:isIP(?:v[46])?,? ?)+\} )from 'node:(fs|net|dgram|child_process|http|https|tls|worker_threads)'/.exec(
+        source.code,
+      );
     if (outside === undefined && effect === null) continue;
     findings.push({
       rule: 'pure',
@@ -118,6 +125,9 @@ export function impureImports(tree: Tree): Finding[] {
   }
   return findings;
 }
+
+/** The file's own word for it, in its first comment. */
+const isPure = (source: Source): boolean => /\bPure\b/.test(source.comments[0]?.text ?? '');
 
 const native = (source: Source): Finding => ({
   rule: 'pure',

@@ -35,7 +35,9 @@ export function unusedExports(tree: Tree): Finding[] {
   return findings;
 }
 
-/** Code and comments; a long string literal may not be folded by the formatter, so a line that is mostly one may stand. */
+/**
+ * Code and comments; a long string literal may not be folded by the formatter, so a line that is mostly one may stand.
+ */
 export function longLines(tree: Tree): Finding[] {
   return tree.sources.flatMap((source) => {
     const bare = source.bare.split('\n');

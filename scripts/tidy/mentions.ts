@@ -1,8 +1,14 @@
 /** What comments and pages name must exist: files, sections, symbols. Pure. */
 import type { Finding, Tree } from './tree.ts';
 
-/** Files of the user's, of other programs, and made ones: they are named, and are not in the tree. */
-const FOREIGN: ReadonlySet<string> = new Set(['engine.wasm', 'main.cjs', 'worker.cjs', 'page.html', 'iproute2.sh']);
+/** Files of other projects: FreeBSD's and NetBSD's CARP tests. */
+const FOREIGN: ReadonlySet<string> = new Set([
+  'iproute2.sh',
+  'carp.sh',
+  'tests/sys/netinet/carp.sh',
+  't_basic.sh',
+  'tests/net/carp/t_basic.sh',
+]);
 const FILE = /(?<![\w/.@*{}<>$-])((?:[\w-]+\/)*[\w-]+(?:\.[\w-]+)*\.(?:ts|mts|mjs|md|svg|sh))\b(?!\()/g;
 const SECTION = /([\w/-]+\.md),? sections? ((?:\d+(?:\.\d+)*)(?:(?:, | and | to )\d+(?:\.\d+)*)*)/g;
 const SYMBOL = /`([a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*)(?:\(\))?`/g;

@@ -28,7 +28,7 @@ import { type HostSettings, parseHostSettings } from './host-settings.ts';
 import { SAFE_ADDRESS, SAFE_PORT, SAFE_TOKEN, safeFiles } from './safe-mode.ts';
 import { readStick, resetFile, type StickFiles } from './stick.ts';
 
-export interface BoxPorts {
+interface BoxPorts {
   /** "" on the box itself; a folder in tests. */
   root: string;
   /** Owner of the configuration: the account of the service. */

@@ -1,4 +1,7 @@
-/** Host settings as the files of systemd-networkd, -resolved, -timesyncd and rsyslog. Pure: settings in, path and text out. */
+/**
+ * Host settings as the files of systemd-networkd, -resolved, -timesyncd and rsyslog. Pure: settings in, path and text
+ * out.
+ */
 import { syslogTarget } from '../config/listen.ts';
 import type { HostSettings, PortSettings } from './host-settings.ts';
 import { SAFE_ADDRESS, SAFE_PORT } from './safe-mode.ts';
@@ -36,8 +39,8 @@ function networkFile(name: string, port: PortSettings, vlans: readonly string[],
 }
 
 /**
- * rsyslog reads the journal, from this start's first line on, and sends it as RFC 5424. A receiver that can't be reached
- * keeps at most 1000 lines waiting, so that it does not hold up the others; nothing of it is written to a disk.
+ * rsyslog reads the journal, from this start's first line on, and sends it as RFC 5424. A receiver that can't be
+ * reached keeps at most 1000 lines waiting, so that it does not hold up the others; nothing of it is written to a disk.
  */
 function syslogFile(receivers: readonly string[]): string {
   const send = receivers

@@ -1,6 +1,6 @@
 /**
- * carpio-host.toml, the settings of the box itself that a Carpio image reads: name, ports, login, clock, name servers, syslog.
- * Everything about virtual addresses and sync is in carpio.toml, which is the same on any Linux.
+ * carpio-host.toml, the settings of the box itself that a Carpio image reads: name, ports, login, clock, name servers,
+ * syslog. Everything about virtual addresses and sync is in carpio.toml, which is the same on any Linux.
  */
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
@@ -76,7 +76,7 @@ const HostSchema = z.strictObject({
 
 export type HostSettings = z.infer<typeof HostSchema>;
 export type PortSettings = z.infer<typeof PortSchema>;
-export type HostResult = { ok: true; settings: HostSettings } | { ok: false; errors: ConfigError[] };
+type HostResult = { ok: true; settings: HostSettings } | { ok: false; errors: ConfigError[] };
 
 interface Issue {
   code?: string;

@@ -1,4 +1,7 @@
-/** carpio-report.txt: what a box without a screen tells its admin, on the stick. Written only when it says something new. */
+/**
+ * carpio-report.txt: what a box without a screen tells its admin, on the stick. Written only when it says something
+ * new.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REPORT } from './stick.ts';

@@ -3,7 +3,6 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const REPORT = 'carpio-report.txt';
-export const RESET = 'factory-reset';
 /** Any of them makes a partition a source of settings; their neighbours (rules, keys, certificates) come along. */
 const HEADS = ['carpio.toml', 'carpio-host.toml', 'authorized_keys'];
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -50,7 +49,10 @@ export function readStick(directory: string): StickFiles {
   return { files, refused };
 }
 
-/** The name of the file that asks for a factory reset ("factory-reset", also with an ending that an editor added); null: none. */
+/**
+ * The name of the file that asks for a factory reset ("factory-reset", also with an ending that an editor added); null:
+ * none.
+ */
 export function resetFile(directory: string): string | null {
   const asks = (name: string) => /^factory-reset(\.txt)?$/i.test(name);
   return readdirSync(directory).find(asks) ?? null;

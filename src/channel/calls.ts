@@ -6,7 +6,7 @@ import type { Json } from '../contract/status.ts';
 import { PEER_LIMITS, PEER_TIMING } from './limits.ts';
 import { encodeMessage, errorText, type PeerMessage } from './message.ts';
 
-export type CallTrouble =
+type CallTrouble =
   /** There is no channel now. */
   | 'closed'
   /** It ended while the answer was awaited: whether the peer did it is not known. */

@@ -13,7 +13,7 @@ import { type LinkAction, type LinkEvent, type LinkState, newLink, type PeerName
 import { decodeMessage, encodeMessage } from './message.ts';
 import { dialPeer, PeerListener } from './socket.ts';
 
-export interface ChannelOptions {
+interface ChannelOptions {
   node: string;
   version: string;
   /** The pair's: the one to dial with first, then those that are taken too. */
@@ -23,7 +23,7 @@ export interface ChannelOptions {
   peer: string | null;
 }
 
-export interface ChannelPorts {
+interface ChannelPorts {
   publish(event: NodeEvent): void;
   warn(message: string): void;
 }
@@ -132,7 +132,8 @@ export class PeerChannel {
   }
 
   /**
-   * The pair's key has been changed. A connection under a key that does not count any more ends; the next one is dialled at once.
+   * The pair's key has been changed. A connection under a key that does not count any more ends; the next one is
+   * dialled at once.
    * @param secrets the one to dial with first, then those that are taken too
    */
   setSecrets(secrets: readonly Uint8Array[]): void {

@@ -1,7 +1,7 @@
 /**
- * What proves the peer: a TLS 1.3 pre-shared key (RFC 8446, 2.2) derived from the pair's secret, so that the secret itself
- * is used for nothing else than derivations. The handshake always has an ephemeral key exchange on top (psk_dhe_ke):
- * who learns the key later cannot read what was recorded earlier.
+ * What proves the peer: a TLS 1.3 pre-shared key (RFC 8446, 2.2) derived from the pair's secret, so that the secret
+ * itself is used for nothing else than derivations. The handshake always has an ephemeral key exchange on top
+ * (psk_dhe_ke): who learns the key later cannot read what was recorded earlier.
  */
 import { hkdfSync } from 'node:crypto';
 

@@ -1,4 +1,6 @@
-/** Every limit of the peer channel, in one place: what a peer gone mad, or somebody who only looks like it, can cost. */
+/**
+ * Every limit of the peer channel, in one place: what a peer gone mad, or somebody who only looks like it, can cost.
+ */
 
 export const PEER_LIMITS = {
   /** Longest message, bytes of JSON. */

@@ -1,9 +1,9 @@
 /**
  * Which connection is the channel, and when to dial. Pure: (state, event, now) to actions; times in ms.
  *
- * Both nodes listen; the one with the lower address dials, so that two connections never cross. A connection counts from
- * the peer's hello on. A newer one of the same peer replaces the older: whoever dials anew has lost the old one. While
- * one lives, another node is refused, whatever key it holds: a pair is two.
+ * Both nodes listen; the one with the lower address dials, so that two connections never cross. A connection counts
+ * from the peer's hello on. A newer one of the same peer replaces the older: whoever dials anew has lost the old one.
+ * While one lives, another node is refused, whatever key it holds: a pair is two.
  */
 import { PEER_FORMAT, PEER_TIMING } from './limits.ts';
 import type { Hello } from './message.ts';
@@ -52,7 +52,7 @@ export type LinkEvent =
   | { type: 'closed'; id: number; reason: string }
   | { type: 'tick' };
 
-export type RefuseCause = 'own_name' | 'third' | 'version' | 'no_hello' | 'second_hello';
+type RefuseCause = 'own_name' | 'third' | 'version' | 'no_hello' | 'second_hello';
 
 export type LinkAction =
   | { type: 'dial' }

@@ -5,8 +5,9 @@
  *   {"v":1,"t":"call","id":7,"name":"replicate.plan","ms":5000,"body":…}
  *   {"v":1,"t":"answer","id":7,"ok":true,"body":…} or {…,"ok":false,"error":"one line"}
  *
- * Whoever sends these has proven to hold the pair's key; they are checked all the same, because a peer may be of another
- * version, or broken. Keys that this version does not know are left alone, kinds that it does not know are counted.
+ * Whoever sends these has proven to hold the pair's key; they are checked all the same, because a peer may be of
+ * another version, or broken. Keys that this version does not know are left alone, kinds that it does not know are
+ * counted.
  */
 import { z } from 'zod';
 import type { Json } from '../contract/status.ts';

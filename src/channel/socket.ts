@@ -14,7 +14,7 @@ const HEADER_BYTES = 4096;
 const TLS13 = { ciphers: PEER_CIPHER, minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' } as const;
 
 /** Why somebody who came in was sent away before it was a peer. */
-export type DoorCause =
+type DoorCause =
   /** Not the peer's address. */
   | 'address'
   /** Another pair's key, or none. */
@@ -26,7 +26,7 @@ export type DoorCause =
   /** Sealed, but no WebSocket on our path. */
   | 'upgrade';
 
-export interface ListenerPorts {
+interface ListenerPorts {
   /** May this address come in? */
   expected(address: string): boolean;
   /** @param identity of the key that it has shown */
@@ -149,7 +149,10 @@ const DOOR_WORDS: Record<DoorCause, string> = {
   upgrade: 'asked for something else than the channel',
 };
 
-/** OpenSSL's words, as Node hands them on. Without the key's identity OpenSSL looks for a certificate, and there is none. */
+/**
+ * OpenSSL's words, as Node hands them on. Without the key's identity OpenSSL looks for a certificate, and there is
+ * none.
+ */
 function doorCause(error: NodeJS.ErrnoException): DoorCause {
   const code = error.code ?? '';
   if (code.startsWith('HPE_') || code.startsWith('ERR_HTTP')) return 'upgrade';
@@ -173,7 +176,7 @@ function dialWords(error: NodeJS.ErrnoException, address: string, port: number):
   return (error.code && words[error.code]) ?? `${address}: ${error.message.split('\n')[0]?.slice(0, 120)}`;
 }
 
-export interface DialPorts {
+interface DialPorts {
   opened(socket: WebSocket): void;
   /** @param refused the other side does not take this node's key */
   failed(reason: string, refused: boolean): void;
@@ -195,7 +198,8 @@ export function dialPeer(
     perMessageDeflate: false,
     followRedirects: false,
     pskCallback: () => ({ psk: key.psk, identity: key.identity }),
-    // Asked only when the other side shows a certificate instead of the pair's key: whatever it says, it is not the peer.
+    // Asked only when the other side shows a certificate instead of the pair's key: whatever it says, it is not the
+    // peer.
     checkServerIdentity: () => new Error('shows a certificate instead of the key of the pair'),
   };
   const webSocket = new WebSocket(`wss://${to.address}:${to.port}${PATH}`, settings as unknown as ClientOptions);

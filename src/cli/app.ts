@@ -1,5 +1,6 @@
 /**
- * From the words on the command line to a command's exit code. Errors are one line on standard error, never a stack trace.
+ * From the words on the command line to a command's exit code. Errors are one line on standard error, never a stack
+ * trace.
  */
 
 import { nearest } from '../contract/nearest.ts';

@@ -1,6 +1,6 @@
 /**
- * Command-line arguments by a table of what a command takes. Pure. No abbreviations and no guessing: an argument that is
- * not understood must not become another one.
+ * Command-line arguments by a table of what a command takes. Pure. No abbreviations and no guessing: an argument that
+ * is not understood must not become another one.
  */
 
 import { nearest } from '../contract/nearest.ts';
@@ -27,7 +27,7 @@ export interface Args {
   positionals: readonly string[];
 }
 
-export type ArgsResult = { ok: true; args: Args } | { ok: false; error: string };
+type ArgsResult = { ok: true; args: Args } | { ok: false; error: string };
 
 export const HELP: OptionSpec = { name: 'help', help: 'say what this command does and takes' };
 

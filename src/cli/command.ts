@@ -23,7 +23,7 @@ export interface RunOptions {
 }
 
 /** The parts that need native code, loaded only by the commands that use them. */
-export interface Native {
+interface Native {
   runNode(options: RunOptions): Promise<number>;
   kernelProbe(): Promise<KernelProbe>;
 }

@@ -1,6 +1,6 @@
 /**
- * The client side of the control socket (the protocol stands in node/control/server.ts). Errors are one line for the person at
- * the terminal.
+ * The client side of the control socket (the protocol stands in node/control/server.ts). Errors are one line for the
+ * person at the terminal.
  */
 
 import { connect, type Socket } from 'node:net';
@@ -11,7 +11,7 @@ const MAX_LINE = 64 << 20;
 const DEFAULT_TIMEOUT_MS = 5000;
 
 /** `absent`: no node is running there. `answer`: the node says no. The rest: the way to it is broken. */
-export type ControlErrorKind = 'absent' | 'denied' | 'timeout' | 'broken' | 'answer';
+type ControlErrorKind = 'absent' | 'denied' | 'timeout' | 'broken' | 'answer';
 
 export class ControlError extends Error {
   readonly kind: ControlErrorKind;

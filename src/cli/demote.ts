@@ -6,7 +6,7 @@ import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 const MAX_WEIGHT = 254;
 
 /** @throws UsageError */
-export function parseWeight(text: string): number {
+function parseWeight(text: string): number {
   const weight = Number(text);
   if (!/^-?[0-9]+$/.test(text) || weight === 0 || Math.abs(weight) > MAX_WEIGHT) {
     throw new UsageError(`WEIGHT: found ${JSON.stringify(text)}, allowed 1..${MAX_WEIGHT} or -${MAX_WEIGHT}..-1`);

@@ -37,7 +37,7 @@ function readInput(path: string): string {
 }
 
 /** `wan=eth0,lan=eth1`. @throws UsageError */
-export function readDevices(text: string): Map<string, string> {
+function readDevices(text: string): Map<string, string> {
   const devices = new Map<string, string>();
   for (const pair of text.split(',')) {
     const [role = '', device = '', ...more] = pair.split('=');

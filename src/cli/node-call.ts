@@ -1,6 +1,6 @@
 /**
- * Finding the running node: `--socket`, else [node] control of `--config`, else of the default configuration if that can be
- * read, else the default socket.
+ * Finding the running node: `--socket`, else [node] control of `--config`, else of the default configuration if that
+ * can be read, else the default socket.
  */
 
 import { readFileSync } from 'node:fs';

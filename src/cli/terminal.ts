@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 
 /** Asks one line; `null`: the input has ended. */
-export type AskLine = (prompt: string) => Promise<string | null>;
+type AskLine = (prompt: string) => Promise<string | null>;
 
 /**
  * Lines are kept from the first on, so that an answer which was pasted together with the one before it is not lost. The

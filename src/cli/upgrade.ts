@@ -9,7 +9,9 @@ const IMAGE = '/usr/share/carpio/image';
 const ENVIRONMENT = '/run/carpio-disk/grubenv';
 const DOWNLOAD = '/data/upgrade.raucb';
 const DOWNLOAD_MS = 30 * 60_000;
-/** What `systemctl reboot` ends in. It asks logind first, which the image does not have, and says twice that it failed. */
+/**
+ * What `systemctl reboot` ends in. It asks logind first, which the image does not have, and says twice that it failed.
+ */
 const REBOOT = ['start', '--no-block', '--job-mode=replace-irreversibly', 'reboot.target'];
 
 /** Runs a program with its output on ours. @returns its exit code */

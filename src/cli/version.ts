@@ -1,7 +1,7 @@
 import { BUILD, VERSION } from '../contract/version.ts';
 import { type Command, EXIT } from './command.ts';
 
-export function versionFacts() {
+function versionFacts() {
   return {
     version: VERSION,
     commit: BUILD?.commit ?? null,

@@ -15,8 +15,8 @@ export function deviceOf(interfaces: Readonly<Record<string, string>>, role: str
 }
 
 /**
- * The macvlan that carries the virtual MAC of `vhid` on `role`: `carp1-wan`. A name that is too long for the kernel is cut and
- * ends in a hash of the role, so that two long roles which begin alike stay apart.
+ * The macvlan that carries the virtual MAC of `vhid` on `role`: `carp1-wan`. A name that is too long for the kernel is
+ * cut and ends in a hash of the role, so that two long roles which begin alike stay apart.
  */
 export function virtualDevice(vhid: number, role: string): string {
   const name = `carp${vhid}-${role}`;

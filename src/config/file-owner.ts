@@ -1,6 +1,6 @@
 /**
- * Files that root makes in a directory of the service's account: they have to be that account's, or the service could not
- * read what it needs.
+ * Files that root makes in a directory of the service's account: they have to be that account's, or the service could
+ * not read what it needs.
  */
 import { chownSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * From the file to a checked configuration. Nothing is touched and nothing is thrown: the answer is a configuration with
- * its warnings, or the list of what is wrong with it.
+ * From the file to a checked configuration. Nothing is touched and nothing is thrown: the answer is a configuration
+ * with its warnings, or the list of what is wrong with it.
  */
 
 import { accessSync, closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
@@ -99,7 +99,10 @@ function reportIssues(issues: readonly Issue[], document: unknown, report: Repor
   }
 }
 
-/** The parser's own message holds the lines around the mistake, and one of them may be a password: only its first is used. */
+/**
+ * The parser's own message holds the lines around the mistake, and one of them may be a password: only its first is
+ * used.
+ */
 function syntaxError(file: string, error: unknown): ConfigError {
   if (!(error instanceof TomlError)) return { file, line: 1, key: '', message: 'not a TOML document' };
   const what = (error.message.split('\n')[0] ?? '').replace(/^Invalid TOML document: /, '');
@@ -185,8 +188,8 @@ function assemble(raw: RawConfig, tracks: TrackConfig[], report: Report): Config
 const lineTables = new WeakMap<Config, { file: string; lines: TomlLines }>();
 
 /**
- * Checks the text of a configuration. `file` is its name in errors. Reads the secret files that it names; `readableByAll`
- * says whether everybody can read the file itself.
+ * Checks the text of a configuration. `file` is its name in errors. Reads the secret files that it names;
+ * `readableByAll` says whether everybody can read the file itself.
  */
 export function parseConfig(text: string, file: string, readableByAll = false): LoadResult {
   let document: unknown;
@@ -246,7 +249,9 @@ export function loadConfig(path: string): LoadResult {
   }
 }
 
-/** A finding made later (an interface that is not there) as an error at its line, for a configuration from `loadConfig`. */
+/**
+ * A finding made later (an interface that is not there) as an error at its line, for a configuration from `loadConfig`.
+ */
 export function errorAt(config: Config, path: KeyPath, message: string): ConfigError {
   const source = lineTables.get(config);
   const report = new Report(source?.file ?? 'configuration', source?.lines ?? null);

@@ -1,4 +1,7 @@
-/** Words that nft does not take as a variable's name, found by trying them on nft 1.0.6: a role is a variable in the rules file (`$wan`). */
+/**
+ * Words that nft does not take as a variable's name, found by trying them on nft 1.0.6: a role is a variable in the
+ * rules file (`$wan`).
+ */
 export const NFT_WORDS = new Set(
   `accept add ah all and arp at bridge chain comment comp continue counter cpu create ct dccp define delete describe device
   devices dnat drop dscp dst dup ecn element elements eq esp ether exists expires export exthdr fib flags flow flowtable flush

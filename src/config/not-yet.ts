@@ -1,9 +1,12 @@
-/** Settings of the contract that this version does not carry out yet: refused or said, never silently without effect. Pure. */
+/**
+ * Settings of the contract that this version does not carry out yet: refused or said, never silently without effect.
+ * Pure.
+ */
 import { errorAt } from './load.ts';
 import type { ConfigError } from './problem.ts';
 import type { Config } from './types.ts';
 
-export interface NotYet {
+interface NotYet {
   /** The node would do something else than the file says: it does not start. */
   refused: ConfigError[];
   /** Something is missing that the file asks for; the rest works. */

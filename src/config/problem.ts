@@ -18,7 +18,9 @@ export function formatError(error: ConfigError): string {
   return [`${error.file}:${error.line}`, error.key, error.message].filter((part) => part !== '').join(': ');
 }
 
-/** `['vip', 0, 'vhid']` as `vip[0].vhid`. Keys that are not plain words are quoted, so that one error stays one line. */
+/**
+ * `['vip', 0, 'vhid']` as `vip[0].vhid`. Keys that are not plain words are quoted, so that one error stays one line.
+ */
 export function formatKey(path: KeyPath): string {
   let out = '';
   for (const part of path) {
@@ -37,7 +39,9 @@ export function quote(text: string): string {
 
 const SECRET_KEYS = new Set(['password']);
 
-/** The value found, for an error. Secrets and whatever is made of several values are named by their kind, never shown. */
+/**
+ * The value found, for an error. Secrets and whatever is made of several values are named by their kind, never shown.
+ */
 export function describe(value: unknown, path: KeyPath): string {
   if (value === undefined) return 'nothing';
   const hidden = path.some((part) => typeof part === 'string' && SECRET_KEYS.has(part));

@@ -5,7 +5,10 @@
 import { type ConfigError, formatKey } from './problem.ts';
 import type { KeyPath, TomlLines } from './toml-lines.ts';
 
-/** A file with a hundred mistakes is mended from the top anyway; the bound keeps a hostile file from making pages of text. */
+/**
+ * A file with a hundred mistakes is mended from the top anyway; the bound keeps a hostile file from making pages of
+ * text.
+ */
 const MAX_ERRORS = 100;
 
 export class Report {

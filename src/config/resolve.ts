@@ -1,6 +1,6 @@
 /**
- * From roles to devices: which interface a virtual address belongs to when the file leaves that out. Pure: the interfaces
- * of the machine are an argument.
+ * From roles to devices: which interface a virtual address belongs to when the file leaves that out. Pure: the
+ * interfaces of the machine are an argument.
  */
 
 import { type Cidr, isLinkLocal, parseCidr, sameNetwork } from '../net/cidr.ts';
@@ -23,14 +23,16 @@ export type ResolvedVip = VipConfig & {
   virtual_device: string | null;
 };
 
-export type ResolveResult = { ok: true; vips: ResolvedVip[] } | { ok: false; errors: ConfigError[] };
+type ResolveResult = { ok: true; vips: ResolvedVip[] } | { ok: false; errors: ConfigError[] };
 
 /** The length of the longest own subnet on `device` that holds `address`; -1 when none does. */
 function bestPrefix(address: Cidr, own: readonly Cidr[]): number {
   return Math.max(-1, ...own.filter((net) => sameNetwork(net, address, net.prefix)).map((net) => net.prefix));
 }
 
-/** The roles whose own subnet holds one of `addresses`, the most exact match first wins; several when there is a tie. */
+/**
+ * The roles whose own subnet holds one of `addresses`, the most exact match first wins; several when there is a tie.
+ */
 function rolesFor(addresses: readonly Cidr[], own: ReadonlyMap<string, readonly Cidr[]>): string[] {
   let best = -1;
   let roles: string[] = [];
@@ -88,8 +90,8 @@ export function missingDevices(config: Config, links: readonly LinkAddresses[]):
 }
 
 /**
- * Gives every virtual IP its role, its device and the name of its virtual device. Errors: no or several interfaces fit a
- * left-out `interface`; a vhid or a device name is used twice once the roles are known.
+ * Gives every virtual IP its role, its device and the name of its virtual device. Errors: no or several interfaces fit
+ * a left-out `interface`; a vhid or a device name is used twice once the roles are known.
  */
 export function resolveVips(config: Config, links: readonly LinkAddresses[]): ResolveResult {
   const own = ownSubnets(config, links);

@@ -1,6 +1,6 @@
 /**
- * Reads what the configuration keeps in files of their own: passwords, the pair key, the feed's token. An error names the
- * file and what is wrong with it, never a byte of its content.
+ * Reads what the configuration keeps in files of their own: passwords, the pair key, the feed's token. An error names
+ * the file and what is wrong with it, never a byte of its content.
  */
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
@@ -77,8 +77,8 @@ export function readPassword(path: string, max: number): SecretResult {
 }
 
 /**
- * The pair's shared secret: hex digits (white space and ":" between them do not count) or, if it is anything else, the raw
- * bytes. At least 16 bytes either way.
+ * The pair's shared secret: hex digits (white space and ":" between them do not count) or, if it is anything else, the
+ * raw bytes. At least 16 bytes either way.
  */
 export function readKey(path: string): SecretResult {
   const content = readSmall(path);

@@ -1,8 +1,10 @@
-/** The times that follow from advbase and advskew, in ms as screens and status show them; the rules are the election's. */
+/**
+ * The times that follow from advbase and advskew, in ms as screens and status show them; the rules are the election's.
+ */
 
 import { advertIntervalUs, masterDownUs } from '../contract/carp-timers.ts';
 
-export interface Timers {
+interface Timers {
   /** Seconds, 0..254. */
   advbase: number;
   /** 1/256 s, 0..254. */

@@ -7,7 +7,10 @@ import { parse } from 'smol-toml';
 
 export type KeyPath = readonly (string | number)[];
 
-/** One key, table or list element; a tree instead of path strings, so that a deep document costs no more than its length. */
+/**
+ * One key, table or list element; a tree instead of path strings, so that a deep document costs no more than its
+ * length.
+ */
 interface Place {
   line: number;
   keys: Map<string, Place>;

@@ -1,20 +1,20 @@
 /**
- * The configuration as the rest of Carpio uses it: the file's keys by the file's names, defaults filled in, addresses in
- * canonical text, secrets read and wrapped.
+ * The configuration as the rest of Carpio uses it: the file's keys by the file's names, defaults filled in, addresses
+ * in canonical text, secrets read and wrapped.
  */
 
 import type { RawConfig } from './schema.ts';
 import type { Secret } from './secret.ts';
 
-export type NodeConfig = RawConfig['node'];
-export type CarpConfig = RawConfig['carp'];
-export type FirewallConfig = NonNullable<RawConfig['firewall']> & {
+type NodeConfig = RawConfig['node'];
+type CarpConfig = RawConfig['carp'];
+type FirewallConfig = NonNullable<RawConfig['firewall']> & {
   /** Rules of the peer that are in force instead of the file; `directory` is where relative includes are looked for. */
   replicated?: { text: string; from: string; directory: string };
 };
-export type ReplicateConfig = NonNullable<RawConfig['replicate']>;
-export type ServiceConfig = RawConfig['service'];
-export type HooksConfig = NonNullable<RawConfig['hooks']>;
+type ReplicateConfig = NonNullable<RawConfig['replicate']>;
+type ServiceConfig = RawConfig['service'];
+type HooksConfig = NonNullable<RawConfig['hooks']>;
 export type SyncDialect = NonNullable<RawConfig['sync']>['dialect'];
 export type SyncWhen = NonNullable<RawConfig['sync']>['sync_when'];
 

@@ -11,7 +11,8 @@ const SECOND = 1_000_000;
  * From the moment it stands still (the peer may have heard its last sign of life a heartbeat, 100 ms, before):
  *
  *   270  `nap`: longer than this, and the daemon that goes on is backup first
- *   300  `guard`: the guardian takes the addresses down and bows out (it counts from the last beat, 20 ms before at most)
+ *   300  `guard`: the guardian takes the addresses down and bows out (it counts from the last beat, 20 ms
+ *        before at most)
  *   365  at the earliest the peer takes over by itself, if nobody bowed out: it has heard nothing for `silence` and has
  *        probed for 75 ms, or (fast timers) adverts are missing and the last report is older than `fresh`
  */
@@ -26,7 +27,7 @@ const SHORTEST_US = 3906;
 export const DEMOTED_SKEW = 240;
 
 /** advskew in microseconds. */
-export function skewUs(advskew: number): number {
+function skewUs(advskew: number): number {
   return Math.floor((advskew * SECOND) / 256);
 }
 

@@ -1,6 +1,6 @@
 /**
- * Results of control commands that are not in status.ts: what the node answers and the commands print. Adding a field is
- * free; a value that is not known is `null`.
+ * Results of control commands that are not in status.ts: what the node answers and the commands print. Adding a field
+ * is free; a value that is not known is `null`.
  */
 
 import type { DemotionReason } from './status.ts';

@@ -1,6 +1,6 @@
 /**
- * What `carpio check` asks of the kernel by trying it, because reading /proc does not tell. The implementation needs native
- * code and lives with the rest of it; each probe leaves nothing behind.
+ * What `carpio check` asks of the kernel by trying it, because reading /proc does not tell. The implementation needs
+ * native code and lives with the rest of it; each probe leaves nothing behind.
  */
 
 /** What was tried on the sync link without a running node. */

@@ -1,4 +1,6 @@
-/** What the control request `peer-check` answers: each side's own measurements, and what only the two together can tell. */
+/**
+ * What the control request `peer-check` answers: each side's own measurements, and what only the two together can tell.
+ */
 
 /** What one node measures and says of itself. A value that is not known is `null`. */
 export interface SideCheck {

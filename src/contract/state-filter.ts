@@ -1,6 +1,6 @@
 /**
- * The expressions of `carpio states --filter`: terms with spaces between them, all of which must hold. Pure; the node uses
- * the same code, so that what is filtered out never crosses the socket.
+ * The expressions of `carpio states --filter`: terms with spaces between them, all of which must hold. Pure; the node
+ * uses the same code, so that what is filtered out never crosses the socket.
  *
  *   TERM   KEY=VALUE[,VALUE...]   one of the values fits
  *          KEY!=VALUE[,VALUE...]  none of them fits
@@ -12,7 +12,7 @@ import type { StateView, TupleView } from './state-view.ts';
 
 export type StateTest = (state: StateView) => boolean;
 
-export type FilterResult = { ok: true; test: StateTest } | { ok: false; error: string };
+type FilterResult = { ok: true; test: StateTest } | { ok: false; error: string };
 
 const MAX_LENGTH = 4096;
 const MAX_TERMS = 64;

@@ -30,7 +30,7 @@ export interface VipStatus {
   heard: { from: string; advbase: number; advskew: number; ms_ago: number } | null;
 }
 
-export interface PeerStatus {
+interface PeerStatus {
   node: string | null;
   address: string | null;
   alive: boolean;
@@ -63,7 +63,9 @@ export interface SyncStatus {
   overruns: number;
   /** Refused input by cause. */
   refused: Record<string, number>;
-  /** Slices of background work by how long they kept the loop: counts up to each bound in ms and beyond, and their sum. */
+  /**
+   * Slices of background work by how long they kept the loop: counts up to each bound in ms and beyond, and their sum.
+   */
   slices?: { bounds_ms: readonly number[]; counts: number[]; sum_ms: number };
 }
 
@@ -155,7 +157,10 @@ export interface NodeStatus {
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** What a part of the node reports; the feed adds `type`, `seq` and `time`. Kinds are dotted, e.g. `carp.state`, `sync.in_step`. */
+/**
+ * What a part of the node reports; the feed adds `type`, `seq` and `time`. Kinds are dotted, e.g. `carp.state`,
+ * `sync.in_step`.
+ */
 export interface NodeEvent {
   kind: string;
   [field: string]: Json;

@@ -14,14 +14,14 @@ import { encodeValue } from './tap-values.ts';
 export type MachineName = 'group' | 'sync' | 'probe' | 'mask';
 
 /** Takes a line (without its end); false: there is no room. */
-export type Sink = (line: string) => boolean;
+type Sink = (line: string) => boolean;
 
 /** Makes the taps of one thread. */
 export interface TapMaker {
   tap(machine: MachineName, state: () => unknown): Tap;
 }
 
-export const LINE_LIMITS = {
+const LINE_LIMITS = {
   /** Bytes of a step. */
   step: 64 * 1024,
   /** Bytes of a state: 255 vhids are about 200 kB. */

@@ -3,7 +3,7 @@
  * not known is `null`.
  */
 
-export interface BuildFacts {
+interface BuildFacts {
   version: string;
   /** Commit of the sources; `+changes` behind it when they were changed since. */
   commit: string | null;

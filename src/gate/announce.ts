@@ -1,6 +1,7 @@
 /**
  * Telling the segment where a virtual address lives now: gratuitous ARP and unsolicited neighbour advertisement, as the
- * BSDs send them (carp.md section 7). Frame builders are pure; the announcer keeps the packet socket that sends them.
+ * BSDs send them (docs/protocol/carp.md section 7). Frame builders are pure; the announcer keeps the packet socket that
+ * sends them.
  */
 
 import { SysError } from '../kernel/libc.ts';
@@ -29,8 +30,8 @@ export function gratuitousArp(mac: Uint8Array, address: Uint8Array): Buffer {
 }
 
 /**
- * Unsolicited neighbour advertisement to ff02::1 (RFC 4861 section 7.2.6): OVERRIDE, ROUTER if the host forwards, with the
- * target link-layer address option, hop limit 255, source = the address itself. 86 bytes.
+ * Unsolicited neighbour advertisement to ff02::1 (RFC 4861 section 7.2.6): OVERRIDE, ROUTER if the host forwards, with
+ * the target link-layer address option, hop limit 255, source = the address itself. 86 bytes.
  * @param mac 6 bytes
  * @param address 16 bytes
  */
@@ -67,16 +68,16 @@ export interface Announced {
 }
 
 /** Where to announce: the macvlan, or in mode `physical` the NIC. `mac` is what is announced. */
-export interface AnnouncedDevice {
+interface AnnouncedDevice {
   readonly ifindex: number;
   readonly name: string;
   readonly mac: Uint8Array;
 }
 
 /**
- * Announces on one device. The packet socket stays open between announcements: closing one makes the kernel wait for all
- * its readers (8 to 16 ms), and in the middle of a take-over nobody has that time. It outlives the device going down
- * and up; a device that was made anew has another index and gets another socket.
+ * Announces on one device. The packet socket stays open between announcements: closing one makes the kernel wait for
+ * all its readers (8 to 16 ms), and in the middle of a take-over nobody has that time. It outlives the device going
+ * down and up; a device that was made anew has another index and gets another socket.
  */
 export class Announcer {
   #socket: PacketSocket | null = null;

@@ -3,8 +3,9 @@
  * one for each datagram costs some 5 us in a hot loop, and ten times that in a process that has just been asleep, which
  * at 500 datagrams a second is most of what a state costs. The bytes are the same (test/unit/kernel/aead.test.ts).
  *
- * Keys stay with the caller: there are two contexts for all of them, keyed anew when another key's turn comes, so nothing
- * has to be freed. All bytes that OpenSSL sees lie in fixed places: a view made for each call costs more than the call.
+ * Keys stay with the caller: there are two contexts for all of them, keyed anew when another key's turn comes, so
+ * nothing has to be freed. All bytes that OpenSSL sees lie in fixed places: a view made for each call costs more than
+ * the call.
  */
 import type { Aead, AeadMaker } from '../contract/aead.ts';
 import type { Koffi } from './natives.ts';

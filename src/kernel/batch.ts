@@ -20,7 +20,7 @@ const FLAGS_AT = 48;
 /** Places in an array of 32-bit words; all machines this runs on are little endian. */
 const WORDS = MMSGHDR / 4;
 
-export type BatchResult =
+type BatchResult =
   /** `count` messages lie in their slots. */
   | { kind: 'messages'; count: number }
   | { kind: 'empty' }
@@ -81,7 +81,9 @@ export class BatchReceiver {
     return this.offset + slot * this.slotSize;
   }
 
-  /** Bytes received into the slot; a message that did not fit counts as its slot's size and is reported by `truncated`. */
+  /**
+   * Bytes received into the slot; a message that did not fit counts as its slot's size and is reported by `truncated`.
+   */
   length(slot: number): number {
     return Math.min(this.words[slot * WORDS + LENGTH_AT / 4] ?? 0, this.slotSize);
   }

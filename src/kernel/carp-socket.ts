@@ -12,7 +12,7 @@ import { messageOf } from '../contract/message-of.ts';
 import { deviceFlags } from './device-flags.ts';
 import { loadRawSocket, type RawSocket } from './natives.ts';
 
-export const IPPROTO_CARP = 112;
+const IPPROTO_CARP = 112;
 const IPPROTO_RAW = 255;
 
 const SOL_SOCKET = 1;
@@ -32,7 +32,9 @@ const IPV6_HDRINCL = 36;
 const GROUP_V4 = Uint8Array.of(224, 0, 0, 18);
 const GROUP_V6 = Uint8Array.of(0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12);
 
-/** Longest packet kept, bytes. An advertisement has 56; longer ones are cut and refused by the codec for their length. */
+/**
+ * Longest packet kept, bytes. An advertisement has 56; longer ones are cut and refused by the codec for their length.
+ */
 const RECEIVE_BYTES = 2048;
 const RECEIVE_QUEUE_BYTES = 256 * 1024;
 const REOPEN_MS = 1000;
@@ -40,8 +42,8 @@ const REOPEN_MS = 1000;
 export type Family = 4 | 6;
 
 /**
- * The add-on closes a socket as soon as its JavaScript object is collected, also in the middle of a send. Held here until
- * it is closed.
+ * The add-on closes a socket as soon as its JavaScript object is collected, also in the middle of a send. Held here
+ * until it is closed.
  */
 const alive = new Set<RawSocket>();
 
@@ -97,7 +99,9 @@ export interface Closable {
   close(): void;
 }
 
-/** Opens the receiver. What fails is told to `onError` (also at the start) and tried again every second. Never throws. */
+/**
+ * Opens the receiver. What fails is told to `onError` (also at the start) and tried again every second. Never throws.
+ */
 export function openCarpReceiver(options: CarpReceiverOptions): Closable {
   const parts: Closable[] = [];
   if (options.v4) parts.push(keepReceiving(4, options));
@@ -172,7 +176,7 @@ function receiveSocket(family: Family, options: CarpReceiverOptions, fail: (erro
   return socket;
 }
 
-export interface CarpSenderOptions {
+interface CarpSenderOptions {
   /** the macvlan with the virtual MAC, or in mode `physical` the NIC */
   readonly device: string;
   readonly v4: boolean;
@@ -190,8 +194,8 @@ export interface CarpSender extends Closable {
 }
 
 /**
- * Opens the sender. Never throws: a socket that cannot be opened makes the send a failed one. After any failure the next
- * send opens a new socket, so a device that was made anew is found again.
+ * Opens the sender. Never throws: a socket that cannot be opened makes the send a failed one. After any failure the
+ * next send opens a new socket, so a device that was made anew is found again.
  */
 export function openCarpSender(options: CarpSenderOptions): CarpSender {
   return new Sender(options);

@@ -92,7 +92,10 @@ function portOf(fd: number): number {
   return address.readUInt32LE(4);
 }
 
-/** Asks for the whole table, both families; the answer comes in pieces on the dump socket and ends with `dumpDone`. */
+/**
+ * Asks for the whole table, both families; the answer comes in pieces on the dump socket and ends with NLMSG_DONE
+ * (`dumpState`).
+ */
 export function requestDump(fd: number, sequence: number): void {
   const request = Buffer.alloc(20);
   request.writeUInt32LE(request.length, 0);

@@ -1,15 +1,16 @@
 /**
  * The queue for `defer`: first answers of connections wait in the kernel until they are released (nfnetlink_queue).
  *
- * The hook is postrouting, behind all NAT: what is seen there is the answer as its receiver will see it, so the connection's
- * original tuple turned round. The connection is read from the kernel by that tuple. Its event can't be waited for: the
- * kernel reports an answer in the confirmation, which has the largest priority there is, and of two hooks with one priority
- * the one made *later* runs *first* (tried on 6.18; nf_hook_entries_grow), so before its report is where a packet is held.
+ * The hook is postrouting, behind all NAT: what is seen there is the answer as its receiver will see it, so the
+ * connection's original tuple turned round. The connection is read from the kernel by that tuple. Its event can't be
+ * waited for: the kernel reports an answer in the confirmation, which has the largest priority there is, and of two
+ * hooks with one priority the one made *later* runs *first* (tried on 6.18; nf_hook_entries_grow), so before its report
+ * is where a packet is held.
  *
  * Everything fails open: nobody listening (bypass), a full queue or socket (FAIL_OPEN), this program gone.
  *
- * nfnetlink_queue (uapi nfnetlink_queue.h): subsystem 3; PACKET 0, CONFIG 2, VERDICT_BATCH 3; the queue's number stands in
- * nfgenmsg, big endian. The rules that send packets here are defer-rules.ts's.
+ * nfnetlink_queue (uapi nfnetlink_queue.h): subsystem 3; PACKET 0, CONFIG 2, VERDICT_BATCH 3; the queue's number stands
+ * in nfgenmsg, big endian. The rules that send packets here are defer-rules.ts's.
  */
 import { readConnection } from './conntrack-get.ts';
 import { tupleAnswered } from './defer-tuple.ts';

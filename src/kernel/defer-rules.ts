@@ -1,9 +1,9 @@
 /**
- * The rules for `defer`: which packets wait in the queue (defer-queue.ts). Nothing here waits for the program `nft`: the thread
- * that asks for the rules goes on meanwhile, and the dataplane's, which has no event loop, never asks.
+ * The rules for `defer`: which packets wait in the queue (defer-queue.ts). Nothing here waits for the program `nft`:
+ * the thread that asks for the rules goes on meanwhile, and the dataplane's, which has no event loop, never asks.
  *
- * `bypass` stands in the rule: with nobody listening to the queue the packets pass. Kernels without nft_queue have the older
- * xt_NFQUEUE, which nft takes over netlink only (nf_tables.h, nft_compat).
+ * `bypass` stands in the rule: with nobody listening to the queue the packets pass. Kernels without nft_queue have the
+ * older xt_NFQUEUE, which nft takes over netlink only (nf_tables.h, nft_compat).
  */
 import { DEFER_QUEUE } from './defer-queue.ts';
 import { closeQuietly, libc } from './libc.ts';
@@ -26,7 +26,7 @@ const GETTABLE = 0xa01;
 const NEWRULE = 0xa06;
 const NLM_F_APPEND = 0x800;
 
-export const DEFER_TABLE = 'carpio_defer';
+const DEFER_TABLE = 'carpio_defer';
 const REMOVE = `table inet ${DEFER_TABLE}\ndelete table inet ${DEFER_TABLE}\n`;
 /**
  * The answer that ends the opening of a TCP connection; the first one of others (they are assured after two seconds of

@@ -41,7 +41,8 @@ function ends(packet: Buffer): Ends | null {
 
 /**
  * @param packet its first bytes, IP header first
- * @returns the address family and the content of CTA_TUPLE_ORIG; null: cut short, a fragment, or of a protocol without ports
+ * @returns the address family and the content of CTA_TUPLE_ORIG; null: cut short, a fragment, or of a protocol without
+ *   ports
  */
 export function tupleAnswered(packet: Buffer): { family: number; tuple: Buffer } | null {
   const found = ends(packet);

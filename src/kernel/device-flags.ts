@@ -1,4 +1,6 @@
-/** Whether a device can send right now, asked of the kernel directly (ioctl SIOCGIFFLAGS): no list, no waiting for news. */
+/**
+ * Whether a device can send right now, asked of the kernel directly (ioctl SIOCGIFFLAGS): no list, no waiting for news.
+ */
 import { check, errno, libc, Sock, SysError } from './libc.ts';
 
 const SIOCGIFFLAGS = 0x8913;

@@ -1,7 +1,7 @@
 /**
  * Socket filters for conntrack events: what would not be synced anyway is dropped by the kernel before it takes room in
- * the buffer or wakes anybody. A SYN flood then costs the dataplane nothing, and a mirrored state that this node has just
- * written does not come back to it as an event.
+ * the buffer or wakes anybody. A SYN flood then costs the dataplane nothing, and a mirrored state that this node has
+ * just written does not come back to it as an event.
  *
  * Classic BPF (linux/filter.h); loads are big endian, as netlink attributes' contents are. The kernel's extension
  * SKF_AD_NLATTR looks an attribute up: A = where to begin, X = its type, result in A = its offset, 0: not there.
@@ -40,8 +40,9 @@ export interface Instruction {
 const op = (code: number, k = 0, jt = 0, jf = 0): Instruction => ({ code, jt, jf, k: k >>> 0 });
 
 /**
- * Lets an event pass when its CTA_STATUS has one of the bits, when it has no status at all (in doubt the module decides),
- * and when it names labels: the kernel names them only once, mostly with the first packet. The kernel puts the status into new, update and destroy events alike.
+ * Lets an event pass when its CTA_STATUS has one of the bits, when it has no status at all (in doubt the module
+ * decides), and when it names labels: the kernel names them only once, mostly with the first packet. The kernel puts
+ * the status into new, update and destroy events alike.
  * @param bits SEEN_REPLY 0x2, ASSURED 0x4
  */
 export function statusFilter(bits: number): Instruction[] {

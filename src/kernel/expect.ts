@@ -1,7 +1,7 @@
 /**
  * Expectations of the kernel's connection helpers (NETLINK_NETFILTER, subsystem 2): the connections that a helper has
- * read about in another one (FTP's data connection in its control connection) and will let pass. There are few, and they
- * come and go with a command of a user, so each message is one call.
+ * read about in another one (FTP's data connection in its control connection) and will let pass. There are few, and
+ * they come and go with a command of a user, so each message is one call.
  *
  * Attributes (uapi nfnetlink_conntrack.h): MASTER 1, TUPLE 2, MASK 3, TIMEOUT 4, ID 5, HELP_NAME 6, ZONE 7, FLAGS 8,
  * CLASS 9, NAT 10, FN 11. Payloads here are nfgenmsg (4 bytes) and attributes, as the kernel sends them.

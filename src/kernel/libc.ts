@@ -1,6 +1,6 @@
 /**
- * The C library: the only file that declares its functions. Everything that makes a system call without Node's help goes
- * through here. Works on the main thread and in workers (each thread declares its own functions at the first use).
+ * The C library: the only file that declares its functions. Everything that makes a system call without Node's help
+ * goes through here. Works on the main thread and in workers (each thread declares its own functions at the first use).
  *
  * The functions of `libc()` are the C functions: they return -1 and set errno. Read `errno()` in the very next
  * expression; anything between may change it. `check()` does so and throws a SysError.
@@ -9,12 +9,15 @@ import { getSystemErrorMap } from 'node:util';
 import { loadKoffi } from './natives.ts';
 
 /** Bytes, or an address (of WebAssembly memory, say). Bytes are used in place, not copied. */
-export type Pointer = Uint8Array | bigint | number | null;
+type Pointer = Uint8Array | bigint | number | null;
 
-/** Done callback of an asynchronous call: `rc` as the C function returned it, `err` is errno when rc is negative, else 0. */
-export type AsyncDone = (rc: number, err: number) => void;
+/**
+ * Done callback of an asynchronous call: `rc` as the C function returned it, `err` is errno when rc is negative, else
+ * 0.
+ */
+type AsyncDone = (rc: number, err: number) => void;
 
-export interface Libc {
+interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   /** `ends`: two i32 that receive the descriptors. */
   socketpair(domain: number, type: number, protocol: number, ends: Pointer): number;
@@ -68,7 +71,8 @@ const PROTOTYPES: Record<keyof Libc, string> = {
   write: 'int64_t write(int, void *, size_t)',
   close: 'int close(int)',
   eventfd: 'int eventfd(unsigned int, int)',
-  // Declared with fixed arguments: on the two architectures of this product a variadic call passes integers the same way.
+  // Declared with fixed arguments: on the two architectures of this product a variadic call passes integers the same
+  // way.
   fcntl: 'int fcntl(int, int, int64_t)',
   ioctl: 'int ioctl(int, uint64_t, void *)',
   if_nametoindex: 'unsigned int if_nametoindex(const char *)',
@@ -179,7 +183,9 @@ export const Sock = {
   EFD_CLOEXEC: 0x80000,
 } as const;
 
-/** A system call that failed: what was attempted, and errno as number and name. The message is one line for a person. */
+/**
+ * A system call that failed: what was attempted, and errno as number and name. The message is one line for a person.
+ */
 export class SysError extends Error {
   readonly errno: number;
   readonly code: string;

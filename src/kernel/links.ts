@@ -43,7 +43,7 @@ export interface LinkWatch {
   close(): void;
 }
 
-export interface LinkWatchOptions {
+interface LinkWatchOptions {
   /** what went wrong while watching; the watch goes on */
   readonly onError?: (error: Error) => void;
 }
@@ -116,8 +116,9 @@ export function applyNotifications(table: LinkTable, bytes: Uint8Array): { chang
 }
 
 /**
- * Watches devices and addresses. `onChange` gets the whole new list, on the main loop, at most once per wake-up, and never
- * before this function has returned. Does not keep the process alive. Throws SysError when netlink is not available.
+ * Watches devices and addresses. `onChange` gets the whole new list, on the main loop, at most once per wake-up, and
+ * never before this function has returned. Does not keep the process alive. Throws SysError when netlink is not
+ * available.
  */
 export function watchLinks(onChange: (links: LinkInfo[]) => void, options: LinkWatchOptions = {}): LinkWatch {
   return new Watcher(onChange, options.onError ?? ((): void => {}));

@@ -34,12 +34,12 @@ export interface RawSocket {
   close(): unknown;
 }
 
-export interface RawSocketModule {
+interface RawSocketModule {
   createSocket(options: { protocol: number; addressFamily: number; bufferSize?: number }): RawSocket;
   AddressFamily: { IPv4: number; IPv6: number };
 }
 
-export type NativeName = 'koffi.node' | 'raw.node';
+type NativeName = 'koffi.node' | 'raw.node';
 
 /** Where the private copy may live: memory file systems first, none of them needs to allow execution. */
 const COPY_PLACES = ['/run', '/dev/shm'];
@@ -71,7 +71,8 @@ function once(name: string, load: () => unknown): unknown {
   return found;
 }
 
-// An ES module run by Node has no `require`; the bundle is CommonJS and has one, and esbuild follows the literal calls above.
+// An ES module run by Node has no `require`; the bundle is CommonJS and has one, and esbuild follows the literal calls
+// above.
 function isBundle(): boolean {
   return typeof require === 'function';
 }
@@ -97,7 +98,7 @@ function fromModules(name: string): unknown {
  * @returns the add-on's exports
  * @throws Error naming the places that were tried
  */
-export function loadNative(name: NativeName): unknown {
+function loadNative(name: NativeName): unknown {
   if (!sea.isSea()) {
     return dlopen(join(process.argv[1] === undefined ? process.cwd() : dirname(process.argv[1]), name));
   }

@@ -2,9 +2,9 @@
  * Netlink messages: building, parsing, and one synchronous request at a time.
  *
  * Layout (linux/netlink.h): nlmsghdr { u32 len, u16 type, u16 flags, u32 seq, u32 pid }, then the family's fixed body,
- * then attributes { u16 len, u16 type, value }, everything padded to 4 bytes. Numbers are in host order, which is little
- * endian on every machine this product is built for. Building and parsing are pure; parsing never reads past what it was
- * given and gives up at the first length that does not fit.
+ * then attributes { u16 len, u16 type, value }, everything padded to 4 bytes. Numbers are in host order, which is
+ * little endian on every machine this product is built for. Building and parsing are pure; parsing never reads past
+ * what it was given and gives up at the first length that does not fit.
  */
 import { check, closeQuietly, Errno, errno, libc, Sock, SysError } from './libc.ts';
 
@@ -13,7 +13,6 @@ export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 
 export const NLM_F_REQUEST = 0x1;
-export const NLM_F_MULTI = 0x2;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_DUMP = 0x300;
@@ -174,7 +173,10 @@ export function decode<T extends AttributeTable>(table: T, attributes: Attribute
   return out as Decoded<T>;
 }
 
-/** An NLMSG_ERROR: `error` 0 is an acknowledgement, else a positive errno; `text` is the kernel's own explanation, if any. */
+/**
+ * An NLMSG_ERROR: `error` 0 is an acknowledgement, else a positive errno; `text` is the kernel's own explanation, if
+ * any.
+ */
 export function parseAck(message: Message): { error: number; text: string | undefined } {
   if (message.payload.length < 4) return { error: Errno.EIO, text: 'truncated acknowledgement' };
   const error = -message.payload.readInt32LE(0);
@@ -192,7 +194,10 @@ const SOL_TIMEOUT_MS = 1000;
 const BUFFER = 64 * 1024;
 const DUMP_ATTEMPTS = 4;
 
-/** Opens a netlink socket of a protocol (0: rtnetlink, 12: netfilter) that listens to `groups` (a bit mask, legacy groups 1..32). */
+/**
+ * Opens a netlink socket of a protocol (0: rtnetlink, 12: netfilter) that listens to `groups` (a bit mask, legacy
+ * groups 1..32).
+ */
 export function openNetlink(protocol: number, groups: number, nonblocking: boolean): number {
   const type = Sock.SOCK_RAW | Sock.SOCK_CLOEXEC | (nonblocking ? Sock.SOCK_NONBLOCK : 0);
   const fd = check(libc().socket(Sock.AF_NETLINK, type, protocol), `open a netlink socket (protocol ${protocol})`);
@@ -238,7 +243,9 @@ export class NetlinkClient {
     this.#exchange(message, attempted);
   }
 
-  /** Sends a dump request and returns every answer; asks again when the kernel says that the table changed meanwhile. */
+  /**
+   * Sends a dump request and returns every answer; asks again when the kernel says that the table changed meanwhile.
+   */
   dump(message: MessageBuilder, attempted: string): Message[] {
     for (let attempt = 1; ; attempt++) {
       const answers = this.#exchange(message, attempted);

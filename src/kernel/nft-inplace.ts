@@ -1,12 +1,14 @@
 /**
- * Putting rules in the place of others, so that all that packets have made of them stays: it is not read and written back,
- * it is never touched. Pure.
+ * Putting rules in the place of others, so that all that packets have made of them stays: it is not read and written
+ * back, it is never touched. Pure.
  *
  * A table that is deleted and made anew in one transaction loses what packets put into its sets between the reading of
- * them and the load; and the kernel (nf_tables_commit) has, for the moment in which it works through a long list, the old
- * base chain and the new one on the same hook. (No packet was lost to that when it was tried, with 2,000 rules.) So:
+ * them and the load; and the kernel (nf_tables_commit) has, for the moment in which it works through a long list, the
+ * old base chain and the new one on the same hook. (No packet was lost to that when it was tried, with 2,000 rules.)
+ * So:
  *
- * - base chains that the new file has too stay; their rules are flushed, and those of the file follow in the transaction;
+ * - base chains that the new file has too stay; their rules are flushed, and those of the file follow in the
+ *   transaction;
  * - other chains, and sets and maps that are the file's own, are deleted and made anew;
  * - named counters and quotas, and sets and maps that packets fill, stay as they are, with all that they hold.
  */
@@ -86,8 +88,8 @@ export function listedTables(output: string): TableName[] {
 }
 
 /**
- * The file without the `flush ruleset` that it begins with, its lines and columns as they were; null when it does not begin
- * so. Only comments and definitions may stand before it: else it would empty what the file itself has made.
+ * The file without the `flush ruleset` that it begins with, its lines and columns as they were; null when it does not
+ * begin so. Only comments and definitions may stand before it: else it would empty what the file itself has made.
  */
 export function withoutFlush(text: string): string | null {
   const lines = text.split('\n');

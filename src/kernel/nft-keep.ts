@@ -1,9 +1,9 @@
 /**
- * What a load that makes a table anew carries over (one in place has it anyway, see nft-inplace.ts): the values of named
- * counters and quotas, and the elements of sets and maps that packets fill (`flags dynamic` or `timeout`). All that nft
- * prints of them it also takes, so they go over as text: counters
- * and quotas are declared in the fresh table before the user's file, whose own declaration then changes nothing; elements
- * are added after it. Sets without these flags are the file's alone, and counters inside of rules begin anew.
+ * What a load that makes a table anew carries over (one in place has it anyway, see nft-inplace.ts): the values of
+ * named counters and quotas, and the elements of sets and maps that packets fill (`flags dynamic` or `timeout`). All
+ * that nft prints of them it also takes, so they go over as text: counters and quotas are declared in the fresh table
+ * before the user's file, whose own declaration then changes nothing; elements are added after it. Sets without these
+ * flags are the file's alone, and counters inside of rules begin anew.
  */
 import { runNft } from './nft.ts';
 import { type Block, listedBlocks } from './nft-inplace.ts';
@@ -55,8 +55,8 @@ export function keptText(blocks: readonly Block[]): Kept {
 }
 
 /**
- * What the kernel holds of `wanted` now. Between this and the load a few milliseconds pass, and what packets add in them is
- * lost.
+ * What the kernel holds of `wanted` now. Between this and the load a few milliseconds pass, and what packets add in
+ * them is lost.
  * @throws Error with nft's words: too much to carry over, for one
  */
 export async function readKept(wanted: readonly NamedObject[]): Promise<Kept> {

@@ -1,9 +1,10 @@
 /**
  * What a rules file defines: its tables, and its chains on hooks. Pure; included files are read by the caller.
  *
- * nft itself could say so only after loading the file (`--echo` is silent together with `--check`), so the few statements
- * that matter are recognised here: comments, quoted strings, braces, `table`, `chain`, `type … hook …`, `set`, `map`,
- * `counter`, `quota`, `flags …`, `flush ruleset`, `include`. Should this misread a file, the kernel is asked afterwards; see ruleset.ts.
+ * nft itself could say so only after loading the file (`--echo` is silent together with `--check`), so the few
+ * statements that matter are recognised here: comments, quoted strings, braces, `table`, `chain`, `type … hook …`,
+ * `set`, `map`, `counter`, `quota`, `flags …`, `flush ruleset`, `include`. Should this misread a file, the kernel is
+ * asked afterwards; see ruleset.ts.
  */
 import type { BaseChain } from './nft.ts';
 
@@ -12,7 +13,7 @@ export interface TableName {
   readonly name: string;
 }
 
-export type KeptKind = 'set' | 'map' | 'counter' | 'quota';
+type KeptKind = 'set' | 'map' | 'counter' | 'quota';
 
 /** Something with a name in a table, that has a value of its own. */
 export interface NamedObject {

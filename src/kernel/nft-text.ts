@@ -31,9 +31,11 @@ const setOf = (devices: readonly string[]): string => `{ ${devices.map(quoteDevi
 /**
  * The table `inet carpio`, made anew within one transaction, whether it was there before or not.
  *
- * - Adverts (protocol 112) only on the CARP devices, sync (240) only on the sync device, both with TTL 255 only: nothing
+ * - Adverts (protocol 112) only on the CARP devices, sync (240) only on the sync device, both with TTL 255 only:
+ *   nothing
  *   from beyond a router. A drop is final in nftables, whatever other tables say. (An accept is not: see guardInserts.)
- * - Of protocol 240, probes and their answers (liveness/probe/packet.ts: kinds 3 and 4) may also come in on the CARP devices.
+ * - Of protocol 240, probes and their answers (liveness/probe/packet.ts: kinds 3 and 4) may also come in on the CARP
+ *   devices.
  * - None of them is tracked.
  * - An empty nat chain keeps the NAT hooks registered, so that a mirrored state with NAT translates at once after a
  *   take-over; the rule with `ct` keeps connection tracking on. Both hold also without any rules of the user.
@@ -102,7 +104,10 @@ ${channelDoor(options)}	}
 `;
 }
 
-/** The peer channel listens on an address of the sync device; Linux would answer for that address on any other device too. */
+/**
+ * The peer channel listens on an address of the sync device; Linux would answer for that address on any other device
+ * too.
+ */
 function channelDoor({ syncDevice, peerPorts }: TableOptions): string {
   if (syncDevice === null || peerPorts === undefined || peerPorts.length === 0) return '';
   const elsewhere = `iifname != { "lo", ${quoteDevice(syncDevice)} }`;

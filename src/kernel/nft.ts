@@ -1,4 +1,7 @@
-/** Runs the `nft` program: text on its standard input, bounded in time and output. Nothing is ever passed through a shell. */
+/**
+ * Runs the `nft` program: text on its standard input, bounded in time and output. Nothing is ever passed through a
+ * shell.
+ */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { start } from './spawn.ts';
@@ -7,7 +10,7 @@ const TIME_LIMIT_MS = 10_000;
 const OUTPUT_LIMIT = 4 * 1024 * 1024;
 const PROGRAM = 'nft';
 
-export interface NftAnswer {
+interface NftAnswer {
   /** standard output when it succeeded */
   readonly output: string;
   /** null when it succeeded, else what nft said: at least one line, not cut */

@@ -33,7 +33,9 @@ export class NotifySocket {
     this.#fd = check(libc().socket(Sock.AF_UNIX, type, 0), 'open the notification socket');
   }
 
-  /** Sends one message of `NAME=value` lines. @returns false when the manager did not take it (gone, or its queue full) */
+  /**
+   * Sends one message of `NAME=value` lines. @returns false when the manager did not take it (gone, or its queue full)
+   */
   send(text: string): boolean {
     const bytes = Buffer.from(text, 'utf8');
     const sent = libc().sendto(this.#fd, bytes, bytes.length, Sock.MSG_DONTWAIT, this.#address, this.#address.length);

@@ -60,7 +60,10 @@ export class PacketSocket {
     throw new SysError(`attach a filter to a packet socket for ${this.#name}`, error);
   }
 
-  /** Sends one complete frame (destination, source, EtherType, payload). Throws SysError, ENETDOWN when the device is down. */
+  /**
+   * Sends one complete frame (destination, source, EtherType, payload). Throws SysError, ENETDOWN when the device is
+   * down.
+   */
   send(frame: Uint8Array): void {
     for (;;) {
       if (libc().send(this.#fd, frame, frame.length, Sock.MSG_DONTWAIT) >= 0) return;

@@ -1,7 +1,7 @@
 /**
  * How large a packet may be on the way to the peer, by trying: ICMP echo requests of several sizes that nobody may cut
- * (DF, and the kernel's own idea of the path is left aside). An answer has the size of its request, so one that comes says
- * that the size passes there and, unless the peer's kernel cuts it, back.
+ * (DF, and the kernel's own idea of the path is left aside). An answer has the size of its request, so one that comes
+ * says that the size passes there and, unless the peer's kernel cuts it, back.
  */
 import { randomBytes } from 'node:crypto';
 import { addressBytes } from '../net/ip.ts';
@@ -17,7 +17,7 @@ const ECHO_REQUEST = 8;
 const MARK_BYTES = 8;
 const ROUNDS = 3;
 
-export interface PathMtu {
+interface PathMtu {
   /** Of the sizes that were tried the largest that was answered; null: none, so nothing is known. */
   largest: number | null;
   /** ms until the first answer. */

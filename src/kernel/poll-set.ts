@@ -1,9 +1,9 @@
 /**
- * ppoll(2) on a fixed set of descriptors, with times finer than poll's milliseconds. What it has said of each descriptor
- * is kept: no look at one that has nothing costs less than a look.
+ * ppoll(2) on a fixed set of descriptors, with times finer than poll's milliseconds. What it has said of each
+ * descriptor is kept: no look at one that has nothing costs less than a look.
  *
- * struct pollfd: fd i32, events i16, revents i16; a negative fd is passed over. struct timespec: seconds and nanoseconds,
- * 64 bits each.
+ * struct pollfd: fd i32, events i16, revents i16; a negative fd is passed over. struct timespec: seconds and
+ * nanoseconds, 64 bits each.
  */
 import { libc, Sock } from './libc.ts';
 

@@ -1,4 +1,6 @@
-/** `carpio check`: what the kernel can do is found out by trying it. Each probe leaves nothing behind and never throws. */
+/**
+ * `carpio check`: what the kernel can do is found out by trying it. Each probe leaves nothing behind and never throws.
+ */
 
 import type { KernelProbe, PathFacts, ProbeResult } from '../contract/kernel-probe.ts';
 import { virtualMac } from '../net/mac.ts';

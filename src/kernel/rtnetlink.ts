@@ -76,7 +76,7 @@ const MACVLAN_TABLE = { mode: [IFLA_MACVLAN_MODE, 'u32'] } as const satisfies At
 
 /** linux/if.h, RFC 2863 operational states by number. */
 const OPERSTATES = ['unknown', 'notpresent', 'down', 'lowerlayerdown', 'testing', 'dormant', 'up'] as const;
-export type Operstate = (typeof OPERSTATES)[number];
+type Operstate = (typeof OPERSTATES)[number];
 
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -89,14 +89,14 @@ const ADDRESS_TABLE = {
   proto: [IFA_PROTO, 'u8'],
 } as const satisfies AttributeTable;
 
-export const IFA_F_NODAD = 0x02;
-export const IFA_F_DADFAILED = 0x08;
-export const IFA_F_TENTATIVE = 0x40;
+const IFA_F_NODAD = 0x02;
+const IFA_F_DADFAILED = 0x08;
+const IFA_F_TENTATIVE = 0x40;
 const IFA_F_PERMANENT = 0x80;
 export const IFA_F_NOPREFIXROUTE = 0x200;
 
 /** Marks addresses as ours (IFA_PROTO, Linux 5.18; older kernels ignore it): the number of CARP's IP protocol. */
-export const ADDRESS_PROTO_CARPIO = 112;
+const ADDRESS_PROTO_CARPIO = 112;
 
 const RT_SCOPE_UNIVERSE = 0;
 const RT_SCOPE_LINK = 253;
@@ -214,7 +214,7 @@ export function settleMessage(index: number, alias: string): MessageBuilder {
     );
 }
 
-export interface AddressOptions {
+interface AddressOptions {
   /** leave out the connected route: the parent's own address already gives one for this subnet */
   readonly noPrefixRoute?: boolean;
 }

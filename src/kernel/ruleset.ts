@@ -1,12 +1,12 @@
 /**
  * The user's rules and our own table, loaded together in one transaction.
  *
- * The text of one load: the roles as variables; what makes way for the user's file, so that loading twice is loading once;
- * that file as it is; our own table anew; the guards. Way is made by emptying the chains of the last load, so that there is
- * no instant in which neither rules count (nft-inplace.ts); or, the first time and where that does not fit, by removing every
- * table that the file defines or an earlier load defined. A file that begins with `flush ruleset` empties our table too,
- * and the same transaction makes it again. Named counters and quotas go on from where they were, and so do the elements of
- * dynamic sets (nft-keep.ts).
+ * The text of one load: the roles as variables; what makes way for the user's file, so that loading twice is loading
+ * once; that file as it is; our own table anew; the guards. Way is made by emptying the chains of the last load, so
+ * that there is no instant in which neither rules count (nft-inplace.ts); or, the first time and where that does not
+ * fit, by removing every table that the file defines or an earlier load defined. A file that begins with `flush
+ * ruleset` empties our table too, and the same transaction makes it again. Named counters and quotas go on from where
+ * they were, and so do the elements of dynamic sets (nft-keep.ts).
  */
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';

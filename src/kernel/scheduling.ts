@@ -12,8 +12,8 @@ const SCHED_RESET_ON_FORK = 0x40000000;
 export const GUARD_PRIORITY = 20;
 
 /**
- * Puts the calling thread before everything that is not real-time. RR and not FIFO, so that two nodes on one machine share
- * a processor; the kernel keeps 5 % of each second for the others (sched_rt_runtime_us).
+ * Puts the calling thread before everything that is not real-time. RR and not FIFO, so that two nodes on one machine
+ * share a processor; the kernel keeps 5 % of each second for the others (sched_rt_runtime_us).
  * @param priority 1..99
  * @throws SysError EPERM without CAP_SYS_NICE (or RLIMIT_RTPRIO)
  */
@@ -47,13 +47,16 @@ function setScheduler(policy: number, priority: number, thread = 0): void {
 }
 
 /**
- * For the main thread, before it starts threads of its own: makes the threads of the runtime that it waits for urgent, too.
+ * For the main thread, before it starts threads of its own: makes the threads of the runtime that it waits for urgent,
+ * too.
  *
- * V8's collect garbage and compile for it. At ordinary priority, with every core busy, it waited for half a second; first among
- * the ordinary ones, it still waited as long as a real-time thread (the own dataplane) had the core that the helper was on.
+ * V8's collect garbage and compile for it. At ordinary priority, with every core busy, it waited for half a second;
+ * first among the ordinary ones, it still waited as long as a real-time thread (the own dataplane) had the core that
+ * the helper was on.
  *
- * libuv's pool wakes it from inside a locked mutex (worker() in threadpool.c calls uv_async_send with wq_mutex held): woken, it
- * takes the core from the thread that holds the mutex, and then waits for that thread, which waits for a core.
+ * libuv's pool wakes it from inside a locked mutex (worker() in threadpool.c calls uv_async_send with wq_mutex held):
+ * woken, it takes the core from the thread that holds the mutex, and then waits for that thread, which waits for a
+ * core.
  * @param priority below the thread's that waits; 0: first among the ordinary ones
  * @throws SysError EPERM as `makeRealTime`
  */

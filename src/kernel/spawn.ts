@@ -1,10 +1,11 @@
 /**
  * Starting programs from a thread of real-time priority.
  *
- * The thread that forks waits until the child has called exec. A child that is put back to ordinary priority at the fork
- * (SCHED_RESET_ON_FORK) calls it when the other programs let it: with every core busy the election stood still for up to
- * 1.5 s each time that the rules were read back. So the child keeps the priority for as long as it takes to become `chrt`,
- * which gives it back and then becomes the program. (sched(7); libuv's uv_spawn waits on a pipe that exec closes.)
+ * The thread that forks waits until the child has called exec. A child that is put back to ordinary priority at the
+ * fork (SCHED_RESET_ON_FORK) calls it when the other programs let it: with every core busy the election stood still for
+ * up to 1.5 s each time that the rules were read back. So the child keeps the priority for as long as it takes to
+ * become `chrt`, which gives it back and then becomes the program. (sched(7); libuv's uv_spawn waits on a pipe that
+ * exec closes.)
  */
 import { findProgram } from './programs.ts';
 import { inheritPriority } from './scheduling.ts';

@@ -5,7 +5,7 @@
 import { isIPv4 } from 'node:net';
 import { check, closeQuietly, Errno, errno, libc, Sock } from './libc.ts';
 
-export const IPPROTO_PFSYNC = 240;
+const IPPROTO_PFSYNC = 240;
 export const SYNC_GROUP = '224.0.0.240';
 const IPPROTO_IP = 0;
 const IP_TTL = 2;
@@ -17,7 +17,7 @@ const IP_ADD_MEMBERSHIP = 35;
 const IP_MULTICAST_IF = 32;
 const BUFFER = 16 * 1024 * 1024;
 
-export interface SyncSocket {
+interface SyncSocket {
   fd: number;
   /** False when the kernel took nothing: link down, no route, buffer full. What is lost is sent again by the stream. */
   send(datagram: Buffer, address: string): boolean;

@@ -28,7 +28,7 @@ export function readSysctl(name: SysctlName): string {
 }
 
 /** Throws an Error that names the setting and the value. */
-export function writeSysctl(name: SysctlName, value: string): void {
+function writeSysctl(name: SysctlName, value: string): void {
   try {
     writeFileSync(join(ROOT, ...name), value);
   } catch (error) {

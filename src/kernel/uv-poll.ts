@@ -1,9 +1,9 @@
 /**
  * Readability of any descriptor as an event of Node's own loop, on the main thread.
  *
- * Node has no public way to watch a netlink or packet socket, but libuv does, and the runtime exports libuv's functions:
- * a uv_poll handle is made through FFI. Against a blocking poll on libuv's thread pool this costs no thread, wakes in
- * about 0.1 ms, and the handle neither keeps the process alive nor makes its exit wait.
+ * Node has no public way to watch a netlink or packet socket, but libuv does, and the runtime exports libuv's
+ * functions: a uv_poll handle is made through FFI. Against a blocking poll on libuv's thread pool this costs no thread,
+ * wakes in about 0.1 ms, and the handle neither keeps the process alive nor makes its exit wait.
  */
 import { Errno, SysError } from './libc.ts';
 import { type Koffi, loadKoffi } from './natives.ts';

@@ -1,4 +1,7 @@
-/** Socket filters for frames: a classic BPF program (8 bytes an instruction: u16 code, u8 jump if true, u8 if false, u32 k). */
+/**
+ * Socket filters for frames: a classic BPF program (8 bytes an instruction: u16 code, u8 jump if true, u8 if false, u32
+ * k).
+ */
 
 const LD_WORD = 0x20;
 const LD_BYTE = 0x30;
@@ -9,7 +12,8 @@ const ALL = 0xffff;
 export const MOST_ADDRESSES = 240;
 
 /**
- * Passes frames of which certain bytes have certain values and a word is one of a list, so that a busy segment costs nothing.
+ * Passes frames of which certain bytes have certain values and a word is one of a list, so that a busy segment costs
+ * nothing.
  * @param bytes offset and value; all must fit
  * @param at offset of the word (big endian)
  * @param words at most MOST_ADDRESSES; those beyond are not looked for

@@ -6,7 +6,7 @@ import { formatIp, isLinkLocal6, parseIp, parsePrefix, samePrefix } from './ip.t
 
 export type Family = 4 | 6;
 
-export interface IpAddress {
+interface IpAddress {
   family: Family;
   /** 4 or 16 bytes, network order. */
   bytes: Uint8Array;
@@ -17,7 +17,10 @@ export interface Cidr extends IpAddress {
   prefix: number;
 }
 
-/** Parses `192.0.2.1` or `2001:db8::1`; `null` for anything else (a zone such as `%eth0` is not part of an address here). */
+/**
+ * Parses `192.0.2.1` or `2001:db8::1`; `null` for anything else (a zone such as `%eth0` is not part of an address
+ * here).
+ */
 export function parseAddress(text: string): IpAddress | null {
   const bytes = parseIp(text);
   return bytes && { family: bytes.length === 4 ? 4 : 6, bytes };
@@ -53,7 +56,10 @@ export function equalAddress(a: IpAddress, b: IpAddress): boolean {
   return samePrefix(a.bytes, b.bytes, 8 * a.bytes.length);
 }
 
-/** The host part of `cidr` is all zeros or all ones (`bit` 0 or 1): the network's own or, in IPv4, its broadcast address. */
+/**
+ * The host part of `cidr` is all zeros or all ones (`bit` 0 or 1): the network's own or, in IPv4, its broadcast
+ * address.
+ */
 function hostBitsAre(cidr: Cidr, bit: 0 | 1): boolean {
   for (let i = cidr.prefix; i < cidr.bytes.length * 8; i++) {
     if (((cidr.bytes[i >> 3]! >> (7 - (i & 7))) & 1) !== bit) return false;

@@ -18,8 +18,8 @@ export function ethernet(to: Uint8Array, from: Uint8Array, type: number, payload
 }
 
 /**
- * An ARP request, 42 bytes: Ethernet, 14 hardware 1, 16 protocol 0800, 18 lengths 6 and 4, 20 request (1), 22 sender MAC,
- * 28 sender address, 32 target MAC, zero (RFC 5227), 38 target address.
+ * An ARP request, 42 bytes: Ethernet, 14 hardware 1, 16 protocol 0800, 18 lengths 6 and 4, 20 request (1), 22 sender
+ * MAC, 28 sender address, 32 target MAC, zero (RFC 5227), 38 target address.
  * @param to null: everybody. An address probe (RFC 5227) has the sender 0.0.0.0, so that no cache learns from it.
  */
 export function arpRequest(source: Uint8Array, sender: Uint8Array, to: Uint8Array | null, target: Uint8Array): Buffer {

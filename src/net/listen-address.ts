@@ -1,4 +1,6 @@
-/** Listen addresses of the feed: what may be written in the configuration, and which of them only this machine reaches. */
+/**
+ * Listen addresses of the feed: what may be written in the configuration, and which of them only this machine reaches.
+ */
 import { isIP, isIPv4 } from 'node:net';
 
 export type ListenAddress =

@@ -10,7 +10,7 @@ export function parseMac(text: string): Uint8Array | null {
   return Uint8Array.from(text.split(':'), (part) => Number.parseInt(part, 16));
 }
 
-/** The virtual MAC of a vhid, 00:00:5e:00:01:vhid (carp.md section 6). */
+/** The virtual MAC of a vhid, 00:00:5e:00:01:vhid (docs/protocol/carp.md section 6). */
 export function virtualMac(vhid: number): Uint8Array {
   return Uint8Array.of(0x00, 0x00, 0x5e, 0x00, 0x01, vhid);
 }

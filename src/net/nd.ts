@@ -1,4 +1,7 @@
-/** Neighbour discovery (RFC 4861) as a question (who else has this IPv6 address) and as a witness. Frames and filter are pure. */
+/**
+ * Neighbour discovery (RFC 4861) as a question (who else has this IPv6 address) and as a witness. Frames and filter are
+ * pure.
+ */
 
 import { frameFilter } from './bpf.ts';
 import { ICMPV6, icmpv6Checksum } from './checksum.ts';
@@ -12,9 +15,9 @@ const OPTIONS = TARGET + 16;
 const TARGET_LINK_LAYER = 2;
 
 /**
- * A neighbour solicitation for an address from nobody (::), as in duplicate address detection (RFC 4862, 5.4.2): no cache
- * learns from it, and whoever has the address answers to all nodes. 78 bytes: Ethernet (33:33:ff and the address' last three
- * bytes, source, 86dd), IPv6 (hop limit 255, to ff02::1:ffXX:XXXX), ICMPv6 135 with the target.
+ * A neighbour solicitation for an address from nobody (::), as in duplicate address detection (RFC 4862, 5.4.2): no
+ * cache learns from it, and whoever has the address answers to all nodes. 78 bytes: Ethernet (33:33:ff and the address'
+ * last three bytes, source, 86dd), IPv6 (hop limit 255, to ff02::1:ffXX:XXXX), ICMPv6 135 with the target.
  */
 export function neighbourProbe(source: Uint8Array, target: Uint8Array): Buffer {
   const last = target.subarray(13, 16);
@@ -31,8 +34,8 @@ export function neighbourProbe(source: Uint8Array, target: Uint8Array): Buffer {
 }
 
 /**
- * Who says that it has which address: a neighbour advertisement, by its link-layer option or, without one, by the frame's
- * source. null: no such frame, or one from beyond a router (hop limit not 255).
+ * Who says that it has which address: a neighbour advertisement, by its link-layer option or, without one, by the
+ * frame's source. null: no such frame, or one from beyond a router (hop limit not 255).
  */
 export function readNeighbourClaim(frame: Uint8Array): { address: Uint8Array; mac: Uint8Array } | null {
   if (frame.length < OPTIONS) return null;

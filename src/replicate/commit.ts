@@ -1,6 +1,6 @@
 /**
- * A push as the replica lives it: staged, applied, and kept only when the source confirms in time. Whatever else happens
- * (the channel is lost, the source dies, the new rules cut the cable) it is undone. Pure; times in ms.
+ * A push as the replica lives it: staged, applied, and kept only when the source confirms in time. Whatever else
+ * happens (the channel is lost, the source dies, the new rules cut the cable) it is undone. Pure; times in ms.
  */
 
 export type CommitState =

@@ -39,7 +39,7 @@ export const isKnown = (key: string): boolean => KNOWN.has(schemaKey(key));
 
 export const isSecret = (key: string): boolean => schemaKey(key) === 'vip.password';
 
-export const vipName = (vip: { interface: string; vhid: number }): string => `${vip.interface}/${vip.vhid}`;
+const vipName = (vip: { interface: string; vhid: number }): string => `${vip.interface}/${vip.vhid}`;
 
 /** @param rules the text of the rules in force; null: no [firewall] rules */
 export function sharedEntries(config: Config, vips: readonly ResolvedVip[], rules: string | null): Entries {
@@ -112,7 +112,9 @@ export function entriesHash(entries: Entries, key: Uint8Array): string {
     .slice(0, 32);
 }
 
-/** The entries with each pass phrase as a keyed tag: two are equal when their tags are, and nothing else can be told. */
+/**
+ * The entries with each pass phrase as a keyed tag: two are equal when their tags are, and nothing else can be told.
+ */
 export function maskEntries(entries: Entries, key: Uint8Array): Entries {
   const tag = (value: Json): string =>
     `secret ${createHmac('sha256', key)

@@ -7,7 +7,7 @@ import type { TableName } from '../kernel/nft-scan.ts';
 import { GUARD_COMMENT } from '../kernel/nft-text.ts';
 
 /** The blocks `table family name { … }` of a listing. */
-export function tableBlocks(listing: string): Map<string, string[]> {
+function tableBlocks(listing: string): Map<string, string[]> {
   const blocks = new Map<string, string[]>();
   let current: string[] | null = null;
   for (const line of listing.split('\n')) {

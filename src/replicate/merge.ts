@@ -1,6 +1,6 @@
 /**
- * A node's own file with the shared parts of its peer laid over it: what is own stays as the file says, what is shared is
- * the source's. Pure: documents in, document out; the loader then checks the result like any file.
+ * A node's own file with the shared parts of its peer laid over it: what is own stays as the file says, what is shared
+ * is the source's. Pure: documents in, document out; the loader then checks the result like any file.
  */
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Json } from '../contract/status.ts';
@@ -11,9 +11,9 @@ type Table = Record<string, unknown>;
 /** For a vhid that the node's own file does not name, when it names none at all: behind a source with advskew 0. */
 const USUAL_SKEW = 100;
 /** Stands in the merged document, never in force: pass phrases are bytes, and are put in afterwards. */
-export const PASSWORD_PLACE = 'replicated';
+const PASSWORD_PLACE = 'replicated';
 
-export interface Merged {
+interface Merged {
   document: Table;
   /** Pass phrases in the order of the merged [[vip]]. */
   passwords: Buffer[];
@@ -21,7 +21,7 @@ export interface Merged {
   rules: string | null;
 }
 
-export type MergeResult = { ok: true; merged: Merged } | { ok: false; errors: string[] };
+type MergeResult = { ok: true; merged: Merged } | { ok: false; errors: string[] };
 
 const table = (value: unknown): Table =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Table) : {};

@@ -1,4 +1,6 @@
-/** What the two nodes say to each other about their shared configuration, checked like anything from a network. Pure. */
+/**
+ * What the two nodes say to each other about their shared configuration, checked like anything from a network. Pure.
+ */
 import { z } from 'zod';
 import type { PeerChannel } from '../channel/channel.ts';
 import type { Json } from '../contract/status.ts';
@@ -103,7 +105,9 @@ export function checkedBody<T>(schema: z.ZodType<T>, body: Json, what: string): 
   throw new Error(`${what}: ${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'not as expected'}`);
 }
 
-/** Asks the peer, and checks what it answers. @throws CallError, or Error with the first thing that is not as expected */
+/**
+ * Asks the peer, and checks what it answers. @throws CallError, or Error with the first thing that is not as expected
+ */
 export async function callChecked<T>(
   channel: PeerChannel,
   name: string,

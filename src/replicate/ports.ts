@@ -14,7 +14,10 @@ export interface ReplicatePorts {
   candidate(shared: SharedDocument | null): PrepareResult;
   /** Would the kernel take these rules? Nothing changes. Resolves with why not. */
   checkRules(prepared: Prepared): Promise<string | null>;
-  /** Takes a configuration over, never at the same time as another. Resolves with why it could not; then nothing changed. */
+  /**
+   * Takes a configuration over, never at the same time as another. Resolves with why it could not; then nothing
+   * changed.
+   */
   change(prepared: Prepared): Promise<string | null>;
   /** The rules in force as text, and the tables that they make. */
   rules(): { text: string | null; tables: readonly TableName[] };

@@ -1,6 +1,6 @@
 /**
- * One push, as a transaction on the replica: it applies, reads back from its kernel and answers; what it holds is compared
- * here, and only then confirmed. Without a confirmation in time it goes back to what it had, whatever broke.
+ * One push, as a transaction on the replica: it applies, reads back from its kernel and answers; what it holds is
+ * compared here, and only then confirmed. Without a confirmation in time it goes back to what it had, whatever broke.
  */
 import { randomBytes } from 'node:crypto';
 import { CallError } from '../channel/calls.ts';
@@ -17,7 +17,7 @@ const TIMING = { call: 5000, apply: 30_000, confirmEvery: 250, confirmLeast: 200
 /** The replica has said no: asking again soon would be no use. */
 export class Refusal extends Error {}
 
-export interface Push {
+interface Push {
   document: Json;
   /** Of the entries in the document. */
   hash: string;
@@ -25,7 +25,7 @@ export interface Push {
   confirmMs: number;
 }
 
-export interface Applied {
+interface Applied {
   kept: boolean;
   /** What happened, or why the replica has gone back. */
   reason: string;

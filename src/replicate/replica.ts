@@ -1,4 +1,7 @@
-/** The node that takes its shared configuration from the other one: checks it, applies it, keeps it once it is confirmed. */
+/**
+ * The node that takes its shared configuration from the other one: checks it, applies it, keeps it once it is
+ * confirmed.
+ */
 
 import type { Caller } from '../channel/calls.ts';
 import { messageOf } from '../contract/message-of.ts';
@@ -36,7 +39,7 @@ import { type KernelTruth, rulesHash } from './truth.ts';
 const TICK_MS = 100;
 const plain = (value: StateAnswer | PlanAnswer | ApplyAnswer): Json => value as unknown as Json;
 
-export interface ReplicaOptions {
+interface ReplicaOptions {
   /** Of what is hashed; the same object as long as it is the same key. */
   key: () => Uint8Array;
   version: string;
@@ -66,7 +69,9 @@ export class Replica {
     this.#timer.unref();
   }
 
-  /** After the start: a push that this node died in the middle of is said. What is in force is the last confirmed one. */
+  /**
+   * After the start: a push that this node died in the middle of is said. What is in force is the last confirmed one.
+   */
   begin(): void {
     if (!this.#store.takeAbandoned()) return;
     const reason = 'this node ended in the middle of a push; the configuration before it is in force';

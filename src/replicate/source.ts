@@ -1,4 +1,6 @@
-/** The node whose shared configuration is the pair's: plans, pushes, and looks every few seconds whether it still holds. */
+/**
+ * The node whose shared configuration is the pair's: plans, pushes, and looks every few seconds whether it still holds.
+ */
 
 import { CallError } from '../channel/calls.ts';
 import type { PeerChannel } from '../channel/channel.ts';
@@ -41,14 +43,14 @@ export interface PushResult {
   brokeOff?: boolean;
 }
 
-export interface SourceOptions {
+interface SourceOptions {
   /** Of what is hashed; the same object as long as it is the same key. */
   key: () => Uint8Array;
   node: string;
   version: string;
 }
 
-export interface LastPush extends PushResult {
+interface LastPush extends PushResult {
   time: string;
 }
 

@@ -1,7 +1,7 @@
 /**
- * What a replica has taken from its source, on disk: `replicated.json` is in force; `replicated.next.json` is one that was
- * never confirmed. Each write is whole or not at all, also when the power goes: a new file, synced, renamed.
- * The pass phrases are in it, so nobody else may read it.
+ * What a replica has taken from its source, on disk: `replicated.json` is in force; `replicated.next.json` is one that
+ * was never confirmed. Each write is whole or not at all, also when the power goes: a new file, synced, renamed. The
+ * pass phrases are in it, so nobody else may read it.
  */
 import {
   closeSync,
@@ -25,7 +25,7 @@ const MAX_STORED = 8 * 1024 * 1024;
 
 const storedSchema = z.object({ taken: z.string().max(64), document: documentSchema });
 
-export interface Stored {
+interface Stored {
   /** ISO time of the push. */
   taken: string;
   document: SharedDocument;

@@ -1,6 +1,7 @@
 /**
- * One box that a stick tells everything: host name, VLAN, console password, ssh key, both syslogs. Then what brings a box back:
- * a daemon that hangs, the hardware watchdog, both factory resets. `secure`: by UEFI with Secure Boot on, only the first part.
+ * One box that a stick tells everything: host name, VLAN, console password, ssh key, both syslogs. Then what brings a
+ * box back: a daemon that hangs, the hardware watchdog, both factory resets. `secure`: by UEFI with Secure Boot on,
+ * only the first part.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';

@@ -1,6 +1,6 @@
 /**
- * Two images on one virtual switch are a pair. One TCP connection through NAT outlives the upgrade of both boxes, one after
- * the other, to another version, and then the power cut of the master. `--no-upgrade`: only the latter.
+ * Two images on one virtual switch are a pair. One TCP connection through NAT outlives the upgrade of both boxes, one
+ * after the other, to another version, and then the power cut of the master. `--no-upgrade`: only the latter.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

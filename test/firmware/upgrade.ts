@@ -40,7 +40,9 @@ async function started(slot: 'A' | 'B', said: RegExp): Promise<void> {
   note(box, `slot ${slot}: ${said.source} after`);
 }
 
-/** Power on and log in. A cut that comes after the last byte leaves a finished upgrade: then the other slot is as right. */
+/**
+ * Power on and log in. A cut that comes after the last byte leaves a finished upgrade: then the other slot is as right.
+ */
 async function begin(slots: string): Promise<void> {
   box.powerOn();
   await box.expect(new RegExp(`Booting .Carpio, slot [${slots}]`), BOOT_S);
@@ -79,7 +81,8 @@ try {
   for (let cut = 1; cut <= CUTS; cut++) {
     await begin('AB');
     box.type(`carpio upgrade --no-reboot ${url('good')}\n`);
-    // The slot's bytes are written between 47 % and 99 %; how long that takes is the emulator's affair. One may be passed over.
+    // The slot's bytes are written between 47 % and 99 %; how long that takes is the emulator's affair. One may be
+    // passed over.
     const percent = 47 + Math.floor(Math.random() * 52);
     const onwards = Array.from({ length: 100 - percent }, (_, i) => percent + i).join('|');
     await box.expect(new RegExp(`(?:${onwards})% Copying`), BOOT_S);

@@ -80,7 +80,8 @@ decoders('guided by coverage: code is reached that the good inputs do not reach'
   assert.ok(corpus.length > target.corpus.length);
 });
 
-// --- found --------------------------------------------------------------------------------------------------------------
+// --- found
+// --------------------------------------------------------------------------------------------------------------
 
 decoders('found: a peer message whose kind is an object that has no text', () => {
   const decoded = decodeMessage('{"t":{"toString":1,"valueOf":1}}');

@@ -1,7 +1,7 @@
 /**
- * The doors that programs knock on: the control socket with the commands as the daemon has them, and the feed's port with
- * plain requests and upgrades. Damaged requests over real sockets; each is answered or let go of, and the next sound one
- * is served.
+ * The doors that programs knock on: the control socket with the commands as the daemon has them, and the feed's port
+ * with plain requests and upgrades. Damaged requests over real sockets; each is answered or let go of, and the next
+ * sound one is served.
  */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';

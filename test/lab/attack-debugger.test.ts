@@ -1,7 +1,7 @@
 /**
- * A local user who looks for a debugger in the daemon: SIGUSR1 opens Node's inspector in a program that does not forbid it, and
- * whoever reaches the inspector's port runs code in the daemon. Tried on the product's binary: every signal that asks for a
- * debugger, every variable and every argument.
+ * A local user who looks for a debugger in the daemon: SIGUSR1 opens Node's inspector in a program that does not forbid
+ * it, and whoever reaches the inspector's port runs code in the daemon. Tried on the product's binary: every signal
+ * that asks for a debugger, every variable and every argument.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';

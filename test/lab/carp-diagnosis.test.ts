@@ -1,4 +1,6 @@
-/** What is wrong between the hosts of a vhid is said by name, on the node that can mend it, and said when it is over. */
+/**
+ * What is wrong between the hosts of a vhid is said by name, on the node that can mend it, and said when it is over.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,6 +1,7 @@
 /**
- * Early take-over: a dead master is replaced long before the protocol's three silent seconds, and a master that lives is
- * not replaced because of one broken cable. Times are printed; the bounds are those of the protocol, not of a benchmark.
+ * Early take-over: a dead master is replaced long before the protocol's three silent seconds, and a master that lives
+ * is not replaced because of one broken cable. Times are printed; the bounds are those of the protocol, not of a
+ * benchmark.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,6 @@
-/** A node that can no longer do its work says so at once, on every path it has left, and the peer takes over at once. */
+/**
+ * A node that can no longer do its work says so at once, on every path it has left, and the peer takes over at once.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { enterOrExit } from '../../scripts/lab/enter.ts';

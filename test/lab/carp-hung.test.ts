@@ -1,6 +1,7 @@
 /**
- * A daemon that hangs or computes while its kernel goes on: the addresses are gone before the peer has them, and when it
- * goes on it is backup first (invariant 7). With slow timers the peer does not wait for them, so the guardian must not either.
+ * A daemon that hangs or computes while its kernel goes on: the addresses are gone before the peer has them, and when
+ * it goes on it is backup first (invariant 7). With slow timers the peer does not wait for them, so the guardian must
+ * not either.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -16,8 +17,8 @@ import { inStep, isBackup, isLearning, isMaster, type Sample } from '../../scrip
 import { logged } from './lib/guardian.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
-// The built binary takes no NODE_OPTIONS (as it should be), so here the daemon runs from its sources. Set outside the lab,
-// for the process that it is entered with.
+// The built binary takes no NODE_OPTIONS (as it should be), so here the daemon runs from its sources. Set outside the
+// lab, for the process that it is entered with.
 process.env.CARPIO_BINARY = fileURLToPath(new URL('lib/carpio-from-source.sh', import.meta.url));
 process.env.CARPIO_TEST_NODE = process.execPath;
 await enterOrExit(import.meta.url);
@@ -63,7 +64,8 @@ async function during(on: Stage, act: () => Promise<void>): Promise<number> {
     const over = watch.until('fw-b to become master', isMaster('fw-b'), 5000);
     await act();
     await over;
-    // Later, when fw-a takes the lead back, both hold them for a moment on purpose: first the one is there, then the other goes.
+    // Later, when fw-a takes the lead back, both hold them for a moment on purpose: first the one is there, then the
+    // other goes.
     const { ms } = holders.both();
     await watch.until('fw-a to be master again, in step', settled, 45_000);
     assert.ok(logged(pair['fw-a'], 'carp.stall').length > before, 'it knows that it stood still');

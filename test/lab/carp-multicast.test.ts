@@ -1,4 +1,6 @@
-/** A segment that eats multicast makes no second master while the sync link tells that the peer leads, and it is said. */
+/**
+ * A segment that eats multicast makes no second master while the sync link tells that the peer leads, and it is said.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { pause, until } from '../../scripts/lab/command.ts';

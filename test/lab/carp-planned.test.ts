@@ -1,4 +1,7 @@
-/** Planned moves of the lead lose nothing: maintenance and demotion, on and off again, and SIGTERM, with probes every 2 ms from the client to the server. */
+/**
+ * Planned moves of the lead lose nothing: maintenance and demotion, on and off again, and SIGTERM, with probes every 2
+ * ms from the client to the server.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { pause } from '../../scripts/lab/command.ts';

@@ -1,4 +1,6 @@
-/** Negative control of carp-unmask: without a pair key nobody contradicts a recording, and it works as on any CARP host. */
+/**
+ * Negative control of carp-unmask: without a pair key nobody contradicts a recording, and it works as on any CARP host.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { until } from '../../scripts/lab/command.ts';

@@ -1,6 +1,6 @@
 /**
- * The negative control of every "200 of 200": the same pair without [sync]. The addresses move as well as ever, and every
- * connection is lost. If this file fails because connections live, the other lab tests prove nothing.
+ * The negative control of every "200 of 200": the same pair without [sync]. The addresses move as well as ever, and
+ * every connection is lost. If this file fails because connections live, the other lab tests prove nothing.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

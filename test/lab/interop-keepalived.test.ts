@@ -1,6 +1,7 @@
 /**
- * VRRP and CARP share protocol number 112 and even the group address: on one segment each must leave the other alone. Stands
- * for FreeBSD's vrrp_v4 and vrrp_v6 (carp.sh): Carpio does not speak VRRP, so what is left to hold is that it does no harm.
+ * VRRP and CARP share protocol number 112 and even the group address: on one segment each must leave the other alone.
+ * Stands for FreeBSD's vrrp_v4 and vrrp_v6 (carp.sh): Carpio does not speak VRRP, so what is left to hold is that it
+ * does no harm.
  */
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';

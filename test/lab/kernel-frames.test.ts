@@ -1,4 +1,7 @@
-/** What leaves the node and what reaches it, as frames on a cable: advertisements, gratuitous ARP, neighbour advertisements. */
+/**
+ * What leaves the node and what reaches it, as frames on a cable: advertisements, gratuitous ARP, neighbour
+ * advertisements.
+ */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,8 +1,8 @@
 /**
  * What the kernel lab tests share: a network namespace of one's own, `ip`, and waiting for what must happen.
  *
- * Both ends of a cable (veth e0 = p0) are in the one namespace: e0 is the node's NIC, p0 is "the rest of the segment" and
- * has no addresses, so that every frame seen or sent there is the test's.
+ * Both ends of a cable (veth e0 = p0) are in the one namespace: e0 is the node's NIC, p0 is "the rest of the segment"
+ * and has no addresses, so that every frame seen or sent there is the test's.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -147,8 +147,8 @@ export class Until {
 }
 
 /**
- * Asks again every 50 ms until it is so. For what the kernel does in its own time: news of a carrier pass through a queue
- * that is worked off once a second when they come thick.
+ * Asks again every 50 ms until it is so. For what the kernel does in its own time: news of a carrier pass through a
+ * queue that is worked off once a second when they come thick.
  */
 export async function eventually(is: () => Promise<boolean>, what: string, ms = 5000): Promise<void> {
   const end = performance.now() + ms;

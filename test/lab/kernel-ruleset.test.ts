@@ -74,7 +74,10 @@ function advert6(hopLimit: number): Buffer {
   return frame;
 }
 
-/** Does an advert with this TTL reach the socket? A last one with a mark of its own tells that the others had their chance. */
+/**
+ * Does an advert with this TTL reach the socket? A last one with a mark of its own tells that the others had their
+ * chance.
+ */
 async function passes(frame: Buffer): Promise<boolean> {
   heard.length = 0;
   segment.send(frame);

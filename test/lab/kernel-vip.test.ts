@@ -68,8 +68,8 @@ async function arp(who: Uint8Array): Promise<string[]> {
   return segment.frames.filter(isArpReplyFor(who)).map((frame) => text(frame.subarray(22, 28)));
 }
 
-// The kernel joins the address's solicited-node group in a work queue after the device came up; on a busy machine the first
-// solicitation may come too early, as for any host.
+// The kernel joins the address's solicited-node group in a work queue after the device came up; on a busy machine the
+// first solicitation may come too early, as for any host.
 async function solicit(who: Uint8Array): Promise<string[]> {
   segment.clear();
   for (let i = 0; i < 4; i++) {

@@ -1,6 +1,7 @@
 /**
- * Who runs before whom on a busy box (sched(7)): the election, then the threads that it waits for, then the dataplane; the
- * guardian before all of them. Helper threads at ordinary priority kept the election waiting for up to half a second.
+ * Who runs before whom on a busy box (sched(7)): the election, then the threads that it waits for, then the dataplane;
+ * the guardian before all of them. Helper threads at ordinary priority kept the election waiting for up to half a
+ * second.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { suite } from 'uvu';

@@ -15,7 +15,9 @@ import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 
 await enterOrExit(import.meta.url);
 
-/** Set to a folder: the way back is played too, and the recordings are put there (the golden ones in test/vectors/data). */
+/**
+ * Set to a folder: the way back is played too, and the recordings are put there (the golden ones in test/vectors/data).
+ */
 const KEEP = process.env.CARPIO_KEEP_RECORDINGS;
 
 const record = suite('record and replay');

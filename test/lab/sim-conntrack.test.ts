@@ -1,6 +1,7 @@
 /**
- * The simulator's model of the kernel's connection table (scripts/sim/cluster/conntrack.ts) beside the real one: the same
- * messages in the same order for both, and after each of them the same refusal, the same events and the same table.
+ * The simulator's model of the kernel's connection table (scripts/sim/cluster/conntrack.ts) beside the real one: the
+ * same messages in the same order for both, and after each of them the same refusal, the same events and the same
+ * table.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

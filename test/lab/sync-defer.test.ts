@@ -1,7 +1,8 @@
 /**
- * `defer = true`: the first answer of a connection passes only when the peer's kernel has the connection, and when the peer
- * does not say so, after `defer_ms`; without a peer, and when the daemon is dead, at once. Negative controls: with the same peer
- * deaf and the rules gone nothing waits; with a rule that does not bypass a dead daemon holds everything up.
+ * `defer = true`: the first answer of a connection passes only when the peer's kernel has the connection, and when the
+ * peer does not say so, after `defer_ms`; without a peer, and when the daemon is dead, at once. Negative controls: with
+ * the same peer deaf and the rules gone nothing waits; with a rule that does not bypass a dead daemon holds everything
+ * up.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,6 +1,6 @@
 /**
- * The pair's key is changed on one box after the other, by reloads and by restarts: connections live, nobody changes its role, both
- * say that they differ while they do, and nothing of the old key counts afterwards.
+ * The pair's key is changed on one box after the other, by reloads and by restarts: connections live, nobody changes
+ * its role, both say that they differ while they do, and nothing of the old key counts afterwards.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 /**
- * Short timeouts in both kernels: a mirrored connection outlives them many times as long as its owner sees traffic, goes
- * with it when the owner's kernel ends it, and has its usual short timeout after a take-over. Negative control: an entry
- * that nobody looks after is gone meanwhile.
+ * Short timeouts in both kernels: a mirrored connection outlives them many times as long as its owner sees traffic,
+ * goes with it when the owner's kernel ends it, and has its usual short timeout after a take-over. Negative control: an
+ * entry that nobody looks after is gone meanwhile.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -78,7 +78,8 @@ promise(
       assert.ok((mirrored ?? []).every((entry) => number(entry[7]) > 3600));
       await pause(500);
     }
-    // Every look reads the whole machine's table, which takes seconds while another test's namespaces are being taken down.
+    // Every look reads the whole machine's table, which takes seconds while another test's namespaces are being taken
+    // down.
     let left = '';
     const gone = async (): Promise<boolean> => {
       left = await counts(on, QUIET);

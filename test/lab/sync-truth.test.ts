@@ -1,6 +1,7 @@
 /**
  * Kernel truth: what one kernel says of a connection, the other says too: every protocol, NAT of both families, marks,
- * labels, zones of both kinds; and entries that are deleted by hand, by zone, by a flush or by their timeout go on both.
+ * labels, zones of both kinds; and entries that are deleted by hand, by zone, by a flush or by their timeout go on
+ * both.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,6 @@
-/** Under load the dataplane loop hands events on, and makes a whole pass now and then: two loops, one link, one clock. */
+/**
+ * Under load the dataplane loop hands events on, and makes a whole pass now and then: two loops, one link, one clock.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { kernelMessage, netlink } from '../../scripts/reference/ctmsg.ts';

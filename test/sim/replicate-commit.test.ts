@@ -1,6 +1,6 @@
 /**
- * The replica's commit: random interleavings of pushes, confirmations, aborts, losses and time. Whatever happens, what is
- * in force is either what was confirmed or, for a bounded time, what waits for it.
+ * The replica's commit: random interleavings of pushes, confirmations, aborts, losses and time. Whatever happens, what
+ * is in force is either what was confirmed or, for a bounded time, what waits for it.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

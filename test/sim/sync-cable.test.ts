@@ -1,4 +1,7 @@
-/** What a cut sync cable costs when it is back: no datagrams of the dark time, and no waiting for timers that it made long. */
+/**
+ * What a cut sync cable costs when it is back: no datagrams of the dark time, and no waiting for timers that it made
+ * long.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SyncWorld, tcpFlow } from '../../scripts/sim/worlds/sync-world.ts';

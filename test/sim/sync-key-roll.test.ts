@@ -1,4 +1,7 @@
-/** The pair's key is changed on one running node after the other: the session goes on, and nothing of the old key is left. */
+/**
+ * The pair's key is changed on one running node after the other: the session goes on, and nothing of the old key is
+ * left.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SyncWorld, tcpFlow } from '../../scripts/sim/worlds/sync-world.ts';

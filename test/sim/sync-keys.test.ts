@@ -1,4 +1,6 @@
-/** Keys that are renewed while the pair works: those of a session by themselves, the pair's own by its administrator. */
+/**
+ * Keys that are renewed while the pair works: those of a session by themselves, the pair's own by its administrator.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SyncWorld, tcpFlow } from '../../scripts/sim/worlds/sync-world.ts';

@@ -1,4 +1,7 @@
-/** The sync session of two nodes in virtual time: the promises of invariants 2, 3 and 4, and what a lossy link may not break. */
+/**
+ * The sync session of two nodes in virtual time: the promises of invariants 2, 3 and 4, and what a lossy link may not
+ * break.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SyncWorld, tcpFlow } from '../../scripts/sim/worlds/sync-world.ts';

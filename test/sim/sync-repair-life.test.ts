@@ -109,8 +109,8 @@ class Life {
   }
 }
 
-// What is damaged while a repair runs makes that repair fail, and two such repairs in a row are followed by the list: three of
-// 200 lives.
+// What is damaged while a repair runs makes that repair fail, and two such repairs in a row are followed by the list:
+// three of 200 lives.
 life('25 random lives end with equal tables that hold exactly what lives, and hardly a list was sent in full', () => {
   let lists = 0;
   for (let seed = 1; seed <= 25; seed++) {

@@ -1,4 +1,6 @@
-/** Repair by difference in trouble: traffic, loss, cuts and restarts meanwhile, damaged symbols; what its rules are for. */
+/**
+ * Repair by difference in trouble: traffic, loss, cuts and restarts meanwhile, damaged symbols; what its rules are for.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -16,7 +18,9 @@ import { Sketch } from '../../src/sync/repair/symbols.ts';
 
 const repair = suite('sync repair in trouble');
 
-/** New, changed and ended flows on the owner, numbers from 100,000 on and some of the first ones; returns what lives. */
+/**
+ * New, changed and ended flows on the owner, numbers from 100,000 on and some of the first ones; returns what lives.
+ */
 function traffic(world: SyncWorld, owner: 0 | 1, living: Map<number, number>, rounds: number): void {
   for (let i = 0; i < rounds; i++) {
     const fresh = 100_000 + living.size + Math.floor(world.chance() * 1e6);

@@ -1,4 +1,7 @@
-/** Packets of other implementations: every captured and synthetic one is judged as expected and re-encoded byte for byte. */
+/**
+ * Packets of other implementations: every captured and synthetic one is judged as expected and re-encoded byte for
+ * byte.
+ */
 
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';

@@ -1,7 +1,7 @@
 /**
- * The same causes for conntrackd (FT-FW, straight into the kernel): until the backup's kernel holds as many states as the
- * master's, which is all that can be asked of it. After a cut it sends what it has queued by itself; after a restart
- * somebody must ask for all (`conntrackd -n`, what its fail-over script does).
+ * The same causes for conntrackd (FT-FW, straight into the kernel): until the backup's kernel holds as many states as
+ * the master's, which is all that can be asked of it. After a cut it sends what it has queued by itself; after a
+ * restart somebody must ask for all (`conntrackd -n`, what its fail-over script does).
  */
 import type { ChildProcess } from 'node:child_process';
 import { pause, until } from '../../lab/command.ts';
@@ -9,7 +9,7 @@ import type { FirewallName } from '../../lab/plan.ts';
 import { Load, WITHIN } from './causes-load.ts';
 import { askConntrackd, conntrackdOn, conntrackdPair } from './path-stacks.ts';
 
-export type Tell = (cause: string, d: number, bytes: number | null, ms: number | null, note: string) => void;
+type Tell = (cause: string, d: number, bytes: number | null, ms: number | null, note: string) => void;
 
 /** Bytes; Carpio has as many in this case. */
 const SMALL_BUFFER = 65_536;
@@ -62,7 +62,8 @@ class Incumbent extends Load {
   }
 
   /**
-   * @param cause `bulk`: the backup's kernel has lost its table as well; `stale`: half of the d are connections that have ended
+   * @param cause `bulk`: the backup's kernel has lost its table as well; `stale`: half of the d are connections that
+   *   have ended
    *   meanwhile and still stand there. `-n` brings all that live, and takes none away.
    */
   async restart(cause: 'restart' | 'stale' | 'bulk', d: number): Promise<void> {
@@ -109,7 +110,9 @@ export async function incumbentByCause(
   await overrun(states, sizes.at(-1) ?? 1000, rate, tell);
 }
 
-/** A burst that its buffer does not hold. It reads its kernel again some seconds later by itself (NetlinkOverrunResync). */
+/**
+ * A burst that its buffer does not hold. It reads its kernel again some seconds later by itself (NetlinkOverrunResync).
+ */
 async function overrun(states: number, burst: number, rate: number, tell: Tell): Promise<void> {
   const scene = new Incumbent(rate, tell);
   try {

@@ -1,4 +1,6 @@
-/** What the failover bench needs of a pair of firewalls, whichever product runs on them; fw-a is the preferred master. */
+/**
+ * What the failover bench needs of a pair of firewalls, whichever product runs on them; fw-a is the preferred master.
+ */
 import type { ConfigOptions } from '../../lab/config.ts';
 import { Firewall } from '../../lab/firewall.ts';
 import type { Lab } from '../../lab/lab.ts';

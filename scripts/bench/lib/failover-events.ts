@@ -27,7 +27,9 @@ export interface Outcome {
   /** Longest time an address was in both kernels; `both_open`: it still was at the end. */
   both_ms: number;
   both_open: boolean;
-  /** Wall clock of the event, ms since 1970, and of the last answer before the longest silence: to be laid beside logs. */
+  /**
+   * Wall clock of the event, ms since 1970, and of the last answer before the longest silence: to be laid beside logs.
+   */
   at: number;
   silent_from: number;
 }

@@ -16,7 +16,7 @@ export type VirtualDevices = Readonly<Record<(typeof ROLES)[number], string>>;
 
 const buffer = Buffer.alloc(1 << 16);
 
-export interface Move {
+interface Move {
   /** performance.now() of the sample that showed it. */
   at: number;
   node: FirewallName;

@@ -151,7 +151,7 @@ const SCRIPTS = {
 };
 
 /** One daemon per address, as the program wants it; -z: its down script runs when it is stopped. */
-export function ucarpArguments(node: FirewallName): string[][] {
+function ucarpArguments(node: FirewallName): string[][] {
   return (['lan', 'wan'] as const).map((role) => {
     const own = bare(PORTS[node].find((port) => port.cable === role)?.addresses[0] ?? '');
     const identity = ['-i', DEVICES[role], '-s', own, '-v', String(VIPS[role].vhid), '-p', 'labpass'];

@@ -1,4 +1,7 @@
-/** The state table in plain JavaScript, for scripts/bench/engine.ts: typed arrays, and a Map with string keys. IPv4 only. */
+/**
+ * The state table in plain JavaScript, for scripts/bench/engine.ts: typed arrays, and a Map with string keys. IPv4
+ * only.
+ */
 
 const RECORD = 144;
 
@@ -134,8 +137,8 @@ const HASH = 9;
 const GROUP = 16;
 
 /**
- * Open addressing with linear probing in one Int32Array; doubles when it is two thirds full. Made as fast as we could: look-ups in
- * groups as in asm/state/ahead.ts, the index hash kept.
+ * Open addressing with linear probing in one Int32Array; doubles when it is two thirds full. Made as fast as we could:
+ * look-ups in groups as in asm/state/ahead.ts, the index hash kept.
  */
 export class TypedTable {
   readonly chunk: Uint8Array;

@@ -3,7 +3,7 @@
  * kernel held. The lag of a sample is its horizontal distance: how long before it the generator had sent as many.
  */
 
-export type Curve = readonly (readonly [ns: number, count: number])[];
+type Curve = readonly (readonly [ns: number, count: number])[];
 
 /** Lines `monotonic_ns count`. */
 export function readCurve(text: string): Curve {

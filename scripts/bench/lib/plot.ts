@@ -1,6 +1,6 @@
 /** A line plot as SVG text: titled axes, linear or logarithmic, a legend. Nothing but numbers goes in. */
 
-export interface Axis {
+interface Axis {
   title: string;
   log?: boolean;
   least: number;

@@ -1,6 +1,6 @@
 /**
- * Processor time of the calling thread in ns, exact. `process.threadCpuUsage()` is getrusage(RUSAGE_THREAD), which a tick-based
- * kernel brings up to date every few milliseconds only; this is the clock that lib/table.c reads too.
+ * Processor time of the calling thread in ns, exact. `process.threadCpuUsage()` is getrusage(RUSAGE_THREAD), which a
+ * tick-based kernel brings up to date every few milliseconds only; this is the clock that lib/table.c reads too.
  */
 import { loadKoffi } from '../../../src/kernel/natives.ts';
 

@@ -4,8 +4,9 @@
  *   usage: connections.ts HOST PORT COUNT PERIOD_MS LIFETIME_S
  *
  * A connection is dead on error, on close, on a wrong echo, or when no echo came for 30 s; it is never opened again.
- * Commands: mark (the clock of this window starts), arm (whatever is to happen has happened: echoes of lines sent from now
- * on prove that a connection works), report. Tells by itself: ready, dead, worked (every living connection has proved it).
+ * Commands: mark (the clock of this window starts), arm (whatever is to happen has happened: echoes of lines sent from
+ * now on prove that a connection works), report. Tells by itself: ready, dead, worked (every living connection has
+ * proved it).
  */
 import { connect, type Socket } from 'node:net';
 import { numberArgument, obey, tell, textArgument } from './lines.ts';

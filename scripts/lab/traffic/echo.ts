@@ -17,7 +17,8 @@ tcp.maxConnections = MAX_CONNECTIONS;
 tcp.listen({ port, host: '::', backlog: 1024 });
 
 const udp = createSocket({ type: 'udp6', recvBufferSize: 1 << 20 });
-// Between two masters there may be no way back for a moment; that is what the lab measures, not an error of this program.
+// Between two masters there may be no way back for a moment; that is what the lab measures, not an error of this
+// program.
 udp.on('error', () => {});
 udp.on('message', (message, from) => udp.send(message, from.port, from.address, () => {}));
 udp.bind(port, '::');

@@ -4,7 +4,8 @@
  *   usage: probe.ts HOST PORT INTERVAL_MS LIFETIME_S
  *
  * Commands: mark (a new window begins), report (this window: probes sent and lost, the longest silence between two
- * answers in ms, when it began). `late_ms` is the worst delay of this program itself: silence below that is not the path's.
+ * answers in ms, when it began). `late_ms` is the worst delay of this program itself: silence below that is not the
+ * path's.
  */
 import { createSocket } from 'node:dgram';
 import { isIPv6 } from 'node:net';

@@ -2,8 +2,8 @@
  * New UDP flows at a given rate, one packet each, from the client through the firewall: what fills a state table. Raw
  * packets, because no program opens 20,000 sockets a second. Bounded in count; goes to one address of the lab only.
  *
- * Usage: storm.ts FROM TO RATE COUNT FIRST [curve]; prints one JSON line: how many were sent, and how long it took; with
- * `curve` before it, about every ms, `monotonic_ns sent`.
+ * Usage: storm.ts FROM TO RATE COUNT FIRST [curve]; prints one JSON line: how many were sent, and how long it took;
+ * with `curve` before it, about every ms, `monotonic_ns sent`.
  */
 import { check, closeQuietly, libc, Sock } from '../../../src/kernel/libc.ts';
 

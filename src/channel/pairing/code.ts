@@ -26,7 +26,7 @@ export function makeCode(random: Uint8Array): string {
   return grouped([...values, checkOf(values)].map((value) => ALPHABET[value]).join(''));
 }
 
-export type CodeResult = { ok: true; code: string } | { ok: false; error: string };
+type CodeResult = { ok: true; code: string } | { ok: false; error: string };
 
 /** What a person typed, in its canonical form; case, spaces and dashes do not count. The error never shows the code. */
 export function readCode(typed: string): CodeResult {

@@ -3,7 +3,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { PAIR_LIMITS } from './offer.ts';
 import { derivePsk, Messages, PAIR_IDENTITY, SALT_BYTES, TLS_OPTIONS } from './tls.ts';
 
-export interface JoinOptions {
+interface JoinOptions {
   code: string;
   node: string;
   /** The first box's address on the sync link. */

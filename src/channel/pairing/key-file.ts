@@ -1,4 +1,6 @@
-/** The file with the pair's key: made whole or not at all, mode 0600, never over another one unless that is asked for. */
+/**
+ * The file with the pair's key: made whole or not at all, mode 0600, never over another one unless that is asked for.
+ */
 import { createHash, randomBytes } from 'node:crypto';
 import {
   accessSync,

@@ -38,7 +38,7 @@ export interface OfferOptions {
   listening?(port: number): void;
 }
 
-export interface OfferCounts {
+interface OfferCounts {
   /** Handshakes that knew our identity and so made a guess. */
   guesses: number;
   /** Connections from addresses that may not pair, or that never made a guess. */

@@ -1,6 +1,7 @@
 /**
- * What a pairing needs of the configuration: the node's name, the key file, the addresses on the sync link. The rest of the
- * file may still be wrong, and the key file is not there yet, so this is not the loader. Pure but for reading the file.
+ * What a pairing needs of the configuration: the node's name, the key file, the addresses on the sync link. The rest of
+ * the file may still be wrong, and the key file is not there yet, so this is not the loader. It reads the file and
+ * touches nothing else.
  */
 import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';

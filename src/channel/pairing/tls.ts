@@ -1,7 +1,7 @@
 /**
- * The channel of one pairing: TLS 1.2 with ECDHE and a pre-shared key that scrypt makes from the code. Who records it can
- * try no guesses (the ECDHE secret is missing); who stands in the middle can try them against one handshake, 2^70 times
- * scrypt. Node speaks pre-shared keys with callbacks up to TLS 1.2 only.
+ * The channel of one pairing: TLS 1.2 with ECDHE and a pre-shared key that scrypt makes from the code. Who records it
+ * can try no guesses (the ECDHE secret is missing); who stands in the middle can try them against one handshake, 2^70
+ * times scrypt. Node speaks pre-shared keys with callbacks up to TLS 1.2 only.
  */
 import { scryptSync } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';

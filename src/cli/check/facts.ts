@@ -133,7 +133,9 @@ async function runProbes(load: () => Promise<KernelProbe>): Promise<SystemFacts[
   };
 }
 
-/** The files of a configuration that hold a secret. Those that cannot be looked at are the loader's to complain about. */
+/**
+ * The files of a configuration that hold a secret. Those that cannot be looked at are the loader's to complain about.
+ */
 function secretFiles(path: string, config: Config): FileFacts[] {
   const named: [string | null | undefined, string][] = [
     [config.sync?.key_file, "the pair's key"],
@@ -182,7 +184,7 @@ async function trySync(load: () => Promise<KernelProbe>, result: LoadResult, dev
   }
 }
 
-export interface FactSources {
+interface FactSources {
   /** The file that the user named, or `null` for the default one. */
   named: string | null;
   probe(): Promise<KernelProbe>;

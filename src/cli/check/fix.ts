@@ -1,6 +1,6 @@
 /**
- * `carpio check --fix`: does what the findings say may be done, and tells each thing. What has to hold after a restart is
- * written into files of our own beside the system's.
+ * `carpio check --fix`: does what the findings say may be done, and tells each thing. What has to hold after a restart
+ * is written into files of our own beside the system's.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';

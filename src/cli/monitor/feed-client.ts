@@ -19,7 +19,7 @@ export interface FeedTarget {
 /** A frame as it came: `type` is what decides, the rest is the sender's. */
 export type Frame = { type: string } & Record<string, unknown>;
 
-export interface FeedListener {
+interface FeedListener {
   frame(frame: Frame, text: string): void;
   /** `null`: connected; else why not, in one line. */
   broken(reason: string | null): void;

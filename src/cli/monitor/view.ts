@@ -9,7 +9,7 @@ import type { Frame } from './feed-client.ts';
 /** Events that are kept for the screen. */
 const KEPT = 200;
 
-export interface View {
+interface View {
   status: NodeStatus | null;
   /** ms since 1970, when the status came. */
   statusAt: number;

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 
-export interface MachineOptions {
+interface MachineOptions {
   name: string;
   arch: 'x86_64' | 'arm64';
   /** Writable disk image of this machine alone. */

@@ -12,7 +12,7 @@ const UPGRADE_S = 2400;
 const OTHER: Record<BoxName, BoxName> = { 'fw-a': 'fw-b', 'fw-b': 'fw-a' };
 const build = fileURLToPath(new URL('../../../build/firmware', import.meta.url));
 
-export interface RunningPair {
+interface RunningPair {
   boxes: ReadonlyMap<BoxName, Machine>;
   talk: Talk;
   work: string;

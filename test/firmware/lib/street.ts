@@ -1,7 +1,10 @@
-/** Bridges, a client and a server around virtual boxes, inside this process's own network namespace (see scripts/lab/enter.ts). */
+/**
+ * Bridges, a client and a server around virtual boxes, inside this process's own network namespace (see
+ * scripts/lab/enter.ts).
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 
-export const NETWORKS = ['wan', 'lan', 'sync'] as const;
+const NETWORKS = ['wan', 'lan', 'sync'] as const;
 
 export function ip(...args: string[]): void {
   const done = spawnSync('ip', args, { encoding: 'utf8' });

@@ -58,7 +58,7 @@ class Coverage {
 /** Asking for coverage costs more than most inputs: it is asked for so many at once. */
 const BATCH = 32;
 
-export interface Grown {
+interface Grown {
   corpus: Uint8Array[];
   tried: number;
   blocks: { before: number; after: number };

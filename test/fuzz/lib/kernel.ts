@@ -1,4 +1,7 @@
-/** Decoders of what the kernel says, and the WebAssembly module's inputs: conntrack messages, the peer's records, repairs. */
+/**
+ * Decoders of what the kernel says, and the WebAssembly module's inputs: conntrack messages, the peer's records,
+ * repairs.
+ */
 
 import { errorMessage, kernelMessage } from '../../../scripts/reference/ctmsg.ts';
 import { makeEngine, wasm } from '../../../scripts/reference/harness.ts';
@@ -136,7 +139,8 @@ const peerRecords = engineTarget('records', "the peer's records, into the module
   engine.applyRecords(input, (input[0] ?? 0) % 2 === 0);
 });
 
-// --- the coded symbols of a repair ----------------------------------------------------------------------------------------
+// --- the coded symbols of a repair
+// ----------------------------------------------------------------------------------------
 
 const module = new WebAssembly.Module(wasm);
 const KEY = Buffer.alloc(16, 9);

@@ -23,7 +23,8 @@ const bytes = (seed: string, n: number): Buffer =>
 const text = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
 const words = (...list: string[]): Buffer[] => list.map((word) => Buffer.from(word));
 
-// --- CARP, VRRP and plain IP --------------------------------------------------------------------------------------------
+// --- CARP, VRRP and plain IP
+// --------------------------------------------------------------------------------------------
 
 const KEY = Buffer.alloc(20, 7);
 const ADDRESSES = hmacAddresses(['203.0.113.1/24', 'fd77::1/64', 'fe80::1/64']);
@@ -76,7 +77,8 @@ const carp: Target = {
       const { vhid, advbase, advskew, demote, counter } = heard.advert;
       const fields = { vhid, advbase, advskew, demote, counter };
       const again = [true, false].map((link) => encodeAdvert(fields, KEY, ADDRESSES, link));
-      // The type (low half of byte 0) and authlen (byte 3) are looked at by no implementation, and covered by the checksum only.
+      // The type (low half of byte 0) and authlen (byte 3) are looked at by no implementation, and covered by the
+      // checksum only.
       const same = (one: Buffer): boolean =>
         one[0]! >> 4 === payload[0]! >> 4 &&
         one.subarray(1, 3).equals(payload.subarray(1, 3)) &&
@@ -102,7 +104,8 @@ const ip: Target = {
   },
 };
 
-// --- the sync link ------------------------------------------------------------------------------------------------------
+// --- the sync link
+// ------------------------------------------------------------------------------------------------------
 
 const recons: Recon[] = [
   { type: 'ask', id: 7, count: 1000, buckets: Uint32Array.from({ length: 256 }, (_none, i) => i * 77) },

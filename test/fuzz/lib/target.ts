@@ -34,7 +34,7 @@ export interface FuzzReport {
   findings: Finding[];
 }
 
-export interface FuzzOptions {
+interface FuzzOptions {
   seed: number;
   inputs: number;
   /** Stops earlier when that many milliseconds have passed. */

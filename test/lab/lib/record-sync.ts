@@ -1,4 +1,6 @@
-/** Writes what arrives on the sync link as JSON lines of hex, without the IP header.  usage: record-sync.ts DEVICE FILE */
+/**
+ * Writes what arrives on the sync link as JSON lines of hex, without the IP header. usage: record-sync.ts DEVICE FILE
+ */
 import { appendFileSync, readFileSync } from 'node:fs';
 import { libc } from '../../../src/kernel/libc.ts';
 import { openSyncSocket } from '../../../src/kernel/sync-socket.ts';

@@ -35,7 +35,9 @@ function situation(stage: Stage): string {
   return [describe(stage.watch.latest), ...stage.watch.violations, ...logs].join('\n');
 }
 
-/** `suite.before`, with its error told: uvu itself loses what a before hook throws and counts the tests as not passed. */
+/**
+ * `suite.before`, with its error told: uvu itself loses what a before hook throws and counts the tests as not passed.
+ */
 export function prepare(suite: Test, make: () => Promise<void>): void {
   suite.before(async () => {
     try {

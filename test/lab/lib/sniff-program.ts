@@ -1,4 +1,6 @@
-/** Prints every frame that a device receives as a line of JSON: {"at": ms, "hex": "…"}.  usage: sniff-program.ts DEVICE */
+/**
+ * Prints every frame that a device receives as a line of JSON: {"at": ms, "hex": "…"}. usage: sniff-program.ts DEVICE
+ */
 import { libc } from '../../../src/kernel/libc.ts';
 import { ETH_P_ALL, PacketSocket } from '../../../src/kernel/packet-socket.ts';
 

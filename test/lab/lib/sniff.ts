@@ -14,7 +14,7 @@ export interface Frame {
   payload: Buffer;
 }
 
-export interface SeenAdvert extends Frame {
+interface SeenAdvert extends Frame {
   family: 4 | 6;
   from: string;
   to: string;

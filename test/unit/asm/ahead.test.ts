@@ -1,6 +1,7 @@
 /**
- * Batches (asm/state/ahead.ts) make the same tables as one message at a time: datagrams and dump buffers of many states with the
- * same key more than once, ends and new beginnings of the same key, refused records, and the index split within a batch.
+ * Batches (asm/state/ahead.ts) make the same tables as one message at a time: datagrams and dump buffers of many states
+ * with the same key more than once, ends and new beginnings of the same key, refused records, and the index split
+ * within a batch.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

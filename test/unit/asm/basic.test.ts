@@ -25,7 +25,7 @@ import {
 
 const test = suite('engine basics');
 
-export function natState(port: number, proto = UDP): State {
+function natState(port: number, proto = UDP): State {
   const orig = { src: Uint8Array.of(10, 0, 0, 5), dst: Uint8Array.of(198, 51, 100, 80), sport: port, dport: 443 };
   const reply = { ...inverse({ family: 2, proto, orig }), dst: Uint8Array.of(203, 0, 113, 2), dport: 60001 };
   return {

@@ -1,7 +1,7 @@
 /**
- * The rateless IBLT of the module and the plain reference, on random sets in random order: an operation is an id that goes into a
- * set, a symbol that is made and compared, or one that is taken in. CARPIO_OPERATIONS=20000000 for a long run; by itself it ends
- * after some seconds, whatever it has done by then.
+ * The rateless IBLT of the module and the plain reference, on random sets in random order: an operation is an id that
+ * goes into a set, a symbol that is made and compared, or one that is taken in. CARPIO_OPERATIONS=20000000 for a long
+ * run; by itself it ends after some seconds, whatever it has done by then.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,4 +1,6 @@
-/** The kernel's answers: what exists already, what is missing, what is refused; and that its table ends equal to ours. */
+/**
+ * The kernel's answers: what exists already, what is missing, what is refused; and that its table ends equal to ours.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { errorMessage, type Taken } from '../../../scripts/reference/ctmsg.ts';

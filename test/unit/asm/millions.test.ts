@@ -1,7 +1,7 @@
 /**
- * Two million random operations on the module and on the plain TypeScript table (reference/table.ts). The states of a round
- * and their messages are made before, so that an operation costs a few microseconds; digests are compared each 5,000
- * operations, the whole table each 100,000.
+ * Two million random operations on the module and on the plain TypeScript table (reference/table.ts). The states of a
+ * round and their messages are made before, so that an operation costs a few microseconds; digests are compared each
+ * 5,000 operations, the whole table each 100,000.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

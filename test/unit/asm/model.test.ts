@@ -94,7 +94,7 @@ test('random operations', () => {
     const out = clone(state);
     if (out.proto === TCP && random() < 0.5) out.l4 = 1;
     else out.status = 8;
-    // Labels wait for the answer in a place that others may take: engine-extra.test.ts.
+    // Labels wait for the answer in a place that others may take: extra.test.ts.
     delete out.extra;
     return out;
   };

@@ -1,6 +1,6 @@
 /**
- * Two engines, two kernels, a link that delays: traffic, hand-overs in the middle of it, late events, lost entries. When
- * everything has arrived both tables and both kernels are equal, and each state has one owner.
+ * Two engines, two kernels, a link that delays: traffic, hand-overs in the middle of it, late events, lost entries.
+ * When everything has arrived both tables and both kernels are equal, and each state has one owner.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -11,7 +11,7 @@ import { type ControlHandler, startControl } from '../../../src/node/control/ser
 
 export const dir = mkdtempSync(join(tmpdir(), 'carpio-cli-'));
 
-export const NOW = Date.parse('2026-01-01T02:13:00.000Z');
+const NOW = Date.parse('2026-01-01T02:13:00.000Z');
 
 export const STATUS: NodeStatus = {
   node: 'fw-a',

@@ -1,4 +1,7 @@
-/** `carpio monitor`: what it shows, that it comes back after a break without losing an event, and that it says when it is blind. */
+/**
+ * `carpio monitor`: what it shows, that it comes back after a break without losing an event, and that it says when it
+ * is blind.
+ */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

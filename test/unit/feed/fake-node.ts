@@ -6,7 +6,7 @@ import { type FeedOptions, startFeed } from '../../../src/feed/server.ts';
 
 export type Frame = { type: string; seq: number; [field: string]: unknown };
 
-export function fakeVip(vhid: number, role: 'MASTER' | 'BACKUP', changes: Partial<VipStatus> = {}): VipStatus {
+function fakeVip(vhid: number, role: 'MASTER' | 'BACKUP', changes: Partial<VipStatus> = {}): VipStatus {
   return {
     vhid,
     interface: vhid === 1 ? 'wan' : 'lan',

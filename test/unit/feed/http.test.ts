@@ -77,7 +77,9 @@ http('a node that cannot say answers 500 and goes on', async () => {
   await feed.close();
 });
 
-/** The OpenMetrics rules that our text can break: order of the lines, suffixes, one block a family, no double sample. */
+/**
+ * The OpenMetrics rules that our text can break: order of the lines, suffixes, one block a family, no double sample.
+ */
 function checkOpenMetrics(text: string): Map<string, number> {
   const samples = new Map<string, number>();
   const lines = text.split('\n');

@@ -1,4 +1,7 @@
-/** Never a silent loss: every element of every sample is accounted for, shown by changing the samples one element at a time. */
+/**
+ * Never a silent loss: every element of every sample is accounted for, shown by changing the samples one element at a
+ * time.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { importConfig } from '../../../src/import/import.ts';

@@ -1,6 +1,6 @@
 /**
- * Imported and starting rules with real packets: a gateway with its virtual addresses on macvlans, a host on each side, all
- * in network namespaces of their own. Run again inside of `unshare`, so that everything vanishes with it.
+ * Imported and starting rules with real packets: a gateway with its virtual addresses on macvlans, a host on each side,
+ * all in network namespaces of their own. Run again inside of `unshare`, so that everything vanishes with it.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

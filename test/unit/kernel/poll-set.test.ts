@@ -1,4 +1,7 @@
-/** Waiting for several descriptors: which one woke it, the one that a pause does not wait for, and times below a millisecond. */
+/**
+ * Waiting for several descriptors: which one woke it, the one that a pause does not wait for, and times below a
+ * millisecond.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { closeQuietly, libc, Sock } from '../../../src/kernel/libc.ts';

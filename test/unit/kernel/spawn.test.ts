@@ -1,4 +1,6 @@
-/** Programs started from a thread of real-time priority run at ordinary priority, and their start does not wait for it. */
+/**
+ * Programs started from a thread of real-time priority run at ordinary priority, and their start does not wait for it.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

@@ -1,4 +1,6 @@
-/** The node as a service: what a service manager and a watchdog hear, and that neither hears "alive" from half a node. */
+/**
+ * The node as a service: what a service manager and a watchdog hear, and that neither hears "alive" from half a node.
+ */
 
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';

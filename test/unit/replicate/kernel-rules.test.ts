@@ -1,4 +1,6 @@
-/** What two kernels hold of the same rules is the same text, whatever their devices are called and their sets' order is. */
+/**
+ * What two kernels hold of the same rules is the same text, whatever their devices are called and their sets' order is.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { canonicalRules } from '../../../src/replicate/kernel-rules.ts';

@@ -43,7 +43,9 @@ export function importSample({ kind, text, name }: Sample): Imported {
   return result as Imported;
 }
 
-/** Writes the files into a directory of their own and loads them, as the daemon would. Throws with what the loader says. */
+/**
+ * Writes the files into a directory of their own and loads them, as the daemon would. Throws with what the loader says.
+ */
 export function load(imported: Imported): { config: Config; toml: string; warnings: string[] } {
   const dir = mkdtempSync(join(tmpdir(), 'carpio-import-'));
   try {

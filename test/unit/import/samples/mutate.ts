@@ -1,4 +1,6 @@
-/** Samples as trees with one element or statement a line, so that a line names one element; and text broken at random. */
+/**
+ * Samples as trees with one element or statement a line, so that a line names one element; and text broken at random.
+ */
 import { readBlocks, type Statement } from '../../../../src/import/blocks.ts';
 import { readXml, type XmlElement } from '../../../../src/import/pfsense/xml.ts';
 import type { Sample } from './lib.ts';
@@ -130,7 +132,9 @@ export function broken(text: string, random: () => number): string {
   return out;
 }
 
-/** The tree with a few values replaced by others of the same file or odd ones: stays well-formed, and so goes deeper. */
+/**
+ * The tree with a few values replaced by others of the same file or odd ones: stays well-formed, and so goes deeper.
+ */
 export function shuffled(root: Node, random: () => number): void {
   const all = leaves(root);
   const times = 1 + Math.floor(random() * 6);
