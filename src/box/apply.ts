@@ -4,23 +4,19 @@
  */
 import { createHash } from 'node:crypto';
 import {
-  chmodSync,
-  chownSync,
-  closeSync,
   cpSync,
   existsSync,
-  fsyncSync,
+  lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
   unlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { type Account, type Readers, reclaim, resettle, syncDirectory, writeWhole } from '../config/file-owner.ts';
 import { loadConfig } from '../config/load.ts';
 import { formatError } from '../config/problem.ts';
 import { hostFiles, safeSettings } from './host-files.ts';
@@ -31,8 +27,8 @@ import { readStick, resetFile, type StickFiles } from './stick.ts';
 interface BoxPorts {
   /** "" on the box itself; a folder in tests. */
   root: string;
-  /** Owner of the configuration: the account of the service. */
-  owner: { uid: number; gid: number } | null;
+  /** The account of the service: it reads the configuration, and owns nothing of what root reads. */
+  account: Account | null;
   /** Makes a stick writable; it is mounted read-only. */
   writable(stick: string): void;
 }
@@ -44,7 +40,19 @@ export interface BoxResult {
 }
 
 const HOST_FILE = 'carpio-host.toml';
+const LOGIN_FILE = 'authorized_keys';
 const KEEP_HASHES = 16;
+
+/**
+ * Root reads the host's settings and who may log in: the account must not even see them. The account runs by
+ * carpio.toml, rules and programs, and cannot change them. What is left is its keys and pass phrases, which nobody else
+ * reads.
+ */
+function rightsOf(name: string, executable: boolean): { readers: Readers; mode: number } {
+  if (name === HOST_FILE || name === LOGIN_FILE) return { readers: 'root', mode: 0o600 };
+  if (executable) return { readers: 'group', mode: 0o750 };
+  return { readers: /\.(toml|nft)$/.test(name) ? 'group' : 'account', mode: 0o600 };
+}
 
 export class Box {
   private readonly ports: BoxPorts;
@@ -57,6 +65,8 @@ export class Box {
   /** @param sticks where the FAT partitions are mounted, the box's own first */
   apply(sticks: readonly string[]): BoxResult {
     this.recover();
+    // Earlier images gave the whole directory to the account: nothing of it is read before it is root's.
+    if (existsSync(this.at('data/etc'))) this.own(this.at('data/etc'));
     for (const stick of sticks) this.resetIfAsked(stick);
     sticks.forEach((stick, index) => {
       this.takeOver(stick, index === 0 ? 'own' : 'others');
@@ -127,7 +137,7 @@ export class Box {
     this.commit();
     if (source === 'own') imported.own = hash;
     else imported.others = [hash, ...imported.others].slice(0, KEEP_HASHES);
-    this.writeWhole('data/imported.json', JSON.stringify(imported), 0o600);
+    this.writeWhole('data/imported.json', JSON.stringify(imported), { readers: 'root' });
     this.lines.push(`taken from the stick: ${[...found.files.keys()].join(' ')}`);
   }
 
@@ -145,7 +155,7 @@ export class Box {
     const fresh = this.at('data/etc.new');
     if (existsSync(this.at('data/etc'))) cpSync(this.at('data/etc'), fresh, { recursive: true });
     mkdirSync(fresh, { recursive: true });
-    for (const [name, bytes] of files) this.writeWhole(`data/etc.new/${name}`, bytes, 0o640);
+    for (const [name, bytes] of files) this.writeWhole(`data/etc.new/${name}`, bytes, rightsOf(name, false));
     this.own(fresh);
     this.pointTo(fresh);
     const errors: string[] = [];
@@ -164,12 +174,11 @@ export class Box {
     rmSync(old, { recursive: true, force: true });
     if (existsSync(now)) renameSync(now, old);
     renameSync(fresh, now);
-    syncFolder(this.at('data'));
+    syncDirectory(this.at('data'));
   }
 
   private soundConfig(): boolean {
     if (!existsSync(this.at('data/etc/carpio.toml'))) return false;
-    this.own(this.at('data/etc'));
     this.pointTo(this.at('data/etc'));
     const loaded = loadConfig(this.at('etc/carpio/carpio.toml'));
     if (!loaded.ok)
@@ -188,26 +197,27 @@ export class Box {
 
   private writeHost(settings: HostSettings): void {
     const name = settings.hostname ?? 'carpio';
-    this.writeWhole('etc/hostname', `${name}\n`, 0o644);
-    this.writeWhole('etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${name}\n::1 localhost\n`, 0o644);
-    for (const [path, text] of hostFiles(settings)) this.writeWhole(`run/${path}`, text, 0o644);
+    this.writeWhole('etc/hostname', `${name}\n`, PUBLIC);
+    this.writeWhole('etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${name}\n::1 localhost\n`, PUBLIC);
+    for (const [path, text] of hostFiles(settings)) this.writeWhole(`run/${path}`, text, PUBLIC);
     const shadow = this.at('etc/shadow');
     if (existsSync(shadow)) {
       const line = `root:${settings.password_hash ?? '*'}:20000:0:99999:7:::`;
       this.writeWhole(
         'etc/shadow',
         readFileSync(shadow, 'utf8').replace(/^root:.*$/m, () => line),
-        0o600,
+        { readers: 'root' },
       );
     }
-    const keys = this.at('data/etc/authorized_keys');
-    if (existsSync(keys)) this.writeWhole('data/ssh/authorized_keys', readFileSync(keys), 0o600);
+    const keys = this.at(`data/etc/${LOGIN_FILE}`);
+    if (existsSync(keys)) this.writeWhole('data/ssh/authorized_keys', readFileSync(keys), { readers: 'root' });
     else rmSync(this.at('data/ssh/authorized_keys'), { force: true });
   }
 
   private writeSafe(): string {
     const folder = this.at('run/carpio-box/safe');
-    for (const [name, text] of safeFiles(folder)) this.writeWhole(`run/carpio-box/safe/${name}`, text, 0o640);
+    for (const [name, text] of safeFiles(folder))
+      this.writeWhole(`run/carpio-box/safe/${name}`, text, rightsOf(name, false));
     this.own(folder);
     return folder;
   }
@@ -224,36 +234,42 @@ export class Box {
     symlinkSync(folder, link);
   }
 
+  /**
+   * The folder becomes root's, each file what its name and its mode say. Links go: nobody but the account has made
+   * them.
+   */
   private own(folder: string): void {
-    const { owner } = this.ports;
-    if (!owner) return;
-    chownSync(folder, owner.uid, owner.gid);
-    chmodSync(folder, 0o750);
-    for (const name of readdirSync(folder)) chownSync(join(folder, name), owner.uid, owner.gid);
+    const { account } = this.ports;
+    reclaim(folder, account);
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name);
+      const stat = lstatSync(path);
+      if (stat.isDirectory()) {
+        this.own(path);
+        continue;
+      }
+      const { readers, mode } = rightsOf(name, (stat.mode & 0o111) !== 0);
+      if (resettle(path, mode, readers, account)) continue;
+      rmSync(path, { force: true });
+      this.lines.push(`${name}: removed, it was no plain file, or had a second name`);
+    }
   }
 
-  /** The whole file or nothing, also after a power cut. */
-  private writeWhole(path: string, content: string | Buffer, mode: number): void {
+  private writeWhole(
+    path: string,
+    content: string | Buffer,
+    { readers, mode = 0o600 }: { readers: Readers; mode?: number },
+  ): void {
     const target = this.at(path);
     mkdirSync(dirname(target), { recursive: true });
-    const beside = `${target}.tmp`;
-    const fd = openSync(beside, 'w', mode);
-    writeFileSync(fd, content);
-    fsyncSync(fd);
-    closeSync(fd);
-    chmodSync(beside, mode);
-    renameSync(beside, target);
+    writeWhole(target, content, { readers, mode, replace: true, account: this.ports.account });
   }
 }
+
+const PUBLIC = { readers: 'root', mode: 0o644 } as const;
 
 function hashOf(files: ReadonlyMap<string, Buffer>): string {
   const hash = createHash('sha256');
   for (const [name, bytes] of files) hash.update(`${name} ${bytes.length}\n`).update(bytes);
   return hash.digest('hex');
-}
-
-function syncFolder(path: string): void {
-  const fd = openSync(path, 'r');
-  fsyncSync(fd);
-  closeSync(fd);
 }

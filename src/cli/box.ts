@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } fr
 import { basename } from 'node:path';
 import { Box, type BoxResult } from '../box/apply.ts';
 import { type PortFacts, reportText, writeReport } from '../box/report.ts';
+import { accountIn } from '../config/file-owner.ts';
 import type { NodeStatus } from '../contract/status.ts';
 import { VERSION } from '../contract/version.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
@@ -11,14 +12,6 @@ import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';
 /** Where the start of an image mounts the FAT partitions, each in a folder of its own. */
 const STICKS = '/run/carpio-box/stick';
 const SERVICE_ACCOUNT = 'carpio';
-
-function accountOf(name: string): { uid: number; gid: number } | null {
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((one) => one.startsWith(`${name}:`));
-  const [, , uid, gid] = line?.split(':') ?? [];
-  return uid === undefined || gid === undefined ? null : { uid: Number(uid), gid: Number(gid) };
-}
 
 function networkPorts(): PortFacts[] {
   const folder = '/sys/class/net';
@@ -39,7 +32,8 @@ async function apply(io: Io, sticks: readonly string[]): Promise<number> {
   const writable = (stick: string) => {
     spawnSync('mount', ['-o', 'remount,rw', stick]);
   };
-  const result: BoxResult = new Box({ root: '', owner: accountOf(SERVICE_ACCOUNT), writable }).apply(sticks);
+  const account = accountIn(readFileSync('/etc/passwd', 'utf8'), { name: SERVICE_ACCOUNT });
+  const result: BoxResult = new Box({ root: '', account, writable }).apply(sticks);
   writeFileSync('/proc/sys/kernel/hostname', readFileSync('/etc/hostname'));
   await io.out([`Carpio ${VERSION}`, ...result.lines].map((line) => `${line}\n`).join(''));
   const text = reportText(VERSION, networkPorts(), result.lines);

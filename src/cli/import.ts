@@ -1,6 +1,6 @@
-import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { giveToOwner } from '../config/file-owner.ts';
+import { type Readers, writeWhole } from '../config/file-owner.ts';
 import { fileTrouble } from '../config/secret-files.ts';
 import { countsText, type ImportResult, importConfig } from '../import/import.ts';
 import { reportLines } from '../import/report-text.ts';
@@ -64,10 +64,9 @@ function readOptions({ options }: Args): ImportOptions {
 }
 
 /** Writes a file that is not there yet. @throws CommandError */
-export function writeNew(path: string, text: string, mode: number): void {
+export function writeNew(path: string, text: string, options: { readers: Readers; mode?: number }): void {
   try {
-    writeFileSync(path, text, { flag: 'wx', mode });
-    giveToOwner(path);
+    writeWhole(path, text, options);
   } catch (error) {
     const exists = (error as NodeJS.ErrnoException).code === 'EEXIST';
     throw new CommandError(
@@ -97,8 +96,8 @@ function writeOutput(directory: string, imported: Imported): string[] {
   const paths = imported.nft === null ? [toml] : [toml, rules];
   refuseExisting(paths);
   makeDirectory(directory);
-  if (imported.nft !== null) writeNew(rules, imported.nft, 0o644);
-  writeNew(toml, imported.toml({ secrets: true, rulesPath: rules }), 0o600);
+  if (imported.nft !== null) writeNew(rules, imported.nft, { readers: 'group', mode: 0o644 });
+  writeNew(toml, imported.toml({ secrets: true, rulesPath: rules }), { readers: 'group' });
   return paths;
 }
 
@@ -123,8 +122,8 @@ export const command: Command = {
 Turns another product's configuration into Carpio's: config.xml of pfSense or OPNsense (also with rules and NAT for nftables),
 keepalived.conf (and conntrackd.conf beside it with --conntrackd), conntrackd.conf. Every element of the file is in the
 report: translated, approximated (with what differs), not needed, or left out (with the reason). Files are never overwritten;
-carpio.toml is made with mode 600, for it may hold passwords. Without --output the files go to standard output, without
-passwords, and the report to standard error.`,
+carpio.toml is made with mode 600 (0640 for the group of the service), for it may hold passwords. Without --output the files
+go to standard output, without passwords, and the report to standard error.`,
   async run(args, io) {
     const [kind = '', file = ''] = args.positionals;
     if (!(KINDS as readonly string[]).includes(kind)) {

@@ -64,21 +64,21 @@ function writeAll(plan: Plan, files: Files, newKey: boolean): string[] {
   refuseExisting([files.toml, files.rules, ...(newKey ? [files.key] : [])]);
   const said: string[] = [];
   if (newKey) {
-    writeNew(files.key, `${randomBytes(KEY_BYTES).toString('hex')}\n`, 0o600);
+    writeNew(files.key, `${randomBytes(KEY_BYTES).toString('hex')}\n`, { readers: 'account' });
     said.push(`made ${files.key}: copy it to the other box`);
   }
   if (existsSync(files.password)) said.push(`used ${files.password}, which was there`);
   else {
     const password = randomBytes(KEY_BYTES).toString('base64url').slice(0, PASSWORD_CHARACTERS);
-    writeNew(files.password, `${password}\n`, 0o600);
+    writeNew(files.password, `${password}\n`, { readers: 'account' });
     said.push(`made ${files.password}: copy it to the other box`);
   }
   const key = existsSync(files.key) ? files.key : null;
   if (key !== null && !newKey) said.push(`used ${files.key}, which was there`);
   if (key === null)
     said.push('no pair key: state sync is open or off; make one with --new-key, or copy that of the other box');
-  writeNew(files.rules, rulesText(plan), 0o644);
-  writeNew(files.toml, configText(plan, { rules: files.rules, password: files.password, key }), 0o600);
+  writeNew(files.rules, rulesText(plan), { readers: 'group', mode: 0o644 });
+  writeNew(files.toml, configText(plan, { rules: files.rules, password: files.password, key }), { readers: 'group' });
   return [...said, `wrote ${files.toml} and ${files.rules}`];
 }
 

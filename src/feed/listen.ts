@@ -1,8 +1,11 @@
-/** Opens one HTTP(S) server on one listen address, with the limits that keep strangers from holding anything for long. */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+/**
+ * Opens one HTTP(S) server on one listen address, with the limits that keep strangers from holding anything for long.
+ */
+import { lstatSync, unlinkSync } from 'node:fs';
 import { createServer as createHttpServer, type Server as HttpServer, type ServerOptions } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { withUmask } from '../config/umask.ts';
 import { formatListen, type ListenAddress } from '../net/listen-address.ts';
 import { LIMITS } from './limits.ts';
 
@@ -49,8 +52,6 @@ export async function openListener(server: HttpServer, address: ListenAddress): 
   });
   if (address.kind === 'unix') await removeStaleSocket(address.path);
   await listen(server, address);
-  // The kernel made the socket for the owner alone; the group may use it too, as with the control socket.
-  if (address.kind === 'unix') chmodSync(address.path, 0o660);
   server.on('error', () => {}); // e.g. no file descriptor left for an accept: the next one may work
   const port = address.kind === 'tcp' ? (server.address() as AddressInfo).port : 0;
   return { server, address: formatListen(address, port), close: (graceMs) => close(server, sockets, graceMs) };
@@ -67,10 +68,13 @@ function listen(server: HttpServer, address: ListenAddress): Promise<void> {
       reject(new Error(`feed: cannot listen on ${where} (${error.code ?? error.message}); ${advice}`));
     };
     server.once('error', failed);
-    server.listen(address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }, () => {
+    const opened = (): void => {
       server.off('error', failed);
       resolve();
-    });
+    };
+    if (address.kind === 'tcp') server.listen({ host: address.host, port: address.port }, opened);
+    // Owner and group, as with the control socket.
+    else withUmask(0o117, () => server.listen({ path: address.path }, opened));
   });
 }
 

@@ -3,7 +3,7 @@
  * is written into files of our own beside the system's.
  */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, fchmodSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding, Fix } from './finding.ts';
 
@@ -51,7 +51,17 @@ function apply(fix: Fix, places: FixPlaces): Fixed[] {
   if (fix.kind === 'modules') return loadModules(fix.names, places);
   if (fix.kind === 'sysctl') return setSysctl(fix.name, fix.value, places);
   const text = `chmod ${fix.mode.toString(8)} ${fix.path}`;
-  return [attempt(text, () => chmodSync(fix.path, fix.mode))];
+  return [attempt(text, () => setMode(fix.path, fix.mode))];
+}
+
+/** The file itself and never what a link in its place leads to. */
+function setMode(path: string, mode: number): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    fchmodSync(fd, mode);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function attempt(text: string, act: () => void): Fixed {

@@ -9,9 +9,10 @@
  * node; what the limits stop is a client that is broken, not one that is hostile.
  */
 
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { withUmask } from '../../config/umask.ts';
 import { messageOf } from '../../contract/message-of.ts';
 import type { Json } from '../../contract/status.ts';
 
@@ -21,7 +22,9 @@ export const CONTROL_LIMITS = {
   clients: 16,
   /** A client that has not sent a whole request for this long is let go, in ms. */
   idleMs: 5000,
-  /** A client that has not read what it asked for for this long is let go, in ms; a pager may keep it waiting a while. */
+  /**
+   * A client that has not read what it asked for for this long is let go, in ms; a pager may keep it waiting a while.
+   */
   stuckMs: 300_000,
 } as const;
 
@@ -208,7 +211,9 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-/** A process that was killed leaves its socket behind. It is removed only when nobody answers, and only that very file. */
+/**
+ * A process that was killed leaves its socket behind. It is removed only when nobody answers, and only that very file.
+ */
 async function clearTheWay(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
@@ -222,15 +227,6 @@ async function clearTheWay(path: string): Promise<void> {
 }
 
 /** Runs `act` with another umask: whatever it makes has the right mode from its first moment on. */
-function withUmask<T>(mask: number, act: () => T): T {
-  const before = process.umask(mask);
-  try {
-    return act();
-  } finally {
-    process.umask(before);
-  }
-}
-
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -288,7 +284,6 @@ export async function startControl(
     withUmask(DIRECTORY_UMASK, () => mkdirSync(dirname(path), { recursive: true, mode: 0o755 }));
     await clearTheWay(path);
     await listen(server, path);
-    chmodSync(path, SOCKET_MODE);
   } catch (error) {
     throw explain(path, error as NodeJS.ErrnoException);
   }

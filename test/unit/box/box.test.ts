@@ -41,7 +41,7 @@ box.before.each((context) => {
     root,
     stick,
     put: (name, text) => writeFileSync(join(stick, name), text),
-    apply: () => new Box({ root, owner: null, writable: () => {} }).apply([stick]),
+    apply: () => new Box({ root, account: null, writable: () => {} }).apply([stick]),
     read: (path) => readFileSync(join(root, path), 'utf8'),
   };
 });
