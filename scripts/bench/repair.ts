@@ -7,8 +7,9 @@
  *
  * Usage: node scripts/bench/repair.ts [--json] [--quick] [--states N]
  */
+
+import { CodedSymbols } from '../../src/sync/repair/coded-symbols.ts';
 import { Repairer } from '../../src/sync/repair/runner.ts';
-import { Sketch } from '../../src/sync/repair/symbols.ts';
 import { damage, feed, flowOf, lastRepair, recordOf, settles } from '../sim/worlds/repair-world.ts';
 import type { Node } from '../sim/worlds/sync-world.ts';
 import { SyncWorld } from '../sim/worlds/sync-world.ts';
@@ -30,8 +31,8 @@ interface Figure {
 }
 
 let symbols = 0;
-const { read } = Sketch.prototype;
-Sketch.prototype.read = function (from, n) {
+const { read } = CodedSymbols.prototype;
+CodedSymbols.prototype.read = function (from, n) {
   symbols = Math.max(symbols, from + n);
   return read.call(this, from, n);
 };

@@ -114,7 +114,7 @@ fuzz('repairs whose messages are damaged behind the seal, both ways: bounded, ne
       const push = node.driver.outbox.push.bind(node.driver.outbox);
       node.driver.outbox.push = (bytes) => {
         const type = bytes.readUInt8(0);
-        const repair = type >= MSG.RECON_ASK && type <= MSG.RECON_END;
+        const repair = type >= MSG.REPAIR_ASK && type <= MSG.REPAIR_END;
         if (repair && chance() < 0.3) push(damagedMessage(bytes, chance));
         else if (!repair || chance() > 0.05) push(bytes);
         if (repair && chance() < 0.05) push(bytes);

@@ -14,7 +14,7 @@ import {
   steadyPair,
 } from '../../scripts/sim/worlds/repair-world.ts';
 import type { Node, SyncWorld } from '../../scripts/sim/worlds/sync-world.ts';
-import { Sketch } from '../../src/sync/repair/symbols.ts';
+import { CodedSymbols } from '../../src/sync/repair/coded-symbols.ts';
 
 const repair = suite('sync repair in trouble');
 
@@ -210,9 +210,9 @@ repair('an owner with few states, and a mirror with none, take the plain list', 
 repair('symbols damaged on the way (by a peer gone mad): refused or fruitless, never wrong, in the end equal', () => {
   for (let seed = 380; seed < 386; seed++) {
     const { world, mirror, living } = troubledPair(seed, 0);
-    const { read } = Sketch.prototype;
+    const { read } = CodedSymbols.prototype;
     let damages = 0;
-    Sketch.prototype.read = function (from, n) {
+    CodedSymbols.prototype.read = function (from, n) {
       const bytes = read.call(this, from, n);
       if (damages++ < 40) bytes[Math.floor(world.chance() * bytes.length)]! ^= 1 << (seed & 7);
       return bytes;
@@ -220,7 +220,7 @@ repair('symbols damaged on the way (by a peer gone mad): refused or fruitless, n
     try {
       checkTables(world, 0, living, `seed ${seed}`);
     } finally {
-      Sketch.prototype.read = read;
+      CodedSymbols.prototype.read = read;
     }
     assert.ok(mirror.driver.state.repairs > 0);
   }

@@ -1,38 +1,42 @@
-/** Carries out the repairs by difference that the session machine decides: both directions, in slices. */
-
-import type { SyncAction, SyncState } from '../session/state.ts';
+/** Carries out what the rules of repair (rules.ts) decide: both directions, in slices. */
 import type { Engine } from '../table/engine.ts';
-import type { Recon } from '../wire/repair.ts';
-import { encodeRecon, REFUSAL } from '../wire/repair.ts';
-import type { RepairEvent } from '../wire/repair-types.ts';
-import { askFor, RepairMirror } from './mirror.ts';
-import type { PickLock } from './owner.ts';
-import { RepairOwner } from './owner.ts';
+import type { RepairMessage } from '../wire/repair.ts';
+import { encodeRepair, REFUSAL } from '../wire/repair.ts';
+import { askFor, RepairMirror } from './mirror-runner.ts';
+import type { PickLock } from './owner-runner.ts';
+import { RepairOwner } from './owner-runner.ts';
+import type { RepairAction, RepairEvent, RepairState } from './state.ts';
 
 export interface RepairPorts {
   step(event: RepairEvent | { type: 'verify' }): void;
   /** Joins the stream in its order. */
   push(message: Buffer): void;
-  event(kind: string, fields: Record<string, string | number | boolean | null>): void;
+  /** A repair of what is mirrored here is proven. */
+  repaired(figures: { differences: number; bytes: number; ms: number }): void;
   now(): number;
 }
+
+type RepairOwnerAction = Extract<
+  RepairAction,
+  { type: 'refuseRepair' | 'beginRepair' | 'makeSymbols' | 'takeWants' | 'markWants' | 'closeOwner' }
+>;
 
 export class Repairer {
   /** Bytes of all repairs of what is mirrored here, both ways, and of the records that came meanwhile. */
   bytes = 0;
   private readonly engine: Engine;
-  private readonly state: SyncState;
+  private readonly state: RepairState & { readonly rxSeq: number };
   private readonly ports: RepairPorts;
   private readonly lock: PickLock = { holder: null };
   private key: Buffer = Buffer.alloc(16);
-  private ask: Extract<Recon, { type: 'ask' }> | null = null;
+  private ask: Extract<RepairMessage, { type: 'ask' }> | null = null;
   private owner: RepairOwner | null = null;
   private mirror: RepairMirror | null = null;
   private ownerBusy = false;
   private mirrorBusy = false;
   private bytesBefore = 0;
 
-  constructor(engine: Engine, state: SyncState, ports: RepairPorts) {
+  constructor(engine: Engine, state: RepairState & { readonly rxSeq: number }, ports: RepairPorts) {
     this.engine = engine;
     this.state = state;
     this.ports = ports;
@@ -47,10 +51,10 @@ export class Repairer {
   }
 
   /** A message of the peer, in its place in the stream. */
-  onMessage(message: Recon, length: number, adoptSeen: number): void {
+  onMessage(message: RepairMessage, length: number, adoptSeen: number): void {
     if (message.type === 'ask') this.ask = message;
     if (message.type === 'begin' || message.type === 'symbols' || message.type === 'refuse') this.bytes += length;
-    this.ports.step({ type: 'recon', message, adoptSeen });
+    this.ports.step({ type: 'repairMessage', message, adoptSeen });
   }
 
   /** Bytes of records that were applied while a repair of what is mirrored here waits for its proof. */
@@ -92,17 +96,16 @@ export class Repairer {
     const want = this.mirror?.nextMessage(room) ?? null;
     if (want !== null) return this.counted(want);
     const symbols = this.owner?.nextMessage(room) ?? null;
-    return symbols === null ? null : encodeRecon(symbols);
+    return symbols === null ? null : encodeRepair(symbols);
   }
 
-  private counted(recon: Recon): Buffer {
-    const bytes = encodeRecon(recon);
+  private counted(repair: RepairMessage): Buffer {
+    const bytes = encodeRepair(repair);
     this.bytes += bytes.length;
     return bytes;
   }
 
-  /** Carries out an action of the machine, if it is one of a repair. */
-  perform(action: SyncAction): void {
+  perform(action: RepairAction): void {
     switch (action.type) {
       case 'askRepair':
         this.bytesBefore = this.bytes;
@@ -135,7 +138,7 @@ export class Repairer {
     }
   }
 
-  private snapshot(begin: Extract<Recon, { type: 'begin' }>): void {
+  private snapshot(begin: Extract<RepairMessage, { type: 'begin' }>): void {
     this.closeMirror();
     try {
       this.mirror = new RepairMirror(this.engine, this.lock, this.key, begin);
@@ -148,15 +151,15 @@ export class Repairer {
   private repaired(differences: number, since: number): void {
     this.closeMirror();
     const ms = Math.round(this.ports.now() - since);
-    this.ports.event('sync.repaired', { differences, bytes: this.bytes - this.bytesBefore, ms });
+    this.ports.repaired({ differences, bytes: this.bytes - this.bytesBefore, ms });
     // The peer goes by this node's last digest, which told it of states that were nobody's until now.
     this.ports.step({ type: 'verify' });
   }
 
-  private performAsOwner(action: SyncAction): void {
+  private performAsOwner(action: RepairOwnerAction): void {
     switch (action.type) {
       case 'refuseRepair':
-        this.ports.push(encodeRecon({ type: 'refuse', id: action.id, reason: action.reason }));
+        this.ports.push(encodeRepair({ type: 'refuse', id: action.id, reason: action.reason }));
         break;
       case 'beginRepair':
         this.begin(action.id);
@@ -175,8 +178,6 @@ export class Repairer {
       case 'closeOwner':
         this.closeOwner();
         break;
-      default:
-        break;
     }
   }
 
@@ -188,14 +189,14 @@ export class Repairer {
     try {
       this.owner = new RepairOwner(this.engine, this.lock, this.key, ask, this.state.rxSeq);
     } catch {
-      this.ports.push(encodeRecon({ type: 'refuse', id, reason: REFUSAL.memory }));
+      this.ports.push(encodeRepair({ type: 'refuse', id, reason: REFUSAL.memory }));
       this.ports.step({ type: 'repairMarked' });
       return;
     }
     this.ask = null;
     this.ownerBusy = true;
     const { begin } = this.owner;
-    this.ports.push(encodeRecon(begin));
+    this.ports.push(encodeRepair(begin));
     this.ports.step({ type: 'repairBegun', symbols: begin.symbols });
   }
 

@@ -1,23 +1,12 @@
 /** Comparison of the digests: the proof that the pair is in step, and what happens when it is not. */
 
+import { judgeRepair, startRepair } from '../repair/mirror-rules.ts';
 import type { DigestMessage } from '../wire/datagram.ts';
-import { judgeRepair, startRepair } from './repair-mirror.ts';
+import { seqAfter } from '../wire/sequence.ts';
+import { digestReady } from './ready.ts';
 import type { Context, Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
-import { seqAfter, TIMING } from './state.ts';
+import { TIMING } from './state.ts';
 import { sentAt, windowOpen } from './stream.ts';
-
-/** May this node's digest be appended to the stream now? Only when it describes exactly what the stream has carried. */
-export function digestReady(state: SyncState, context: Context): boolean {
-  const { counts } = context;
-  return (
-    state.alive &&
-    windowOpen(state) &&
-    counts.dirty === 0 &&
-    !counts.unsure &&
-    state.bulkOut === 'no' &&
-    state.repairOut === null
-  );
-}
 
 /** A digest of the peer, in its place in the stream; `equal`: it fits the states mirrored here. */
 export function onDigest(

@@ -3,14 +3,16 @@
  *
  * It decides about handshake, order, acknowledgement, ownership and the comparison of digests. It never touches a
  * record, a socket, a clock or a random number: the context brings time, a fresh nonce and the table's counts; the
- * driver (driver.ts) carries the actions out on the WebAssembly table. Daemon, simulator and replayer run this code.
+ * driver (dialect/carpio/runner.ts) carries the actions out on the WebAssembly table. Daemon, simulator and replayer run this code.
  */
-import { compareTimers, digestReady, onDigest, onVerdict } from './compare.ts';
+
+import { dropRepairIn } from '../repair/mirror-rules.ts';
+import { dropRepairOut } from '../repair/owner-rules.ts';
+import { onRepair, repairDeadline, repairTimers } from '../repair/rules.ts';
+import { compareTimers, onDigest, onVerdict } from './compare.ts';
 import { carrierBack, livenessTimers, onHello, renewSession } from './handshake.ts';
 import { considerAdoption, onAdopt, preference, preferenceTimers } from './ownership.ts';
-import { onRepair, repairDeadline, repairTimers } from './repair.ts';
-import { dropRepairIn } from './repair-mirror.ts';
-import { dropRepairOut } from './repair-owner.ts';
+import { beginReady, digestReady } from './ready.ts';
 import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { TIMING } from './state.ts';
 import { onFast, onSent, streamTimers } from './stream.ts';
@@ -23,7 +25,8 @@ export function stepSync(state: SyncState, event: SyncEvent, context: Context): 
   livenessTimers(state, context.now, actions);
   preferenceTimers(state, context.now, actions);
   considerAdoption(state, context, actions);
-  repairTimers(state, event.type === 'tick', context, actions);
+  // Only between two datagrams: a BEGIN says how far the peer's stream was applied.
+  repairTimers(state, event.type === 'tick' && beginReady(state, context), context, actions);
   compareTimers(state, context, actions);
   streamTimers(state, context.now, actions);
   // What counted while the peer was heard does not outlive that: in a new session it could make both give in.
@@ -105,7 +108,7 @@ function onBulkAndFlow(state: SyncState, event: SyncEvent, context: Context, act
     case 'wantResync':
       if (state.open) actions.push({ type: 'sendResync' });
       break;
-    case 'recon':
+    case 'repairMessage':
     case 'repairBegun':
     case 'repairMarked':
     case 'repairDry':
@@ -127,7 +130,7 @@ export function nextSyncDeadline(state: SyncState, context: Context): number {
   else if (state.heardAt !== null) at = Math.min(at, state.heardAt + TIMING.dead);
   if (state.rtoAt !== null) at = Math.min(at, state.rtoAt);
   if (state.ackAt !== null) at = Math.min(at, state.ackAt);
-  at = Math.min(at, repairDeadline(state, context));
+  at = Math.min(at, beginReady(state, context) ? context.now : repairDeadline(state));
   if (digestReady(state, context)) at = Math.min(at, state.digestNow ? context.now : state.digestAt);
   return at;
 }

@@ -6,9 +6,10 @@
  * it, and what it still had to say about them is marked as late, so that nothing falls between the two. With the peer
  * gone, the session ends with the adoption; when the peer returns, both tables meet anew.
  */
+
+import { dropRepairIn } from '../repair/mirror-rules.ts';
 import { forgetVerdicts } from './compare.ts';
 import { renewSession } from './handshake.ts';
-import { dropRepairIn } from './repair-mirror.ts';
 import { type Context, type SyncAction, type SyncState, TIMING } from './state.ts';
 
 /**

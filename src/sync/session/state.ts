@@ -1,7 +1,7 @@
 /** State, events and actions of the sync session (machine.ts), with every time and limit it uses. */
 
+import type { RepairAction, RepairEvent, RepairState } from '../repair/state.ts';
 import type { DigestMessage, FastFixed, VerdictMessage } from '../wire/datagram.ts';
-import type { RepairAction, RepairEvent, RepairIn, RepairOut } from '../wire/repair-types.ts';
 
 /** Milliseconds. */
 export const TIMING = {
@@ -73,7 +73,7 @@ export interface Comparison {
 }
 
 /** What begins anew with every session. */
-export interface StreamState {
+export interface StreamState extends RepairState {
   txSeq: number;
   txAcked: number;
   rto: number;
@@ -98,12 +98,6 @@ export interface StreamState {
   digestNow: boolean;
   bulkOut: 'no' | 'begin' | 'running';
   bulkIn: boolean;
-  /** The repair of what is mirrored here, and the peer's of what is owned here. */
-  repairIn: RepairIn | null;
-  repairOut: RepairOut | null;
-  repairId: number;
-  /** Repairs in a row after which the digests still differed. */
-  repairFails: number;
   /** Since when the digests differ. */
   differsSince: number | null;
   resyncAt: number;
@@ -171,7 +165,10 @@ export type SyncEvent =
   | { type: 'wantResync' }
   | RepairEvent;
 
-export type SyncAction =
+/** What the machine decides: about the link, about the table, about a repair. */
+export type SyncAction = LinkAction | TableAction | RepairAction;
+
+export type LinkAction =
   | { type: 'sendHello' }
   /** Keys for (ownNonce, peerNonce); both streams begin at 1; fingerprints get the session's key. */
   | { type: 'openSession' }
@@ -184,33 +181,25 @@ export type SyncAction =
   | { type: 'hold' }
   /** A datagram outside the stream: acknowledgement and report. */
   | { type: 'sendBeat'; report: boolean }
+  /** Refused input, by cause. */
+  | { type: 'refuse'; cause: string }
+  | { type: 'event'; kind: string; fields: Record<string, string | number | boolean | null> };
+
+export type TableAction =
   | { type: 'sendDigest' }
   | { type: 'sendAdopt'; id: number }
   | { type: 'sendVerdict'; verdict: VerdictMessage }
   | { type: 'sendResync' }
   | { type: 'beginBulk' }
+  | { type: 'peerBulkBegin' }
   | { type: 'adoptPeer' }
   /** The peer that owned them is gone: its states are nobody's. */
   | { type: 'disownPeer' }
   | { type: 'adoptUnclaimed' }
   | { type: 'dropUnclaimed' }
   | { type: 'giveMine' }
-  | { type: 'peerBulkBegin' }
   /** Who wins when both claim a state: the peer, or this node. */
-  | { type: 'prefer'; peer: boolean }
-  | RepairAction
-  /** Refused input, by cause. */
-  | { type: 'refuse'; cause: string }
-  | { type: 'event'; kind: string; fields: Record<string, string | number | boolean | null> };
-
-/** Sequence numbers wrap at 2^32: does `a` come after `b`? */
-export function seqAfter(a: number, b: number): boolean {
-  return ((a - b) | 0) > 0;
-}
-
-export function seqAdd(seq: number, n: number): number {
-  return (seq + n) >>> 0;
-}
+  | { type: 'prefer'; peer: boolean };
 
 export function freshStream(): StreamState {
   return {

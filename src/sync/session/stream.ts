@@ -1,9 +1,10 @@
 /** The ordered stream of datagrams in both directions: acknowledgement, gaps, sending again, the window. */
 
 import type { FastFixed } from '../wire/datagram.ts';
+import { seqAdd, seqAfter } from '../wire/sequence.ts';
 import { heard } from './handshake.ts';
 import type { Context, SyncAction, SyncState } from './state.ts';
-import { LIMITS, seqAdd, seqAfter, TIMING } from './state.ts';
+import { LIMITS, TIMING } from './state.ts';
 
 /** May another datagram join the stream? */
 export function windowOpen(state: SyncState): boolean {

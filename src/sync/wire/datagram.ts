@@ -38,22 +38,22 @@ export const FLAG_URGENT = 2;
 
 /** Message types inside FAST. Those of the first group are only valid in a datagram that has a sequence number. */
 export const MSG = {
-  RECORDS: 1,
+  UPDATES: 1,
   DIGEST: 2,
   ADOPT: 3,
   BULK_BEGIN: 4,
   BULK_END: 5,
   RESYNC: 6,
   VERDICT: 7,
-  /** Repair by difference (reconcile-wire.ts). */
-  RECON_ASK: 8,
-  RECON_BEGIN: 9,
-  RECON_SYMBOLS: 10,
-  RECON_MORE: 11,
-  RECON_WANT: 12,
-  RECON_REFUSE: 13,
-  RECON_END: 14,
-  /** An expectation of a helper's (expectation-wire.ts). */
+  /** Repair by difference (wire/repair.ts). */
+  REPAIR_ASK: 8,
+  REPAIR_BEGIN: 9,
+  REPAIR_SYMBOLS: 10,
+  REPAIR_MORE: 11,
+  REPAIR_WANT: 12,
+  REPAIR_REFUSE: 13,
+  REPAIR_END: 14,
+  /** An expectation of a helper's (wire/expectation.ts). */
   EXPECT: 15,
   REPORT: 16,
   VERIFY: 17,

@@ -1,5 +1,5 @@
 /**
- * Messages of the repair by difference (reconcile.ts), all part of the ordered stream. Big endian, but for ids, which
+ * Messages of the repair by difference (repair/rules.ts), all part of the ordered stream. Big endian, but for ids, which
  * stand as in a record. The one who asks is the mirror, the other the owner of the states.
  *
  *   ASK      mirror -> owner   u32 id, u32 states that may be the owner's, 256 x u32 bucket digests
@@ -27,7 +27,7 @@ const SYMBOL = 16;
 const SYMBOLS_HEAD = 8;
 const WANT_HEAD = 5;
 
-export type Recon =
+export type RepairMessage =
   | { type: 'ask'; id: number; count: number; buckets: Uint32Array }
   | { type: 'begin'; id: number; total: number; symbols: number; applied: number; mask: Buffer }
   | { type: 'symbols'; id: number; first: number; symbols: Buffer }
@@ -53,63 +53,63 @@ function words(...values: number[]): Buffer {
   return out;
 }
 
-export function encodeRecon(recon: Recon): Buffer {
-  const { id } = recon;
-  switch (recon.type) {
+export function encodeRepair(repair: RepairMessage): Buffer {
+  const { id } = repair;
+  switch (repair.type) {
     case 'ask':
-      return message(MSG.RECON_ASK, words(id, recon.count, ...recon.buckets));
+      return message(MSG.REPAIR_ASK, words(id, repair.count, ...repair.buckets));
     case 'begin':
       return message(
-        MSG.RECON_BEGIN,
-        Buffer.concat([words(id, recon.total, recon.symbols, recon.applied), recon.mask]),
+        MSG.REPAIR_BEGIN,
+        Buffer.concat([words(id, repair.total, repair.symbols, repair.applied), repair.mask]),
       );
     case 'symbols':
-      return message(MSG.RECON_SYMBOLS, Buffer.concat([words(id, recon.first), recon.symbols]));
+      return message(MSG.REPAIR_SYMBOLS, Buffer.concat([words(id, repair.first), repair.symbols]));
     case 'more':
-      return message(MSG.RECON_MORE, words(id, recon.symbols));
+      return message(MSG.REPAIR_MORE, words(id, repair.symbols));
     case 'want':
-      return message(MSG.RECON_WANT, Buffer.concat([words(id), Buffer.from([recon.last ? 1 : 0]), recon.ids]));
+      return message(MSG.REPAIR_WANT, Buffer.concat([words(id), Buffer.from([repair.last ? 1 : 0]), repair.ids]));
     case 'refuse':
-      return message(MSG.RECON_REFUSE, Buffer.concat([words(id), Buffer.from([recon.reason])]));
+      return message(MSG.REPAIR_REFUSE, Buffer.concat([words(id), Buffer.from([repair.reason])]));
     case 'end':
-      return message(MSG.RECON_END, words(id));
+      return message(MSG.REPAIR_END, words(id));
   }
 }
 
 /** `null`: cut short, or of a length that can't be. Longer messages than known are read as far as they are known. */
-export function decodeRecon(type: Message['type'], content: Buffer): Recon | null {
+export function decodeRepair(type: Message['type'], content: Buffer): RepairMessage | null {
   if (content.length < 4) return null;
   const id = content.readUInt32BE(0);
   const rest = content.subarray(4);
   switch (type) {
-    case MSG.RECON_ASK:
+    case MSG.REPAIR_ASK:
       return decodeAsk(id, rest);
-    case MSG.RECON_BEGIN:
+    case MSG.REPAIR_BEGIN:
       return decodeBegin(id, rest);
-    case MSG.RECON_SYMBOLS:
+    case MSG.REPAIR_SYMBOLS:
       if (rest.length < 4 || (rest.length - 4) % SYMBOL !== 0) return null;
       return { type: 'symbols', id, first: rest.readUInt32BE(0), symbols: Buffer.from(rest.subarray(4)) };
-    case MSG.RECON_MORE:
+    case MSG.REPAIR_MORE:
       return rest.length < 4 ? null : { type: 'more', id, symbols: rest.readUInt32BE(0) };
-    case MSG.RECON_WANT:
+    case MSG.REPAIR_WANT:
       if (rest.length < 1 || (rest.length - 1) % ID !== 0) return null;
       return { type: 'want', id, last: rest.readUInt8(0) === 1, ids: Buffer.from(rest.subarray(1)) };
-    case MSG.RECON_REFUSE:
+    case MSG.REPAIR_REFUSE:
       return rest.length < 1 ? null : { type: 'refuse', id, reason: rest.readUInt8(0) };
-    case MSG.RECON_END:
+    case MSG.REPAIR_END:
       return { type: 'end', id };
     default:
       return null;
   }
 }
 
-function decodeAsk(id: number, rest: Buffer): Recon | null {
+function decodeAsk(id: number, rest: Buffer): RepairMessage | null {
   if (rest.length < 4 + BUCKETS * 4) return null;
   const buckets = Uint32Array.from({ length: BUCKETS }, (_, i) => rest.readUInt32BE(4 + i * 4));
   return { type: 'ask', id, count: rest.readUInt32BE(0), buckets };
 }
 
-function decodeBegin(id: number, rest: Buffer): Recon | null {
+function decodeBegin(id: number, rest: Buffer): RepairMessage | null {
   if (rest.length < 12 + MASK_SIZE) return null;
   return {
     type: 'begin',

@@ -3,7 +3,7 @@
  * from the kernel and told, then all there is to wait for is that everything told by then is acknowledged.
  */
 import type { DeferQueue } from '../../kernel/defer-queue.ts';
-import { seqAfter } from '../session/state.ts';
+import { seqAfter } from '../wire/sequence.ts';
 
 export interface DeferPorts {
   /** The connection as the kernel has it now, a whole message. */

@@ -10,7 +10,7 @@ import { encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec
 import { applyNotifications, LinkTable } from '../../../src/kernel/links.ts';
 import { MessageBuilder, parseAck, parseMessages } from '../../../src/kernel/netlink.ts';
 import { addressMessage, macvlanMessage, parseAddress, parseLink } from '../../../src/kernel/rtnetlink.ts';
-import { Sketch } from '../../../src/sync/repair/symbols.ts';
+import { CodedSymbols } from '../../../src/sync/repair/coded-symbols.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
 import { must, type Target } from './target.ts';
 
@@ -152,12 +152,12 @@ const ids = (from: number, n: number): Buffer => {
 };
 
 function symbolsOf(from: number, n: number, symbols: number): Buffer {
-  const sketch = new Sketch(module, KEY, n);
-  sketch.add(ids(from, n));
-  sketch.seal();
-  sketch.pass(symbols);
-  while (sketch.step());
-  return sketch.read(0, symbols);
+  const coded = new CodedSymbols(module, KEY, n);
+  coded.add(ids(from, n));
+  coded.seal();
+  coded.pass(symbols);
+  while (coded.step());
+  return coded.read(0, symbols);
 }
 
 /** What the search answers (asm/repair/iblt.ts). */
@@ -208,7 +208,7 @@ const iblt: Target = {
     seeker.ibFoundRead(0, found, at);
   },
   check() {
-    must((seeker?.memory.buffer.byteLength ?? 0) <= 4 << 20, 'the sketch has taken more and more memory');
+    must((seeker?.memory.buffer.byteLength ?? 0) <= 4 << 20, 'the symbols have taken more and more memory');
   },
 };
 

@@ -12,7 +12,7 @@ import { internetChecksum } from '../../../src/net/checksum.ts';
 import { arpRequest } from '../../../src/net/frame.ts';
 import { unpackLines } from '../../../src/sync/table/audit-lines.ts';
 import * as wire from '../../../src/sync/wire/datagram.ts';
-import { decodeRecon, encodeRecon, type Recon } from '../../../src/sync/wire/repair.ts';
+import { decodeRepair, encodeRepair, type RepairMessage } from '../../../src/sync/wire/repair.ts';
 import { ReportAssembler } from '../../../src/sync/wire/report-parts.ts';
 import { must, type Target } from './target.ts';
 
@@ -107,7 +107,7 @@ const ip: Target = {
 // --- the sync link
 // ------------------------------------------------------------------------------------------------------
 
-const recons: Recon[] = [
+const repairs: RepairMessage[] = [
   { type: 'ask', id: 7, count: 1000, buckets: Uint32Array.from({ length: 256 }, (_none, i) => i * 77) },
   { type: 'begin', id: 7, total: 1000, symbols: 24, applied: 12, mask: bytes('mask', 32) },
   { type: 'symbols', id: 7, first: 24, symbols: bytes('symbols', 160) },
@@ -139,7 +139,7 @@ function body(...messages: Buffer[]): Buffer {
 const digest = { count: 200n, sum: bytes('sum', 16), adoptId: 3, applied: 9, unclaimed: 1 };
 const syncBodies = [
   body(wire.encodeDigest(digest), wire.encodeVerdict({ seq: 3, equal: true, missing: 0 }), wire.encodeAdopt(4)),
-  ...recons.map((recon) => body(encodeRecon(recon))),
+  ...repairs.map((repair) => body(encodeRepair(repair))),
   body(wire.message(wire.MSG.REPORT, REPORT)),
   body(
     wire.message(wire.MSG.REPORT_PART, Buffer.from([1, 0, 2, 65])),
@@ -157,13 +157,13 @@ function decodeContent(type: number, content: Buffer): void {
   const verdict = wire.decodeVerdict(content);
   if (verdict !== null) wire.encodeVerdict(verdict);
   wire.decodeAdopt(content);
-  if (type >= wire.MSG.RECON_ASK && type <= wire.MSG.RECON_END) {
-    const recon = decodeRecon(type, content);
-    if (recon !== null) {
-      const again = encodeRecon(recon);
+  if (type >= wire.MSG.REPAIR_ASK && type <= wire.MSG.REPAIR_END) {
+    const repair = decodeRepair(type, content);
+    if (repair !== null) {
+      const again = encodeRepair(repair);
       must(again.readUInt8(0) === type, 'a repair message of another type');
-      const second = decodeRecon(type, again.subarray(wire.MESSAGE_HEADER));
-      must(second !== null && encodeRecon(second).equals(again), 'a repair message that does not encode to itself');
+      const second = decodeRepair(type, again.subarray(wire.MESSAGE_HEADER));
+      must(second !== null && encodeRepair(second).equals(again), 'a repair message that does not encode to itself');
     }
   }
   if (type === wire.MSG.REPORT_PART) {

@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import { wasm } from '../../../scripts/reference/harness.ts';
 import { ReferenceIblt, type Symbol64 } from '../../../scripts/reference/iblt.ts';
 import { below, randomSource } from '../../../scripts/reference/state.ts';
-import { ID_SIZE, Sketch, SYMBOL_SIZE } from '../../../src/sync/repair/symbols.ts';
+import { CodedSymbols, ID_SIZE, SYMBOL_SIZE } from '../../../src/sync/repair/coded-symbols.ts';
 
 const test = suite('iblt: millions of operations');
 const module = new WebAssembly.Module(wasm);
@@ -54,16 +54,16 @@ function inPieces(random: () => number, bytes: Uint8Array, unit: number, act: (p
   }
 }
 
-function sketchOf(random: () => number, key: Buffer, ids: BigUint64Array): Sketch {
-  const sketch = new Sketch(module, key, random() < 0.5 ? ids.length : 0);
+function codedOf(random: () => number, key: Buffer, ids: BigUint64Array): CodedSymbols {
+  const coded = new CodedSymbols(module, key, random() < 0.5 ? ids.length : 0);
   const bytes = new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
-  inPieces(random, bytes, ID_SIZE, (piece) => assert.ok(sketch.add(piece)));
-  sketch.seal();
-  return sketch;
+  inPieces(random, bytes, ID_SIZE, (piece) => assert.ok(coded.add(piece)));
+  coded.seal();
+  return coded;
 }
 
 /** All symbols of a set, made in steps of any size. */
-function wireOf(random: () => number, owner: Sketch, m: number): Buffer {
+function wireOf(random: () => number, owner: CodedSymbols, m: number): Buffer {
   for (let to = 0; to < m; ) {
     to = Math.min(m, to + 1 + magnitude(random, m));
     assert.ok(owner.pass(to));
@@ -81,7 +81,7 @@ function firstOther(wire: Buffer, expected: readonly Symbol64[]): number {
 }
 
 /** Takes the symbols in as they come and looks for differences in between. */
-function solution(random: () => number, seeker: Sketch, wire: Buffer): Set<bigint> | null {
+function solution(random: () => number, seeker: CodedSymbols, wire: Buffer): Set<bigint> | null {
   let result = 'dry';
   inPieces(random, wire, SYMBOL_SIZE, (piece) => {
     if (result === 'solved') return;
@@ -100,9 +100,9 @@ function solution(random: () => number, seeker: Sketch, wire: Buffer): Set<bigin
 function compare(random: () => number, { key, mine, theirs, m }: Case): { operations: number; solved: boolean } {
   const reference = new ReferenceIblt(key);
   const expected = reference.symbols(mine, m);
-  const wire = wireOf(random, sketchOf(random, key, mine), m);
+  const wire = wireOf(random, codedOf(random, key, mine), m);
   assert.is(firstOther(wire, expected), -1);
-  const found = solution(random, sketchOf(random, key, theirs), wire);
+  const found = solution(random, codedOf(random, key, theirs), wire);
   const wanted = reference.solve(expected, reference.symbols(theirs, m));
   // The module may have ended with fewer symbols than all.
   if (wanted === null) assert.is(found, null);
@@ -130,7 +130,7 @@ test('negative control: one bit of one symbol, one id too many', () => {
   const random = randomSource(2);
   const { key, mine } = { ...randomCase(random), mine: new BigUint64Array([1n, 2n, 3n]) };
   const reference = new ReferenceIblt(key);
-  const wire = wireOf(random, sketchOf(random, key, mine), 10);
+  const wire = wireOf(random, codedOf(random, key, mine), 10);
   assert.is(firstOther(wire, reference.symbols(mine, 10)), -1);
   assert.is(firstOther(wire, reference.symbols([...mine, 4n], 10)), 0);
   wire[37]! ^= 1;

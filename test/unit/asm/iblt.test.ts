@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { wasm } from '../../../scripts/reference/harness.ts';
 import { ReferenceIblt } from '../../../scripts/reference/iblt.ts';
 import { below, randomSource } from '../../../scripts/reference/state.ts';
-import { ID_SIZE, Sketch, SYMBOL_SIZE } from '../../../src/sync/repair/symbols.ts';
+import { CodedSymbols, ID_SIZE, SYMBOL_SIZE } from '../../../src/sync/repair/coded-symbols.ts';
 
 const test = suite('iblt');
 const module = new WebAssembly.Module(wasm);
@@ -19,25 +19,25 @@ function randomIds(random: () => number, n: number): BigUint64Array {
   return new BigUint64Array(words.buffer);
 }
 
-function sketchOf(key: Uint8Array, ids: BigUint64Array): Sketch {
-  const sketch = new Sketch(module, key);
+function codedOf(key: Uint8Array, ids: BigUint64Array): CodedSymbols {
+  const coded = new CodedSymbols(module, key);
   const bytes = new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
-  for (let at = 0; at < bytes.length; at += 16384) assert.ok(sketch.add(bytes.subarray(at, at + 16384)));
-  sketch.seal();
-  return sketch;
+  for (let at = 0; at < bytes.length; at += 16384) assert.ok(coded.add(bytes.subarray(at, at + 16384)));
+  coded.seal();
+  return coded;
 }
 
 /** Symbols below `to`, made in one go. */
-function make(sketch: Sketch, to: number): void {
-  assert.ok(sketch.pass(to));
-  while (sketch.step());
+function make(coded: CodedSymbols, to: number): void {
+  assert.ok(coded.pass(to));
+  while (coded.step());
 }
 
-function give(seeker: Sketch, symbols: Buffer): void {
+function give(seeker: CodedSymbols, symbols: Buffer): void {
   for (let at = 0; at < symbols.length; at += 16384) assert.ok(seeker.take(symbols.subarray(at, at + 16384)));
 }
 
-function work(seeker: Sketch): 'dry' | 'solved' | 'damaged' {
+function work(seeker: CodedSymbols): 'dry' | 'solved' | 'damaged' {
   assert.ok(seeker.pass(seeker.taken));
   for (;;) {
     const result = seeker.solve();
@@ -55,11 +55,11 @@ function symbolsFor(random: () => number, common: number, d: number, grow: (have
   const key = keyOf(random);
   const all = randomIds(random, common + d);
   const half = common + (d >> 1);
-  const owner = sketchOf(key, all.subarray(0, half));
+  const owner = codedOf(key, all.subarray(0, half));
   const other = new BigUint64Array(common + d - (d >> 1));
   other.set(all.subarray(0, common));
   other.set(all.subarray(half), common);
-  const seeker = sketchOf(key, other);
+  const seeker = codedOf(key, other);
   for (let have = 0; have < 4 * d + 200; ) {
     const to = grow(have);
     make(owner, to);
@@ -85,7 +85,7 @@ test('symbols, indices and solution are those of the plain reference', () => {
     const ids = randomIds(random, n + d);
     const [mine, theirs] = [ids.subarray(0, n + (d >> 1)), ids.subarray(d >> 1)];
     const m = 1 + below(random, 3 * d + 20);
-    const owner = sketchOf(key, mine);
+    const owner = codedOf(key, mine);
     // In uneven steps: where a pass ends must not matter.
     for (let to = 0; to < m; ) {
       to = Math.min(m, to + 1 + below(random, 30));
@@ -97,7 +97,7 @@ test('symbols, indices and solution are those of the plain reference', () => {
       assert.is(wire.readBigUInt64BE(i * SYMBOL_SIZE), symbol.ids);
       assert.is(wire.readBigUInt64BE(i * SYMBOL_SIZE + 8), symbol.checks);
     });
-    const seeker = sketchOf(key, theirs);
+    const seeker = codedOf(key, theirs);
     give(seeker, wire);
     const solution = reference.solve(expected, reference.symbols(theirs, m));
     assert.is(work(seeker), solution === null ? 'dry' : 'solved');
@@ -151,7 +151,7 @@ test('damaged symbols end in bounded work: damaged, dry, or wrong ids, never mor
   for (let round = 0; round < 400; round++) {
     const key = keyOf(random);
     const ids = randomIds(random, 300);
-    const owner = sketchOf(key, ids.subarray(0, 250));
+    const owner = codedOf(key, ids.subarray(0, 250));
     make(owner, 250);
     const wire = owner.read(0, 250);
     const kind = round % 4;
@@ -160,11 +160,11 @@ test('damaged symbols end in bounded work: damaged, dry, or wrong ids, never mor
     else if (kind === 2) wire.copyWithin(SYMBOL_SIZE * below(random, 100), SYMBOL_SIZE * below(random, 100));
     else {
       // Every symbol the same valid single id: it is found again and again.
-      const single = sketchOf(key, ids.subarray(299));
+      const single = codedOf(key, ids.subarray(299));
       make(single, 1);
       for (let i = 0; i < 250; i++) single.read(0, 1).copy(wire, i * SYMBOL_SIZE);
     }
-    const seeker = sketchOf(key, ids.subarray(100));
+    const seeker = codedOf(key, ids.subarray(100));
     const before = seeker.bytes;
     give(seeker, wire);
     assert.ok(seeker.pass(seeker.taken));
@@ -182,9 +182,9 @@ test('damaged symbols end in bounded work: damaged, dry, or wrong ids, never mor
 test('another key: no solution (negative control)', () => {
   const random = randomSource(5);
   const ids = randomIds(random, 100);
-  const owner = sketchOf(keyOf(random), ids.subarray(0, 90));
+  const owner = codedOf(keyOf(random), ids.subarray(0, 90));
   make(owner, 100);
-  const seeker = sketchOf(keyOf(random), ids.subarray(10));
+  const seeker = codedOf(keyOf(random), ids.subarray(10));
   give(seeker, owner.read(0, 100));
   assert.is.not(work(seeker), 'solved');
 });

@@ -6,7 +6,7 @@ import { type PairSecret, secretId } from '../../seal/pair-keys.ts';
 import { ReplayWindow } from '../../seal/replay-window.ts';
 import { nodeAead, sessionSecrets } from '../../seal/seal.ts';
 import type { SyncEvent, SyncState } from '../../session/state.ts';
-import { LIMITS, seqAdd } from '../../session/state.ts';
+import { LIMITS } from '../../session/state.ts';
 import { unpackLines } from '../../table/audit-lines.ts';
 import type { Engine } from '../../table/engine.ts';
 import type { FastFixed, Message } from '../../wire/datagram.ts';
@@ -24,9 +24,10 @@ import {
   readHeader,
   readMessages,
 } from '../../wire/datagram.ts';
-import type { Recon } from '../../wire/repair.ts';
-import { decodeRecon } from '../../wire/repair.ts';
+import type { RepairMessage } from '../../wire/repair.ts';
+import { decodeRepair } from '../../wire/repair.ts';
 import { ReportAssembler } from '../../wire/report-parts.ts';
+import { seqAdd } from '../../wire/sequence.ts';
 import type { KeyRoll } from './key-roll.ts';
 import type { DriverConfig } from './ports.ts';
 
@@ -47,7 +48,7 @@ export interface InboxPorts {
   /** The peer asks for a HELLO: it wants to know this node's keys. */
   helloAsked(): void;
   /** A message of a repair, and its length. */
-  recon(message: Recon, length: number, adoptSeen: number): void;
+  repair(message: RepairMessage, length: number, adoptSeen: number): void;
 }
 
 const HEX_NONCE = /^[0-9a-f]{32}$/;
@@ -249,7 +250,7 @@ export class Inbox {
   private applyMessage(fixed: FastFixed, message: Message): void {
     const content = this.content(message);
     switch (message.type) {
-      case MSG.RECORDS:
+      case MSG.UPDATES:
         this.ports.received(content.length);
         // The peer had not seen the last adoption when it sent this: what it calls its own is this node's already.
         if (this.engine.applyRecords(content, fixed.adoptSeen !== this.state.adoptId) < 0)
@@ -285,19 +286,19 @@ export class Inbox {
         this.ports.expectation(content);
         break;
       default:
-        this.onRecon(fixed, message.type, content);
+        this.onRepair(fixed, message.type, content);
     }
   }
 
-  private onRecon(fixed: FastFixed, type: number, content: Buffer): void {
-    if (type < MSG.RECON_ASK || type > MSG.RECON_END) {
+  private onRepair(fixed: FastFixed, type: number, content: Buffer): void {
+    if (type < MSG.REPAIR_ASK || type > MSG.REPAIR_END) {
       this.ports.count('unknown_message');
       return;
     }
     // Ids and symbols are kept; the body is the next datagram's soon.
-    const recon = decodeRecon(type, Buffer.from(content));
-    if (recon === null) this.ports.count('bad_message');
-    else this.ports.recon(recon, content.length + MESSAGE_HEADER, fixed.adoptSeen);
+    const repair = decodeRepair(type, Buffer.from(content));
+    if (repair === null) this.ports.count('bad_message');
+    else this.ports.repair(repair, content.length + MESSAGE_HEADER, fixed.adoptSeen);
   }
 
   private compare(fixed: FastFixed, content: Buffer): void {

@@ -5,7 +5,6 @@ import { SendChain } from '../../seal/key-chain.ts';
 import { type PairSecret, secretId } from '../../seal/pair-keys.ts';
 import { helloKey, nodeAead, sessionSecrets } from '../../seal/seal.ts';
 import type { SyncState } from '../../session/state.ts';
-import { seqAdd, seqAfter } from '../../session/state.ts';
 import { hasGap, windowOpen } from '../../session/stream.ts';
 import type { Engine } from '../../table/engine.ts';
 import {
@@ -22,6 +21,7 @@ import {
   writeHeader,
   writeMessageHeader,
 } from '../../wire/datagram.ts';
+import { seqAdd, seqAfter } from '../../wire/sequence.ts';
 import type { KeyRoll } from './key-roll.ts';
 import type { DriverConfig } from './ports.ts';
 
@@ -129,7 +129,7 @@ export class Outbox {
     const room = capacity - end;
     const records = room >= LEAST_ROOM ? this.engine.takeRecords(room - MESSAGE_HEADER) : null;
     if (records !== null) {
-      end = writeMessageHeader(scratch, end, MSG.RECORDS, records.length);
+      end = writeMessageHeader(scratch, end, MSG.UPDATES, records.length);
       end += records.copy(scratch, end);
     }
     if (end === FAST_FIXED) return false;

@@ -32,6 +32,6 @@ export interface DriverPorts {
   auditAsked(): void;
   /** Records what enters the session machine. */
   taps?: TapMaker | null;
-  /** The peer tells of an expectation (expectation-wire.ts). */
+  /** The peer tells of an expectation (wire/expectation.ts). */
   expectation?(content: Buffer): void;
 }

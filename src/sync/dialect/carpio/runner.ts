@@ -78,7 +78,7 @@ export class SyncDriver {
     this.repairer = new Repairer(engine, this.state, {
       step: (event) => this.step(event),
       push: (bytes) => this.outbox.push(bytes),
-      event: (kind, fields) => ports.event(kind, fields),
+      repaired: (figures) => ports.event('sync.repaired', figures),
       now: () => this.context.now,
     });
     const { state, outbox, repairer, tasks } = this;
@@ -93,7 +93,7 @@ export class SyncDriver {
       peerName: (name) => ports.peerName(name),
       bulkEnd: () => this.onBulkEnd(),
       received: (bytes) => this.onRecords(bytes),
-      recon: (recon, length, adoptSeen) => this.repairer.onMessage(recon, length, adoptSeen),
+      repair: (message, length, adoptSeen) => this.repairer.onMessage(message, length, adoptSeen),
       auditAsked: () => ports.auditAsked(),
       helloAsked: () => this.answerHello(),
       expectation: (content) => ports.expectation?.(content),

@@ -4,7 +4,8 @@
  */
 
 import type { Repairer } from '../../repair/runner.ts';
-import type { SyncAction, SyncEvent, SyncState } from '../../session/state.ts';
+import type { RepairAction } from '../../repair/state.ts';
+import type { SyncEvent, SyncState, TableAction } from '../../session/state.ts';
 import type { Engine } from '../../table/engine.ts';
 import type { Tasks } from '../../table/tasks.ts';
 import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from '../../wire/datagram.ts';
@@ -24,6 +25,11 @@ export interface TableActionParts {
   fill(): void;
 }
 
+type OwnerAction = Extract<
+  TableAction,
+  { type: 'disownPeer' | 'adoptPeer' | 'adoptUnclaimed' | 'giveMine' | 'dropUnclaimed' }
+>;
+
 export class TableActions {
   private readonly parts: TableActionParts;
 
@@ -31,7 +37,7 @@ export class TableActions {
     this.parts = parts;
   }
 
-  perform(action: SyncAction): void {
+  perform(action: TableAction | RepairAction): void {
     const { engine, outbox, tasks } = this.parts;
     switch (action.type) {
       case 'sendDigest':
@@ -79,7 +85,7 @@ export class TableActions {
     );
   }
 
-  private performOnOwners(action: SyncAction): void {
+  private performOnOwners(action: OwnerAction | RepairAction): void {
     const { engine, repairer, tasks, fill, step } = this.parts;
     switch (action.type) {
       case 'disownPeer':

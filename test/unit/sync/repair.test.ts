@@ -1,17 +1,17 @@
 /** Repair by difference, the pure part and its messages: who decides what, and what a peer gone mad can't do. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { firstSymbols, mostSymbols, REPAIR, worthwhile } from '../../../src/sync/repair/cost.ts';
+import type { RepairEvent } from '../../../src/sync/repair/state.ts';
 import { inStep } from '../../../src/sync/session/compare.ts';
 import { nextSyncDeadline, stepSync } from '../../../src/sync/session/machine.ts';
 import type { Context, Counts, SyncAction, SyncEvent, SyncState } from '../../../src/sync/session/state.ts';
 import { createSync } from '../../../src/sync/session/state.ts';
 import { MESSAGE_HEADER, MSG } from '../../../src/sync/wire/datagram.ts';
-import type { Recon } from '../../../src/sync/wire/repair.ts';
-import { decodeRecon, encodeRecon, idsIn, REFUSAL, symbolsIn } from '../../../src/sync/wire/repair.ts';
-import { firstSymbols, mostSymbols, REPAIR, worthwhile } from '../../../src/sync/wire/repair-cost.ts';
-import type { RepairEvent } from '../../../src/sync/wire/repair-types.ts';
+import type { RepairMessage } from '../../../src/sync/wire/repair.ts';
+import { decodeRepair, encodeRepair, idsIn, REFUSAL, symbolsIn } from '../../../src/sync/wire/repair.ts';
 
-const test = suite('reconcile');
+const test = suite('repair');
 
 const COUNTS: Counts = { own: 0, mirrored: 1000, unclaimed: 0, dirty: 0, missing: 0, unsure: false };
 
@@ -40,8 +40,8 @@ class Box {
     return this.actions.map((action) => action.type);
   }
 
-  recon(message: Recon): string[] {
-    return this.step({ type: 'recon', message, adoptSeen: this.state.adoptId });
+  hear(message: RepairMessage): string[] {
+    return this.step({ type: 'repairMessage', message, adoptSeen: this.state.adoptId });
   }
 
   digest(equal: boolean, count = 1000): string[] {
@@ -56,26 +56,26 @@ class Box {
   }
 }
 
-function begin(id: number, over: Partial<Extract<Recon, { type: 'begin' }>> = {}): Recon {
+function begin(id: number, over: Partial<Extract<RepairMessage, { type: 'begin' }>> = {}): RepairMessage {
   return { type: 'begin', id, total: 1000, symbols: 40, applied: 0, mask: Buffer.alloc(32, 1), ...over };
 }
 
-function symbols(id: number, first: number, n: number): Recon {
+function symbols(id: number, first: number, n: number): RepairMessage {
   return { type: 'symbols', id, first, symbols: Buffer.alloc(n * 16) };
 }
 
-const ask: Recon = { type: 'ask', id: 9, count: 1000, buckets: new Uint32Array(256) };
+const ask: RepairMessage = { type: 'ask', id: 9, count: 1000, buckets: new Uint32Array(256) };
 
 test('the mirror: ask, snapshot, symbols, more, apply, proof', () => {
   const box = new Box();
   assert.ok(box.digest(false).includes('askRepair'));
   assert.is(inStep(box.state, box.now, { unsure: false, unclaimed: 0, missing: 0 }).inStep, false);
   assert.is(inStep(box.state, box.now, { unsure: false, unclaimed: 0, missing: 0 }).reason, 'repairing the difference');
-  assert.ok(box.recon(begin(1)).includes('snapshot'));
-  assert.ok(box.recon(symbols(1, 0, 40)).includes('takeSymbols'));
+  assert.ok(box.hear(begin(1)).includes('snapshot'));
+  assert.ok(box.hear(symbols(1, 0, 40)).includes('takeSymbols'));
   assert.ok(box.do('repairDry').includes('askMore'));
   assert.is(box.state.repairIn?.expected, 88);
-  box.recon(symbols(1, 40, 48));
+  box.hear(symbols(1, 40, 48));
   assert.ok(box.do('repairSolved').includes('applyRepair'));
   assert.not(box.digest(false).includes('sendVerdict'), 'no digest counts until what is missing was asked for');
   box.do('repairApplied');
@@ -93,8 +93,8 @@ test('two repairs without success, then everything', () => {
     const actions = box.digest(false);
     seen.push(actions.includes('askRepair') ? 'repair' : actions.includes('sendResync') ? 'bulk' : 'nothing');
     const id = box.state.repairIn?.id ?? 0;
-    box.recon(begin(id));
-    box.recon(symbols(id, 0, 40));
+    box.hear(begin(id));
+    box.hear(symbols(id, 0, 40));
     box.do('repairSolved', 'repairApplied');
   }
   box.now += 20_000;
@@ -137,25 +137,25 @@ test('the mirror refuses what can not be: wrong order, too much, too many, anoth
   ]) {
     const box = new Box();
     box.digest(false);
-    const last = bad.map((message) => box.recon(message)).at(-1) ?? [];
+    const last = bad.map((message) => box.hear(message)).at(-1) ?? [];
     assert.ok(last.includes('refuse') && last.includes('endRepair') && last.includes('closeMirror'));
     assert.is(box.state.repairIn, null);
   }
   const box = new Box();
   box.digest(false);
-  assert.equal(box.recon(begin(2)), [], 'a repair that was given up long ago');
-  assert.equal(box.recon({ type: 'want', id: 1, last: true, ids: Buffer.alloc(8) }), []);
+  assert.equal(box.hear(begin(2)), [], 'a repair that was given up long ago');
+  assert.equal(box.hear({ type: 'want', id: 1, last: true, ids: Buffer.alloc(8) }), []);
   assert.is(box.state.repairIn?.phase, 'asked');
 });
 
 test('symbols beyond what the plain list costs: everything is sent', () => {
   const box = new Box();
   box.digest(false);
-  box.recon(begin(1));
+  box.hear(begin(1));
   let received = 0;
   for (let i = 0; i < 100; i++) {
     const { expected } = box.state.repairIn ?? { expected: 0 };
-    box.recon(symbols(1, received, expected - received));
+    box.hear(symbols(1, received, expected - received));
     received = expected;
     const actions = box.do('repairDry');
     if (actions.includes('sendResync')) break;
@@ -163,17 +163,17 @@ test('symbols beyond what the plain list costs: everything is sent', () => {
   }
   assert.is(box.state.repairIn, null);
   assert.is(received, mostSymbols(1000));
-  assert.ok(received * 16 < 1000 * REPAIR.recordCost);
+  assert.ok(received * 16 < 1000 * REPAIR.stateCost);
 });
 
 test('a change of ownership on its way, or in the middle, ends the repair', () => {
   const box = new Box();
   box.digest(false);
   box.state.lateSeq = 5;
-  assert.ok(box.recon(begin(1, { applied: 4 })).includes('endRepair'));
+  assert.ok(box.hear(begin(1, { applied: 4 })).includes('endRepair'));
   const other = new Box();
   other.digest(false);
-  other.recon(begin(1));
+  other.hear(begin(1));
   const actions = other.step({ type: 'adopt', id: 1, crossed: false });
   assert.ok(actions.indexOf('closeMirror') >= 0 && actions.indexOf('closeMirror') < actions.indexOf('giveMine'));
 });
@@ -181,7 +181,7 @@ test('a change of ownership on its way, or in the middle, ends the repair', () =
 test('BEGIN waits until nothing waits to be sent and no datagram is being applied; no digest meanwhile', () => {
   const box = new Box({ own: 1000, mirrored: 0, dirty: 3 });
   box.state.digestNow = true;
-  assert.not(box.recon(ask).includes('beginRepair'));
+  assert.not(box.hear(ask).includes('beginRepair'));
   assert.not(box.step({ type: 'tick' }).includes('beginRepair'));
   box.counts = { ...box.counts, dirty: 0, unsure: true };
   assert.not(box.step({ type: 'tick' }).includes('beginRepair'));
@@ -190,31 +190,31 @@ test('BEGIN waits until nothing waits to be sent and no datagram is being applie
   const actions = box.step({ type: 'tick' });
   assert.ok(actions.includes('beginRepair') && !actions.includes('sendDigest'));
   box.do('repairBegun');
-  assert.ok(box.recon({ type: 'more', id: 9, symbols: 100 }).includes('makeSymbols'));
-  box.recon({ type: 'want', id: 9, last: false, ids: Buffer.alloc(80) });
-  assert.ok(box.recon({ type: 'want', id: 9, last: true, ids: Buffer.alloc(8) }).includes('markWants'));
+  assert.ok(box.hear({ type: 'more', id: 9, symbols: 100 }).includes('makeSymbols'));
+  box.hear({ type: 'want', id: 9, last: false, ids: Buffer.alloc(80) });
+  assert.ok(box.hear({ type: 'want', id: 9, last: true, ids: Buffer.alloc(8) }).includes('markWants'));
   assert.not(box.step({ type: 'tick' }).includes('sendDigest'));
   assert.ok(box.do('repairMarked').includes('sendDigest'), 'the proof follows at once');
 });
 
 test('the owner refuses: few states, a bulk that runs, more than there is', () => {
   const few = new Box({ own: 100 });
-  few.recon(ask);
+  few.hear(ask);
   assert.equal(few.actions[0], { type: 'refuseRepair', id: 9, reason: REFUSAL.few });
   const bulk = new Box({ own: 1000 });
   bulk.state.bulkOut = 'running';
-  bulk.recon(ask);
+  bulk.hear(ask);
   assert.equal(bulk.actions[0], { type: 'refuseRepair', id: 9, reason: REFUSAL.bulk });
   for (const bad of [
     { type: 'more', id: 9, symbols: 1e7 },
     { type: 'more', id: 9, symbols: 1 },
     { type: 'want', id: 9, last: false, ids: Buffer.alloc(8 * 10_000) },
-  ] as Recon[]) {
+  ] as RepairMessage[]) {
     const box = new Box({ own: 1000 });
-    box.recon(ask);
+    box.hear(ask);
     box.step({ type: 'tick' });
     box.do('repairBegun');
-    const actions = box.recon(bad);
+    const actions = box.hear(bad);
     assert.ok(actions.includes('refuse') && actions.includes('refuseRepair') && actions.includes('closeOwner'));
     assert.is(box.state.repairOut, null);
   }
@@ -228,7 +228,7 @@ test('the mirror takes a refusal as it is meant', () => {
   ] as const) {
     const box = new Box();
     box.digest(false);
-    const actions = box.recon({ type: 'refuse', id: 1, reason });
+    const actions = box.hear({ type: 'refuse', id: 1, reason });
     assert.is(actions.includes('sendResync'), bulk);
     assert.is(box.state.repairIn, null);
   }
@@ -237,7 +237,7 @@ test('the mirror takes a refusal as it is meant', () => {
 test('no progress: given up after the patience; silence of the link does not count', () => {
   const box = new Box({ own: 1000 });
   box.digest(false);
-  box.recon(ask);
+  box.hear(ask);
   box.state.alive = false;
   for (let i = 0; i < 10; i++) {
     box.now += 1000;
@@ -262,32 +262,32 @@ test('the cost model: what is worth while, how many symbols first and at most', 
   assert.ok(guess > 1.35 * 389 && guess < 1.72 * 389);
   assert.ok(firstSymbols(256, 100_000, 90_000) > 13_500);
   for (const n of [200, 1000, 100_000])
-    assert.ok(mostSymbols(n) * REPAIR.symbolCost < Math.max(n, 350) * REPAIR.recordCost);
+    assert.ok(mostSymbols(n) * REPAIR.symbolCost < Math.max(n, 350) * REPAIR.stateCost);
 });
 
 test('messages: there and back, cut short, of impossible lengths, random bytes', () => {
-  const all: [number, Recon][] = [
-    [MSG.RECON_ASK, { ...ask, buckets: Uint32Array.from({ length: 256 }, (_, i) => i * 16_777_259) } as Recon],
-    [MSG.RECON_BEGIN, begin(0xffffffff, { applied: 7 })],
-    [MSG.RECON_SYMBOLS, symbols(1, 5, 3)],
-    [MSG.RECON_MORE, { type: 'more', id: 3, symbols: 99 }],
-    [MSG.RECON_WANT, { type: 'want', id: 3, last: true, ids: Buffer.alloc(24, 9) }],
-    [MSG.RECON_REFUSE, { type: 'refuse', id: 3, reason: 2 }],
-    [MSG.RECON_END, { type: 'end', id: 3 }],
+  const all: [number, RepairMessage][] = [
+    [MSG.REPAIR_ASK, { ...ask, buckets: Uint32Array.from({ length: 256 }, (_, i) => i * 16_777_259) } as RepairMessage],
+    [MSG.REPAIR_BEGIN, begin(0xffffffff, { applied: 7 })],
+    [MSG.REPAIR_SYMBOLS, symbols(1, 5, 3)],
+    [MSG.REPAIR_MORE, { type: 'more', id: 3, symbols: 99 }],
+    [MSG.REPAIR_WANT, { type: 'want', id: 3, last: true, ids: Buffer.alloc(24, 9) }],
+    [MSG.REPAIR_REFUSE, { type: 'refuse', id: 3, reason: 2 }],
+    [MSG.REPAIR_END, { type: 'end', id: 3 }],
   ];
-  for (const [type, recon] of all) {
-    const bytes = encodeRecon(recon);
+  for (const [type, repair] of all) {
+    const bytes = encodeRepair(repair);
     assert.is(bytes.readUInt8(0), type);
     const content = bytes.subarray(MESSAGE_HEADER);
     assert.is(content.length, bytes.readUInt16BE(1));
-    assert.equal(decodeRecon(type, content), recon);
-    const least = type === MSG.RECON_SYMBOLS ? 8 : type === MSG.RECON_WANT ? 5 : content.length;
-    for (let length = 0; length < least; length++) assert.is(decodeRecon(type, content.subarray(0, length)), null);
-    assert.not.throws(() => decodeRecon(type, Buffer.from(content.map((byte, i) => byte ^ (i * 37)))));
+    assert.equal(decodeRepair(type, content), repair);
+    const least = type === MSG.REPAIR_SYMBOLS ? 8 : type === MSG.REPAIR_WANT ? 5 : content.length;
+    for (let length = 0; length < least; length++) assert.is(decodeRepair(type, content.subarray(0, length)), null);
+    assert.not.throws(() => decodeRepair(type, Buffer.from(content.map((byte, i) => byte ^ (i * 37)))));
   }
-  assert.is(decodeRecon(MSG.RECON_SYMBOLS, Buffer.alloc(8 + 17)), null);
-  assert.is(decodeRecon(MSG.RECON_WANT, Buffer.alloc(5 + 9)), null);
-  assert.ok(encodeRecon(symbols(1, 0, symbolsIn(1433))).length - MESSAGE_HEADER <= 1433);
+  assert.is(decodeRepair(MSG.REPAIR_SYMBOLS, Buffer.alloc(8 + 17)), null);
+  assert.is(decodeRepair(MSG.REPAIR_WANT, Buffer.alloc(5 + 9)), null);
+  assert.ok(encodeRepair(symbols(1, 0, symbolsIn(1433))).length - MESSAGE_HEADER <= 1433);
   assert.ok(idsIn(1433) * 8 + 5 <= 1433);
 });
 

@@ -1,19 +1,15 @@
-/** The owner's rules of a repair by difference (reconcile.ts): whether it is worth while, and what the mirror may ask. Pure. */
-import type { Recon } from '../wire/repair.ts';
+/** The owner's rules of a repair (rules.ts): whether it is worth while, and what the mirror may ask. Pure. */
+import type { RepairMessage } from '../wire/repair.ts';
 import { REFUSAL } from '../wire/repair.ts';
-import { mostSymbols, REPAIR, worthwhile } from '../wire/repair-cost.ts';
-import type { RepairEvent, RepairOut } from '../wire/repair-types.ts';
-import type { Context, SyncAction, SyncState } from './state.ts';
-import { windowOpen } from './stream.ts';
-
-// --- the owner ---
+import { mostSymbols, REPAIR, worthwhile } from './cost.ts';
+import type { RepairActions, RepairContext, RepairHost, RepairOut, RepairWorkEvent } from './state.ts';
 
 /** The mirror asks for a repair; one that still ran is forgotten. */
 export function onAsk(
-  state: SyncState,
-  ask: Extract<Recon, { type: 'ask' }>,
-  context: Context,
-  actions: SyncAction[],
+  state: RepairHost,
+  ask: Extract<RepairMessage, { type: 'ask' }>,
+  context: RepairContext,
+  actions: RepairActions,
 ): void {
   dropRepairOut(state, actions);
   const { own } = context.counts;
@@ -23,20 +19,19 @@ export function onAsk(
 }
 
 /** Ends what this node does for the peer's repair. */
-export function dropRepairOut(state: SyncState, actions: SyncAction[]): void {
+export function dropRepairOut(state: RepairHost, actions: RepairActions): void {
   if (state.repairOut === null) return;
   state.repairOut = null;
   actions.push({ type: 'closeOwner' });
 }
 
-/** As for a digest: BEGIN must describe exactly what the stream has carried. */
-export function beginReady(state: SyncState, context: Context): boolean {
-  const { dirty, unsure } = context.counts;
-  if (state.repairOut?.phase !== 'asked' || state.bulkOut !== 'no') return false;
-  return state.alive && windowOpen(state) && dirty === 0 && !unsure;
-}
-
-function onMore(state: SyncState, repair: RepairOut, symbols: number, context: Context, actions: SyncAction[]): void {
+function onMore(
+  state: RepairHost,
+  repair: RepairOut,
+  symbols: number,
+  context: RepairContext,
+  actions: RepairActions,
+): void {
   if (repair.phase !== 'open' || symbols <= repair.expected || symbols > mostSymbols(context.counts.own) * 2) {
     actions.push({ type: 'refuse', cause: 'bad_repair' });
     refuse(state, repair, REFUSAL.costly, actions);
@@ -47,11 +42,11 @@ function onMore(state: SyncState, repair: RepairOut, symbols: number, context: C
 }
 
 function onWant(
-  state: SyncState,
+  state: RepairHost,
   repair: RepairOut,
-  message: Extract<Recon, { type: 'want' }>,
-  context: Context,
-  actions: SyncAction[],
+  message: Extract<RepairMessage, { type: 'want' }>,
+  context: RepairContext,
+  actions: RepairActions,
 ): void {
   repair.wanted += message.ids.length / REPAIR.idCost;
   if (repair.phase !== 'open' || repair.wanted > mostSymbols(context.counts.own) * 2) {
@@ -65,18 +60,18 @@ function onWant(
   actions.push({ type: 'markWants' });
 }
 
-function refuse(state: SyncState, repair: RepairOut, reason: number, actions: SyncAction[]): void {
+function refuse(state: RepairHost, repair: RepairOut, reason: number, actions: RepairActions): void {
   actions.push({ type: 'refuseRepair', id: repair.id, reason });
   dropRepairOut(state, actions);
 }
 
 /** A message of the mirror's. */
 export function onOwnerMessage(
-  state: SyncState,
+  state: RepairHost,
   repair: RepairOut,
-  message: Recon,
-  context: Context,
-  actions: SyncAction[],
+  message: RepairMessage,
+  context: RepairContext,
+  actions: RepairActions,
 ): void {
   if (message.type === 'more') onMore(state, repair, message.symbols, context, actions);
   else if (message.type === 'want') onWant(state, repair, message, context, actions);
@@ -87,7 +82,12 @@ export function onOwnerMessage(
 }
 
 /** What this node's own work for the repair has come to. */
-export function onOwnerWork(state: SyncState, repair: RepairOut, event: RepairEvent, context: Context): void {
+export function onOwnerWork(
+  state: RepairHost,
+  repair: RepairOut,
+  event: RepairWorkEvent,
+  context: RepairContext,
+): void {
   repair.progressAt = context.now;
   if (event.type === 'repairBegun') {
     repair.phase = 'open';

@@ -8,7 +8,7 @@ export const REPAIR = {
   /** Milliseconds without any progress, the peer being there, after which a repair is given up. */
   patience: 5000,
   /** Bytes of a state in a plain list, of a symbol, of an id. */
-  recordCost: 26,
+  stateCost: 26,
   symbolCost: 16,
   idCost: 8,
   /** Symbols for each difference, as published. */
@@ -22,14 +22,14 @@ export const REPAIR = {
 export function worthwhile(owned: number, mirrored: number): boolean {
   if (owned < REPAIR.least || mirrored === 0) return false;
   const least = Math.abs(owned - mirrored);
-  const each = REPAIR.overhead * REPAIR.symbolCost + (owned > mirrored ? REPAIR.idCost + REPAIR.recordCost : 0);
-  return least * each < owned * REPAIR.recordCost;
+  const each = REPAIR.overhead * REPAIR.symbolCost + (owned > mirrored ? REPAIR.idCost + REPAIR.stateCost : 0);
+  return least * each < owned * REPAIR.stateCost;
 }
 
 /** The symbols beyond which the plain list is cheaper: each difference also costs an id or a record, at half of them. */
 export function mostSymbols(owned: number): number {
-  const each = REPAIR.symbolCost + (REPAIR.idCost + REPAIR.recordCost) / (2 * REPAIR.overhead);
-  return Math.max(512, Math.ceil((owned * REPAIR.recordCost) / each));
+  const each = REPAIR.symbolCost + (REPAIR.idCost + REPAIR.stateCost) / (2 * REPAIR.overhead);
+  return Math.max(512, Math.ceil((owned * REPAIR.stateCost) / each));
 }
 
 /**

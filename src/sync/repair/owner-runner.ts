@@ -1,10 +1,10 @@
 /** The owner's part of a repair by difference: symbols of its own states, and the states that are wanted. */
 import { createHmac } from 'node:crypto';
 import type { Engine } from '../table/engine.ts';
-import type { Recon } from '../wire/repair.ts';
+import type { RepairMessage } from '../wire/repair.ts';
 import { MASK_SIZE, symbolsIn } from '../wire/repair.ts';
-import { firstSymbols } from '../wire/repair-cost.ts';
-import { ID_SIZE, Sketch } from './symbols.ts';
+import { CodedSymbols, ID_SIZE } from './coded-symbols.ts';
+import { firstSymbols } from './cost.ts';
 
 /** Slots of the table that one slice looks at: about a millisecond. */
 export const WALK_SLOTS = 65_536;
@@ -28,11 +28,11 @@ export function shortDigests(buckets: readonly { sum: bigint }[]): Uint32Array {
 }
 
 export class RepairOwner {
-  readonly begin: Extract<Recon, { type: 'begin' }>;
+  readonly begin: Extract<RepairMessage, { type: 'begin' }>;
   private readonly engine: Engine;
   private readonly lock: PickLock;
   private readonly id: number;
-  private readonly sketch: Sketch;
+  private readonly coded: CodedSymbols;
   private readonly mask = Buffer.alloc(MASK_SIZE);
   /** Where the walk for the snapshot goes on; `null`: it has ended. */
   private cursor: number | null = 0;
@@ -44,10 +44,16 @@ export class RepairOwner {
   private broken = false;
 
   /**
-   * At the very point of the stream that BEGIN stands for; the snapshot's walk may come later (reconcile.ts).
-   * @throws RangeError without memory for the sketch
+   * At the very point of the stream that BEGIN stands for; the snapshot's walk may come later (repair/rules.ts).
+   * @throws RangeError without memory for the symbols
    */
-  constructor(engine: Engine, lock: PickLock, key: Buffer, ask: Extract<Recon, { type: 'ask' }>, applied: number) {
+  constructor(
+    engine: Engine,
+    lock: PickLock,
+    key: Buffer,
+    ask: Extract<RepairMessage, { type: 'ask' }>,
+    applied: number,
+  ) {
     this.engine = engine;
     this.lock = lock;
     this.id = ask.id;
@@ -60,7 +66,7 @@ export class RepairOwner {
       expected += Number(buckets[bucket]?.count ?? 0n);
       this.mask.writeUInt8(this.mask.readUInt8(bucket >> 3) | (1 << (bucket & 7)), bucket >> 3);
     });
-    this.sketch = new Sketch(engine.module, repairKey(key, ask.id), expected);
+    this.coded = new CodedSymbols(engine.module, repairKey(key, ask.id), expected);
     const total = engine.countOf('me');
     this.target = firstSymbols(differing, total, ask.count);
     this.begin = { type: 'begin', id: ask.id, total, symbols: this.target, applied, mask: this.mask };
@@ -90,25 +96,25 @@ export class RepairOwner {
     if (this.marking !== null) return this.stepMarking(this.marking) ? 'more' : 'marked';
     if (this.cursor !== null) return this.stepCopy(this.cursor);
     if (this.passing) {
-      this.passing = this.sketch.step();
+      this.passing = this.coded.step();
       return 'more';
     }
-    if (this.sketch.made >= this.target) return 'idle';
-    if (!this.sketch.pass(this.target)) return 'broken';
+    if (this.coded.made >= this.target) return 'idle';
+    if (!this.coded.pass(this.target)) return 'broken';
     this.passing = true;
     return 'more';
   }
 
   private stepCopy(from: number): 'more' {
-    const { engine, mask, sketch } = this;
+    const { engine, mask, coded } = this;
     let at: number | null = from;
     while (at !== null && at < from + WALK_SLOTS) {
       at = engine.walks.copyIds(at, from + WALK_SLOTS - at, ['me'], mask, (ids) => {
-        if (!sketch.add(ids)) this.broken = true;
+        if (!coded.add(ids)) this.broken = true;
       });
     }
     this.cursor = at;
-    if (at === null) sketch.seal();
+    if (at === null) coded.seal();
     return 'more';
   }
 
@@ -133,11 +139,11 @@ export class RepairOwner {
   }
 
   /** The next symbols for the stream, if some are made and not yet sent. */
-  nextMessage(room: number): Extract<Recon, { type: 'symbols' }> | null {
-    if (this.passing || this.cursor !== null || this.sent >= this.sketch.made) return null;
-    const n = Math.min(symbolsIn(room), this.sketch.made - this.sent);
+  nextMessage(room: number): Extract<RepairMessage, { type: 'symbols' }> | null {
+    if (this.passing || this.cursor !== null || this.sent >= this.coded.made) return null;
+    const n = Math.min(symbolsIn(room), this.coded.made - this.sent);
     const first = this.sent;
     this.sent += n;
-    return { type: 'symbols', id: this.id, first, symbols: this.sketch.read(first, n) };
+    return { type: 'symbols', id: this.id, first, symbols: this.coded.read(first, n) };
   }
 }

@@ -1,13 +1,12 @@
-/** The mirror's rules of a repair by difference (reconcile.ts): when to ask, what to believe, when to give up. Pure. */
-import type { Recon } from '../wire/repair.ts';
+/** The mirror's rules of a repair (rules.ts): when to ask, what to believe, when to give up. Pure. */
+import type { RepairMessage } from '../wire/repair.ts';
 import { REFUSAL } from '../wire/repair.ts';
-import { mostSymbols, REPAIR, worthwhile } from '../wire/repair-cost.ts';
-import type { RepairEvent, RepairIn } from '../wire/repair-types.ts';
-import type { Context, SyncAction, SyncState } from './state.ts';
-import { seqAfter } from './state.ts';
+import { seqAfter } from '../wire/sequence.ts';
+import { mostSymbols, REPAIR, worthwhile } from './cost.ts';
+import type { RepairActions, RepairContext, RepairHost, RepairIn, RepairWorkEvent } from './state.ts';
 
-// --- the /** The digests differ: a repair, or everything anew. */
-export function startRepair(state: SyncState, owned: number, context: Context, actions: SyncAction[]): void {
+/** The digests differ: begins a repair, or asks for everything. @param owned how many states the peer owns */
+export function startRepair(state: RepairHost, owned: number, context: RepairContext, actions: RepairActions): void {
   const { mirrored, unclaimed, unsure } = context.counts;
   state.repairs += 1;
   // While the first dump still brings states that are nobody's, it is not known which of them the peer has too.
@@ -31,7 +30,7 @@ export function startRepair(state: SyncState, owned: number, context: Context, a
 }
 
 /** What the digest says of the repair that has just been carried out. */
-export function judgeRepair(state: SyncState, equal: boolean, actions: SyncAction[]): void {
+export function judgeRepair(state: RepairHost, equal: boolean, actions: RepairActions): void {
   const repair = state.repairIn;
   state.repairIn = null;
   if (equal) state.repairFails = 0;
@@ -44,7 +43,7 @@ export function judgeRepair(state: SyncState, equal: boolean, actions: SyncActio
 }
 
 /** Ends this node's own repair before its time. */
-export function dropRepairIn(state: SyncState, actions: SyncAction[]): void {
+export function dropRepairIn(state: RepairHost, actions: RepairActions): void {
   const repair = state.repairIn;
   if (repair === null) return;
   state.repairIn = null;
@@ -52,24 +51,24 @@ export function dropRepairIn(state: SyncState, actions: SyncAction[]): void {
 }
 
 /** Ends this node's own repair as one that was of no use. */
-export function failRepair(state: SyncState, actions: SyncAction[]): void {
+export function failRepair(state: RepairHost, actions: RepairActions): void {
   dropRepairIn(state, actions);
   state.repairFails += 1;
 }
 
-function bulkInstead(state: SyncState, actions: SyncAction[]): void {
+function bulkInstead(state: RepairHost, actions: RepairActions): void {
   dropRepairIn(state, actions);
   state.repairFails = 0;
   actions.push({ type: 'sendResync' });
 }
 
 function onBegin(
-  state: SyncState,
+  state: RepairHost,
   repair: RepairIn,
-  begin: Extract<Recon, { type: 'begin' }>,
+  begin: Extract<RepairMessage, { type: 'begin' }>,
   adoptSeen: number,
-  context: Context,
-  actions: SyncAction[],
+  context: RepairContext,
+  actions: RepairActions,
 ): void {
   const { mirrored, unclaimed } = context.counts;
   // Bounds the memory too: what is worth while is in proportion to this node's own table.
@@ -91,10 +90,10 @@ function onBegin(
 }
 
 function onSymbols(
-  state: SyncState,
+  state: RepairHost,
   repair: RepairIn,
-  message: Extract<Recon, { type: 'symbols' }>,
-  actions: SyncAction[],
+  message: Extract<RepairMessage, { type: 'symbols' }>,
+  actions: RepairActions,
 ): void {
   // Found already: what was still on its way is of no use.
   if (repair.phase === 'applying' || repair.phase === 'proving') return;
@@ -108,7 +107,7 @@ function onSymbols(
   actions.push({ type: 'takeSymbols', symbols: message.symbols });
 }
 
-function onDry(state: SyncState, repair: RepairIn, actions: SyncAction[]): void {
+function onDry(state: RepairHost, repair: RepairIn, actions: RepairActions): void {
   if (repair.received < repair.expected) return;
   if (repair.expected >= repair.most) {
     bulkInstead(state, actions);
@@ -120,12 +119,12 @@ function onDry(state: SyncState, repair: RepairIn, actions: SyncAction[]): void 
 
 /** A message of the owner's. */
 export function onMirrorMessage(
-  state: SyncState,
+  state: RepairHost,
   repair: RepairIn,
-  message: Recon,
+  message: RepairMessage,
   adoptSeen: number,
-  context: Context,
-  actions: SyncAction[],
+  context: RepairContext,
+  actions: RepairActions,
 ): void {
   if (message.type === 'begin') onBegin(state, repair, message, adoptSeen, context, actions);
   else if (message.type === 'symbols') onSymbols(state, repair, message, actions);
@@ -138,11 +137,11 @@ export function onMirrorMessage(
 
 /** What this node's own work on the repair has come to. */
 export function onMirrorWork(
-  state: SyncState,
+  state: RepairHost,
   repair: RepairIn,
-  event: RepairEvent,
-  context: Context,
-  actions: SyncAction[],
+  event: RepairWorkEvent,
+  context: RepairContext,
+  actions: RepairActions,
 ): void {
   repair.progressAt = context.now;
   switch (event.type) {

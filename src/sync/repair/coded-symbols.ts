@@ -11,7 +11,7 @@ export const ID_SIZE = 8;
 /** Work of one slice: about a millisecond. */
 const SLICE = 200_000;
 
-interface SketchExports {
+interface CodedSymbolsExports {
   memory: { readonly buffer: ArrayBuffer };
   OUT: { value: number };
   ibInit(keyOffset: number, expected: number): number;
@@ -31,12 +31,12 @@ const OUT_SIZE = 0x4000;
 const SOLVING = ['dry', 'more', 'solved', 'damaged'] as const;
 export type Solving = (typeof SOLVING)[number];
 
-export class Sketch {
+export class CodedSymbols {
   /** Symbols that are made (owner), or worked in (seeker). */
   made = 0;
   /** Symbols of the peer taken in. */
   taken = 0;
-  private readonly x: SketchExports;
+  private readonly x: CodedSymbolsExports;
   private readonly out: number;
 
   /**
@@ -44,7 +44,7 @@ export class Sketch {
    * @param expected about how many ids will be added: memory that grows once is cheaper than memory that grows often
    */
   constructor(module: WebAssembly.Module, key: Uint8Array, expected = 0) {
-    this.x = new WebAssembly.Instance(module).exports as unknown as SketchExports;
+    this.x = new WebAssembly.Instance(module).exports as unknown as CodedSymbolsExports;
     this.out = this.x.OUT.value >>> 0;
     this.put(key.subarray(0, 16));
     this.x.ibInit(this.out, expected);
@@ -58,7 +58,7 @@ export class Sketch {
     return this.x.ibFound();
   }
 
-  /** Bytes of memory that this sketch holds. */
+  /** Bytes of memory that these symbols hold. */
   get bytes(): number {
     return this.x.memory.buffer.byteLength;
   }

@@ -19,21 +19,26 @@
  * The repair itself proves nothing and need not: the digests are compared again when it has ended. When that fails twice,
  * or the differences are so many that a list of all states is cheaper, everything is sent (BULK).
  */
-import type { Recon } from '../wire/repair.ts';
-import { REPAIR } from '../wire/repair-cost.ts';
-import type { RepairEvent } from '../wire/repair-types.ts';
-import { failRepair, onMirrorMessage, onMirrorWork } from './repair-mirror.ts';
-import { beginReady, dropRepairOut, onAsk, onOwnerMessage, onOwnerWork } from './repair-owner.ts';
-import type { Context, SyncAction, SyncState } from './state.ts';
+import type { RepairMessage } from '../wire/repair.ts';
+import { REPAIR } from './cost.ts';
+import { failRepair, onMirrorMessage, onMirrorWork } from './mirror-rules.ts';
+import { dropRepairOut, onAsk, onOwnerMessage, onOwnerWork } from './owner-rules.ts';
+import type { RepairActions, RepairContext, RepairEvent, RepairHost } from './state.ts';
 
-export function onRepair(state: SyncState, event: RepairEvent, context: Context, actions: SyncAction[]): void {
-  if (event.type === 'recon') onMessage(state, event.message, event.adoptSeen, context, actions);
+export function onRepair(state: RepairHost, event: RepairEvent, context: RepairContext, actions: RepairActions): void {
+  if (event.type === 'repairMessage') onMessage(state, event.message, event.adoptSeen, context, actions);
   else if (state.repairOut !== null && (event.type === 'repairBegun' || event.type === 'repairMarked')) {
     onOwnerWork(state, state.repairOut, event, context);
   } else if (state.repairIn !== null) onMirrorWork(state, state.repairIn, event, context, actions);
 }
 
-function onMessage(state: SyncState, message: Recon, adoptSeen: number, context: Context, actions: SyncAction[]): void {
+function onMessage(
+  state: RepairHost,
+  message: RepairMessage,
+  adoptSeen: number,
+  context: RepairContext,
+  actions: RepairActions,
+): void {
   if (message.type === 'ask') {
     onAsk(state, message, context, actions);
     return;
@@ -48,21 +53,25 @@ function onMessage(state: SyncState, message: Recon, adoptSeen: number, context:
   else if (repairOut !== null) onOwnerMessage(state, repairOut, message, context, actions);
 }
 
-/** @param between no datagram is being applied just now: a BEGIN says how far the peer's stream was applied */
-export function repairTimers(state: SyncState, between: boolean, context: Context, actions: SyncAction[]): void {
+/** @param mayBegin BEGIN may join the stream now: it would describe exactly what the stream has carried */
+export function repairTimers(
+  state: RepairHost,
+  mayBegin: boolean,
+  context: RepairContext,
+  actions: RepairActions,
+): void {
   const { repairIn, repairOut } = state;
-  if (between && repairOut !== null && beginReady(state, context))
-    actions.push({ type: 'beginRepair', id: repairOut.id });
+  if (mayBegin && repairOut !== null) actions.push({ type: 'beginRepair', id: repairOut.id });
   for (const repair of [repairIn, repairOut]) {
-    // A cut link stops the stream, not the repair: it goes on where it was.
+    // A cut link stops the stream, not the repair: the repair goes on where it was.
     if (repair !== null && !state.alive) repair.progressAt = context.now;
   }
   if (repairIn !== null && context.now - repairIn.progressAt >= REPAIR.patience) failRepair(state, actions);
   if (repairOut !== null && context.now - repairOut.progressAt >= REPAIR.patience) dropRepairOut(state, actions);
 }
 
-export function repairDeadline(state: SyncState, context: Context): number {
-  if (beginReady(state, context)) return context.now;
+/** When a repair is given up if nothing comes of it. */
+export function repairDeadline(state: RepairHost): number {
   const times = [state.repairIn, state.repairOut].map((repair) => repair?.progressAt ?? Number.POSITIVE_INFINITY);
   return Math.min(...times) + REPAIR.patience;
 }

@@ -1,10 +1,10 @@
 /** The mirror's part of a repair by difference: finds what differs, drops what only it has, asks for what it has not. */
 import type { Engine } from '../table/engine.ts';
-import type { Recon } from '../wire/repair.ts';
+import type { RepairMessage } from '../wire/repair.ts';
 import { idsIn, MASK_SIZE } from '../wire/repair.ts';
-import type { PickLock } from './owner.ts';
-import { PICK_MOST, repairKey, shortDigests, WALK_SLOTS } from './owner.ts';
-import { ID_SIZE, Sketch } from './symbols.ts';
+import { CodedSymbols, ID_SIZE } from './coded-symbols.ts';
+import type { PickLock } from './owner-runner.ts';
+import { PICK_MOST, repairKey, shortDigests, WALK_SLOTS } from './owner-runner.ts';
 
 /** The states that may be the owner's: those mirrored, and those found in the own kernel that are nobody's yet. */
 const CANDIDATES = ['peer', 'none'] as const;
@@ -27,7 +27,7 @@ interface Group {
 }
 
 /** ASK: the bucket digests of what may be the owner's. */
-export function askFor(engine: Engine, id: number): Extract<Recon, { type: 'ask' }> {
+export function askFor(engine: Engine, id: number): Extract<RepairMessage, { type: 'ask' }> {
   const [peer, none] = CANDIDATES.map((owner) => engine.buckets(owner));
   const sums = (peer ?? []).map(({ sum, count }, i) => ({
     sum: (sum + (none?.[i]?.sum ?? 0n)) & ((1n << 128n) - 1n),
@@ -42,7 +42,7 @@ export class RepairMirror {
   private readonly lock: PickLock;
   private readonly id: number;
   private readonly mask: Buffer;
-  private sketch: Sketch | null;
+  private coded: CodedSymbols | null;
   private cursor: number | null = 0;
   private working = false;
   private pending: Buffer[] = [];
@@ -54,16 +54,16 @@ export class RepairMirror {
 
   /**
    * At the very place of BEGIN in the stream: from here on, what the owner tells anew is marked.
-   * @throws RangeError without memory for the sketch
+   * @throws RangeError without memory for the symbols
    */
-  constructor(engine: Engine, lock: PickLock, key: Buffer, begin: Extract<Recon, { type: 'begin' }>) {
+  constructor(engine: Engine, lock: PickLock, key: Buffer, begin: Extract<RepairMessage, { type: 'begin' }>) {
     this.engine = engine;
     this.lock = lock;
     this.id = begin.id;
     this.mask = begin.mask;
     const here = CANDIDATES.reduce((sum, owner) => sum + engine.countOf(owner), 0);
     const expected = Math.ceil((here * bitsOf(begin.mask)) / BUCKETS);
-    this.sketch = new Sketch(engine.module, repairKey(key, begin.id), expected);
+    this.coded = new CodedSymbols(engine.module, repairKey(key, begin.id), expected);
     engine.peerBulkBegin();
   }
 
@@ -73,7 +73,7 @@ export class RepairMirror {
 
   close(): void {
     if (this.lock.holder === this) this.lock.holder = null;
-    this.sketch = null;
+    this.coded = null;
     this.pending = [];
   }
 
@@ -81,43 +81,43 @@ export class RepairMirror {
   step(): MirrorWork {
     if (this.broken) return { type: 'broken' };
     if (this.groups !== null) return this.stepApply(this.groups);
-    const { sketch } = this;
-    if (sketch === null) return { type: 'idle' };
-    if (this.cursor !== null) return this.stepCopy(sketch, this.cursor);
-    if (!this.working) return this.stepTake(sketch);
-    const result = sketch.solve();
+    const { coded } = this;
+    if (coded === null) return { type: 'idle' };
+    if (this.cursor !== null) return this.stepCopy(coded, this.cursor);
+    if (!this.working) return this.stepTake(coded);
+    const result = coded.solve();
     if (result === 'more') return { type: 'more' };
     this.working = false;
     if (result === 'damaged') return { type: 'broken' };
-    if (result === 'solved') return { type: 'solved', differences: sketch.found };
+    if (result === 'solved') return { type: 'solved', differences: coded.found };
     return this.pending.length > 0 ? { type: 'more' } : { type: 'dry' };
   }
 
-  private stepCopy(sketch: Sketch, from: number): MirrorWork {
+  private stepCopy(coded: CodedSymbols, from: number): MirrorWork {
     let at: number | null = from;
     while (at !== null && at < from + WALK_SLOTS) {
       at = this.engine.walks.copyIds(at, from + WALK_SLOTS - at, CANDIDATES, this.mask, (ids) => {
-        if (!sketch.add(ids)) this.broken = true;
+        if (!coded.add(ids)) this.broken = true;
       });
     }
     this.cursor = at;
-    if (at === null) sketch.seal();
+    if (at === null) coded.seal();
     return { type: 'more' };
   }
 
-  private stepTake(sketch: Sketch): MirrorWork {
+  private stepTake(coded: CodedSymbols): MirrorWork {
     if (this.pending.length === 0) return { type: 'idle' };
-    for (const symbols of this.pending) if (!sketch.take(symbols)) return { type: 'broken' };
+    for (const symbols of this.pending) if (!coded.take(symbols)) return { type: 'broken' };
     this.pending = [];
-    if (!sketch.pass(sketch.taken)) return { type: 'broken' };
+    if (!coded.pass(coded.taken)) return { type: 'broken' };
     this.working = true;
     return { type: 'more' };
   }
 
   /** All differences are known: from now on the table is changed. */
   apply(): void {
-    const ids = this.sketch?.differences() ?? Buffer.alloc(0);
-    this.sketch = null;
+    const ids = this.coded?.differences() ?? Buffer.alloc(0);
+    this.coded = null;
     this.groups = groupsOf(ids, this.engine.countOf('none') > 0);
     if (this.groups.some((group) => group.ids.length > PICK_MOST * ID_SIZE)) this.broken = true;
   }
@@ -147,7 +147,7 @@ export class RepairMirror {
   }
 
   /** The next WANT for the stream. The last one says so, even when it asks for nothing. */
-  nextMessage(room: number): Extract<Recon, { type: 'want' }> | null {
+  nextMessage(room: number): Extract<RepairMessage, { type: 'want' }> | null {
     const { queue, id } = this;
     if (queue === null) return null;
     const n = idsIn(room) * ID_SIZE;
