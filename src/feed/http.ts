@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { METRICS_TYPE } from './metrics.ts';
+import { CONTENT_TYPE, type Format, formatFor } from './exposition.ts';
 
 export interface Answer {
   status: number;
@@ -16,7 +16,7 @@ export interface Pages {
   page: string;
   pagePolicy: string;
   status(): string;
-  metrics(): string;
+  metrics(format: Format): string;
   /** `null`: healthy. */
   health(): string | null;
 }
@@ -33,9 +33,12 @@ const COMMON_HEADERS: Record<string, string> = {
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
 };
 
-/** The answer to a request that may be answered (see guard.ts). */
-export function answer(method: string, path: string, pages: Pages): Answer {
-  const make = paths(pages)[path];
+/**
+ * The answer to a request that may be answered (see guard.ts).
+ * @param accept the request's Accept header
+ */
+export function answer(method: string, path: string, accept: string | undefined, pages: Pages): Answer {
+  const make = paths(pages, accept)[path];
   if (make === undefined) {
     return plain(404, 'nothing here; there are / /feed /status /metrics /healthz');
   }
@@ -43,7 +46,7 @@ export function answer(method: string, path: string, pages: Pages): Answer {
   return make();
 }
 
-function paths(pages: Pages): Record<string, (() => Answer) | undefined> {
+function paths(pages: Pages, accept: string | undefined): Record<string, (() => Answer) | undefined> {
   return {
     __proto__: null as never,
     '/': () => ({
@@ -53,7 +56,10 @@ function paths(pages: Pages): Record<string, (() => Answer) | undefined> {
       headers: { 'Content-Security-Policy': pages.pagePolicy, 'Cross-Origin-Opener-Policy': 'same-origin' },
     }),
     '/status': () => ({ status: 200, type: 'application/json', body: `${pages.status()}\n` }),
-    '/metrics': () => ({ status: 200, type: METRICS_TYPE, body: pages.metrics() }),
+    '/metrics': () => {
+      const format = formatFor(accept);
+      return { status: 200, type: CONTENT_TYPE[format], body: pages.metrics(format) };
+    },
     '/healthz': () => {
       const reason = pages.health();
       return reason === null ? plain(200, 'ok') : plain(503, reason.replace(/\s+/g, ' '));

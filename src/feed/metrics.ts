@@ -1,7 +1,7 @@
-/** The node as OpenMetrics 1.0 text. A value that is not known has no line: a guess would end up in somebody's alert. */
-import type { NodeStatus, PeerChannelStatus, ReplicateStatus, SyncStatus } from '../contract/status.ts';
+/** The node as metrics for Prometheus. A value that is not known has no line: a guess would end up in somebody's alert. */
 
-export const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+import type { NodeStatus, PeerChannelStatus, ReplicateStatus, SyncStatus } from '../contract/status.ts';
+import { type Format, Page, type Sample } from './exposition.ts';
 
 export interface FeedCounters {
   /** Open WebSocket clients now, those being closed included. */
@@ -19,13 +19,17 @@ export interface FeedCounters {
   refused: Record<string, number>;
 }
 
-type Labels = Record<string, string | number>;
-type Sample = [value: number | boolean | null, labels?: Labels];
-type Kind = 'gauge' | 'counter' | 'info';
-
-/** @param healthReason why the node is not healthy, `null` when it is */
-export function renderMetrics(status: NodeStatus, feed: FeedCounters, healthReason: string | null): string {
-  const out = new Page();
+/**
+ * @param healthReason why the node is not healthy, `null` when it is
+ * @param format what the reader asked for (formatFor)
+ */
+export function renderMetrics(
+  status: NodeStatus,
+  feed: FeedCounters,
+  healthReason: string | null,
+  format: Format = 'openmetrics',
+): string {
+  const out = new Page(format);
   out.family('carpio_build', 'info', 'Version of Carpio and of its runtime.', [
     [1, { version: status.version, runtime: process.version, arch: process.arch }],
   ]);
@@ -187,49 +191,4 @@ function seconds(ms: number): number {
 
 function byCause(counts: Record<string, number>): Sample[] {
   return Object.entries(counts).map(([cause, count]) => [count, { cause }]);
-}
-
-class Page {
-  readonly #lines: string[] = [];
-
-  /** @param counts how many were up to each bound (and above the one before), then how many beyond the last */
-  histogram(name: string, help: string, bounds: readonly number[], counts: readonly number[], sum: number): void {
-    this.#lines.push(`# TYPE ${name} histogram`, `# UNIT ${name} seconds`, `# HELP ${name} ${help}`);
-    let total = 0;
-    counts.forEach((count, i) => {
-      total += count;
-      this.#lines.push(`${name}_bucket{le="${bounds[i] ?? '+Inf'}"} ${total}`);
-    });
-    this.#lines.push(`${name}_count ${total}`, `${name}_sum ${sum}`);
-  }
-
-  /** One metric family; its samples share name and type. A family none of whose values is known is left out. */
-  family(name: string, kind: Kind, help: string, samples: Sample[]): void {
-    const suffix = { gauge: '', counter: '_total', info: '_info' }[kind];
-    const lines: string[] = [];
-    for (const [value, labels] of samples) {
-      const number = Number(value ?? Number.NaN);
-      if (Number.isFinite(number)) lines.push(`${name}${suffix}${labelText(labels)} ${number}`);
-    }
-    if (lines.length === 0) return;
-    this.#lines.push(`# TYPE ${name} ${kind}`);
-    const unit = /_(seconds|bytes)$/.exec(name)?.[1];
-    if (unit !== undefined) this.#lines.push(`# UNIT ${name} ${unit}`);
-    this.#lines.push(`# HELP ${name} ${help}`, ...lines);
-  }
-
-  text(): string {
-    return `${this.#lines.join('\n')}\n# EOF\n`;
-  }
-}
-
-function labelText(labels: Labels | undefined): string {
-  if (labels === undefined) return '';
-  return `{${Object.entries(labels)
-    .map(([name, value]) => `${name}="${escapeLabel(String(value))}"`)
-    .join(',')}}`;
-}
-
-function escapeLabel(text: string): string {
-  return text.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`));
 }

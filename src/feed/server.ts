@@ -132,7 +132,7 @@ class FeedCore {
       page: options.page,
       pagePolicy: pagePolicy(options.page),
       status: statusText,
-      metrics: () => renderMetrics(options.getStatus(), this.counters, this.#health()),
+      metrics: (format) => renderMetrics(options.getStatus(), this.counters, this.#health(), format),
       health: () => this.#health(),
     };
   }
@@ -175,7 +175,7 @@ class FeedCore {
 
   #answer(request: IncomingMessage, url: URL): Answer {
     try {
-      return answer(request.method ?? '', url.pathname, this.#pages);
+      return answer(request.method ?? '', url.pathname, request.headers.accept, this.#pages);
     } catch {
       this.#refuse('internal');
       return plain(500, 'the node could not say; see its log');

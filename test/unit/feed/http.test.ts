@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { formatFor } from '../../../src/feed/exposition.ts';
 import { renderMetrics } from '../../../src/feed/metrics.ts';
 import { sampleOf } from '../../../src/feed/sample.ts';
 import { fakeFeed, fakeStatus, reader } from './fake-node.ts';
@@ -129,7 +130,8 @@ http('/metrics is OpenMetrics and says what the status says', async () => {
   node.status.sync!.slices = { bounds_ms: [1, 5], counts: [7, 2, 1], sum_ms: 14 };
   const r = reader(`ws://${host}/feed`);
   await r.next();
-  const response = await fetch(`${base}/metrics`);
+  const accept = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5';
+  const response = await fetch(`${base}/metrics`, { headers: { accept } });
   assert.match(response.headers.get('content-type') ?? '', /^application\/openmetrics-text; version=1\.0\.0/);
   const samples = checkOpenMetrics(await response.text());
   const wanted: Record<string, number> = {
@@ -160,6 +162,22 @@ http('/metrics is OpenMetrics and says what the status says', async () => {
   };
   for (const [key, value] of Object.entries(wanted)) assert.is(samples.get(key), value, key);
   assert.ok([...samples.keys()].some((key) => key.startsWith('carpio_build_info{version="0.1.0"')));
+  await feed.close();
+});
+
+http('who does not ask for OpenMetrics gets the text format that every scraper reads', async () => {
+  assert.is(formatFor(undefined), 'prometheus');
+  assert.is(formatFor('text/plain;version=0.0.4, */*'), 'prometheus');
+  assert.is(formatFor('application/openmetrics-text; version=1.0.0; q=0, text/plain'), 'prometheus');
+  assert.is(formatFor('text/plain;q=0.5, application/openmetrics-text;version=0.0.1'), 'openmetrics');
+  const { feed, http: base } = await fakeFeed();
+  const response = await fetch(`${base}/metrics`);
+  assert.is(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+  const text = await response.text();
+  assert.match(text, '# HELP carpio_carp_total ');
+  assert.match(text, '# TYPE carpio_carp_total counter\n');
+  assert.match(text, '# TYPE carpio_build_info gauge\n');
+  assert.not.match(text, /# (UNIT|EOF)/);
   await feed.close();
 });
 
