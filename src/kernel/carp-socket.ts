@@ -9,6 +9,7 @@
  */
 
 import { messageOf } from '../contract/message-of.ts';
+import { closeOnExec } from './close-on-exec.ts';
 import { deviceFlags } from './device-flags.ts';
 import { loadRawSocket, type RawSocket } from './natives.ts';
 
@@ -54,6 +55,8 @@ function createSocket(protocol: number, family: Family): RawSocket {
     addressFamily: family === 4 ? raw.AddressFamily.IPv4 : raw.AddressFamily.IPv6,
     bufferSize: RECEIVE_BYTES,
   });
+  // raw-socket does not say so when it opens one.
+  closeOnExec();
   alive.add(socket);
   socket.on('close', () => alive.delete(socket));
   return socket;

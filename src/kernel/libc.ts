@@ -46,6 +46,7 @@ interface Libc {
   getpid(): number;
   /** Microseconds. Blocks the thread. */
   usleep(microseconds: number): number;
+  syscall(number: number, a: number, b: number, c: number): number;
   prctl(option: number, a: bigint | number, b: bigint | number, c: bigint | number, d: bigint | number): number;
   /** `pid` 0: the calling thread; `param`: struct sched_param, one i32. */
   sched_setscheduler(pid: number, policy: number, param: Pointer): number;
@@ -78,6 +79,8 @@ const PROTOTYPES: Record<keyof Libc, string> = {
   if_nametoindex: 'unsigned int if_nametoindex(const char *)',
   getpid: 'int getpid()',
   usleep: 'int usleep(unsigned int)',
+  // As with fcntl: fixed arguments where C has a variadic function.
+  syscall: 'int64_t syscall(int64_t, int64_t, int64_t, int64_t)',
   prctl: 'int prctl(int, uint64_t, uint64_t, uint64_t, uint64_t)',
   sched_setscheduler: 'int sched_setscheduler(int, int, void *)',
 };

@@ -7,6 +7,7 @@
  * become `chrt`, which gives it back and then becomes the program. (sched(7); libuv's uv_spawn waits on a pipe that
  * exec closes.)
  */
+import { closeOnExec } from './close-on-exec.ts';
 import { findProgram } from './programs.ts';
 import { inheritPriority } from './scheduling.ts';
 
@@ -14,10 +15,12 @@ const LOWER = 'chrt';
 const LOWER_ARGS = ['--other', '0'];
 
 /**
- * Starts a program so that it runs at ordinary priority, and that its start does not wait for its turn.
+ * Starts a program so that it runs at ordinary priority, that its start does not wait for its turn, and that it inherits
+ * nothing but its standard streams.
  * @param spawn starts what it is given; called exactly once
  */
 export function start<T>(program: string, args: readonly string[], spawn: (program: string, args: string[]) => T): T {
+  closeOnExec();
   const plain = (): T => spawn(program, [...args]);
   // What cannot be started is left to spawn, whose words for it are the clear ones.
   const found = findProgram(program);
