@@ -7,7 +7,9 @@
  * `N passed, N failed` (`, N skipped`). Exit 0 only when nothing failed and something ran.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Ending, type FileResult, judge, lastLine } from '../scripts/lib/test-summary.ts';
 
 const LIMIT_S = { lab: 300, other: 120 };
@@ -30,7 +32,10 @@ function runFile(file: string, limitS: number): Promise<FileResult> {
     // Should this runner be killed outright, its test file goes too.
     const tied = existsSync('/usr/bin/setpriv') ? ['/usr/bin/setpriv', '--pdeathsig', 'KILL'] : [];
     const argv = [...tied, process.execPath, '--disable-warning=ExperimentalWarning', file];
-    const child = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    // A folder of its own for whatever the file makes, so that nothing stays behind, even of one that was killed.
+    const folder = mkdtempSync(join(tmpdir(), 'carpio-test-'));
+    const env = { ...process.env, TMPDIR: folder };
+    const child = spawn(argv[0]!, argv.slice(1), { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env });
     const pieces: string[] = [];
     let size = 0;
     const keep = (chunk: Buffer): void => {
@@ -51,6 +56,7 @@ function runFile(file: string, limitS: number): Promise<FileResult> {
         alive.delete(child.pid);
         endGroup(child.pid);
       }
+      rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
       resolve(judge(file, pieces.join(''), ending, performance.now() - begun));
     };
     child.on('error', (error) => {

@@ -2,6 +2,7 @@
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { must, run } from './command.mjs';
+import { completionFiles } from './completion-files.ts';
 import { filesBelow } from './hash.mjs';
 import { manPages } from './man-pages.ts';
 import { BUILD, DIST, ROOT } from './paths.mjs';
@@ -42,6 +43,10 @@ async function fill(root, arch, version, epoch) {
   for (const [name, path] of Object.entries(PLACES)) put(root, path, readFileSync(`${FROM}/${name}`));
   for (const [name, text] of Object.entries(await manPages(ROOT, version, date))) {
     put(root, `usr/share/man/man${name.at(-1)}/${name}.gz`, compressed(text));
+  }
+  for (const [path, text] of Object.entries(await completionFiles())) put(root, path, text);
+  for (const name of ['README.md', 'alerts.yml', 'dashboard.json']) {
+    put(root, `usr/share/doc/carpio/monitoring/${name}`, readFileSync(`${ROOT}/docs/monitoring/${name}`));
   }
   put(root, 'usr/share/doc/carpio/copyright', readFileSync(`${ROOT}/LICENSE`));
   put(root, 'usr/share/doc/carpio/changelog.gz', compressed(readFileSync(`${ROOT}/CHANGELOG.md`)));

@@ -3,6 +3,7 @@
  */
 
 import type { Command } from './command.ts';
+import type { Described } from './completion/scripts.ts';
 
 type Loader = () => Promise<{ command: Command }>;
 
@@ -35,6 +36,10 @@ export const COMMANDS = {
     load: () => import('./upgrade.ts'),
   },
   box: { summary: "for the start of Carpio's own images", load: () => import('./box.ts') },
+  completion: {
+    summary: 'completion script for bash, zsh or fish',
+    load: async () => ({ command: (await import('./completion.ts')).completionCommand(describeCommands) }),
+  },
   version: { summary: 'version, build, runtime', load: () => import('./version.ts') },
 } as const satisfies Record<string, { summary: string; load: Loader }>;
 
@@ -46,4 +51,12 @@ export function isCommand(word: string): word is CommandName {
 
 export async function loadCommand(name: CommandName): Promise<Command> {
   return (await COMMANDS[name].load()).command;
+}
+
+/** All commands with what they take, for help that covers the whole program. */
+export async function describeCommands(): Promise<Described[]> {
+  const names = Object.keys(COMMANDS).filter(isCommand);
+  return Promise.all(
+    names.map(async (name) => ({ command: await loadCommand(name), summary: COMMANDS[name].summary })),
+  );
 }
