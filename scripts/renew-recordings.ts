@@ -8,19 +8,14 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import type { MachineName } from '../src/contract/tap.ts';
 import { decodeValue, encodeValue } from '../src/contract/tap-values.ts';
+import { type Line, upgraded } from '../src/recording/formats.ts';
 import { runMachine } from '../src/recording/machines.ts';
-
-interface Line {
-  m: MachineName;
-  state?: unknown;
-  in?: unknown;
-}
 
 /** @returns the file's lines with today's answers */
 export function renewed(lines: readonly string[]): string[] {
   const states = new Map<MachineName, unknown>();
   return lines.map((text) => {
-    const line = decodeValue(text) as Line;
+    const line = upgraded(decodeValue(text) as Line);
     if (line.state !== undefined) {
       const state = states.get(line.m);
       if (state === undefined) states.set(line.m, line.state);

@@ -281,7 +281,7 @@ export class CarpioNode {
     if (secrets.length > 0) this.carp.trustPeer(secrets);
     else for (const warning of OPEN_WARNINGS) this.log.warning(warning);
     this.sync = new SyncSide(this.config, sync, secrets, this.links, this.assets, {
-      event: (kind, fields) => this.publish({ kind, ...fields }),
+      notice: (notice) => this.publish(notice),
       peer: (received) => this.onPeer(received),
       step: () => this.onStep(),
       failed: (reason) => this.fail(reason),

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { hasCarrier } from '../carp/group-config.ts';
 import type { Config, SyncConfig } from '../config/types.ts';
 import { REAL_CLOCK } from '../contract/clock.ts';
-import type { Json } from '../contract/status.ts';
+import type { KeyNotice, SyncNotice } from '../contract/sync-notice.ts';
 import { hasDeferRules, putDeferRules, removeDeferRules } from '../kernel/defer-rules.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { PacketSocket } from '../kernel/packet-socket.ts';
@@ -18,7 +18,7 @@ import type { Assets } from './assets.ts';
 import type { PeerFacts } from './status.ts';
 
 export interface SyncSidePorts {
-  event(kind: string, fields: Record<string, Json>): void;
+  notice(notice: SyncNotice): void;
   /** What the peer says of itself; `null`: it is not heard any more. */
   peer(received: ReceivedReport | null): void;
   /** In step or not has changed. */
@@ -100,7 +100,7 @@ export class SyncSide {
         record: ports.recorder !== null && ports.recorder !== undefined,
       },
       {
-        event: (kind, fields) => this.onEvent(kind, fields),
+        notice: (notice) => this.onNotice(notice),
         peer: (name, report) => this.onPeer(name, report),
         step: () => ports.step(),
         recorded: (lines) => ports.recorder?.foreign(lines),
@@ -155,19 +155,19 @@ export class SyncSide {
     await this.handle.stop();
   }
 
-  private onEvent(kind: string, fields: Record<string, Json>): void {
-    if (kind === 'sync.key') this.onKey(fields);
-    if (kind === 'sync.defer' && fields.on === false) this.holds = false;
-    if (kind === 'sync.peer' && fields.alive === false) {
+  private onNotice(notice: SyncNotice): void {
+    if (notice.kind === 'sync.key') this.onKey(notice);
+    if (notice.kind === 'sync.defer' && !notice.on) this.holds = false;
+    if (notice.kind === 'sync.peer' && !notice.alive) {
       this.peer.role = null;
       this.ports.peer(null);
     }
-    this.ports.event(kind, fields);
+    this.ports.notice(notice);
   }
 
-  private onKey({ state, reason }: Record<string, Json>): void {
-    this.keyReason = typeof reason === 'string' ? reason : null;
-    if (this.keyReason !== null) this.ports.warn(this.keyReason);
+  private onKey({ state, reason }: KeyNotice): void {
+    this.keyReason = reason;
+    if (reason !== null) this.ports.warn(reason);
     if (state === 'same' || state === 'expired') this.ports.keySettled();
   }
 

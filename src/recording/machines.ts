@@ -14,19 +14,12 @@ import type { MaskStep } from '../liveness/unmask/recorded.ts';
 import { stepSync } from '../sync/session/machine.ts';
 import type { Context, SyncEvent, SyncState } from '../sync/session/state.ts';
 
-/** What enters a machine in one step. Times are the machine's own: microseconds, in `sync` milliseconds. */
-export interface Inputs {
+/** What enters a machine in one step. Times are in the machine's own unit: milliseconds for `sync`, microseconds for the others. */
+interface Inputs {
   group: { event: GroupEvent; now: number };
   sync: { event: SyncEvent; context: Context };
   probe: { event: ProbeEvent; now: number };
   mask: MaskStep;
-}
-
-export interface States {
-  group: GroupState;
-  sync: SyncState;
-  probe: ProbeState;
-  mask: MaskState;
 }
 
 export const MACHINES: readonly MachineName[] = ['group', 'sync', 'probe', 'mask'];

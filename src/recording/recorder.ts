@@ -7,15 +7,16 @@ import { messageOf } from '../contract/message-of.ts';
 import type { MachineName, TapMaker } from '../contract/tap.ts';
 import { blind, Tap } from '../contract/tap.ts';
 import { VERSION } from '../contract/version.ts';
+import { RECORD_FORMAT } from './formats.ts';
 
-export interface RecordLimits {
+interface RecordLimits {
   file: number;
   files: number;
   buffer: number;
   retry: number;
 }
 
-export const RECORD_LIMITS: RecordLimits = {
+const RECORD_LIMITS: RecordLimits = {
   /** Bytes of one file, about; and how many files there are, the newest included. */
   file: 64 * 1024 * 1024,
   files: 4,
@@ -25,9 +26,7 @@ export const RECORD_LIMITS: RecordLimits = {
   retry: 5000,
 };
 
-export const RECORD_FORMAT = 1;
-
-export interface RecorderPorts {
+interface RecorderPorts {
   warn(message: string): void;
   /** A new file has begun, or lines were lost: machines of other threads must write their state too. */
   snapshots(): void;

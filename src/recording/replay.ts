@@ -6,9 +6,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../contract/message-of.ts';
 import type { MachineName } from '../contract/tap.ts';
 import { decodeValue, encodeValue } from '../contract/tap-values.ts';
+import { type Line, RECORD_FORMATS, upgraded } from './formats.ts';
 import { MACHINES, runMachine } from './machines.ts';
 
-export interface Difference {
+interface Difference {
   line: number;
   machine: MachineName;
   step: number;
@@ -42,15 +43,6 @@ interface Running {
   next: number;
 }
 
-interface Line {
-  m: MachineName;
-  i: number;
-  at: number;
-  state?: unknown;
-  in?: unknown;
-  out?: unknown[];
-}
-
 /** One step that was run again. */
 export interface Step {
   at: number;
@@ -60,7 +52,6 @@ export interface Step {
 }
 
 const MOST_DAMAGED = 10;
-export const RECORD_FORMATS: readonly number[] = [1];
 
 export class Replay {
   readonly report: ReplayReport = {
@@ -77,6 +68,7 @@ export class Replay {
   private readonly running = new Map<MachineName, Running>();
   private readonly onStep: (step: Step) => void;
   private lines = 0;
+  private format = 0;
 
   constructor(onStep: (step: Step) => void = () => {}) {
     this.onStep = onStep;
@@ -94,7 +86,7 @@ export class Replay {
       return;
     }
     if (this.lines === 1) this.takeHead(value);
-    else if (isLine(value)) this.takeLine(value);
+    else if (isLine(value)) this.takeLine(this.format === 1 ? upgraded(value) : value);
     else if (!isLossNote(value)) this.damaged('neither a step nor a state');
   }
 
@@ -106,6 +98,7 @@ export class Replay {
       );
       return;
     }
+    this.format = head.record;
     this.report.node = typeof head.node === 'string' ? head.node : null;
     this.report.version = typeof head.carpio === 'string' ? head.carpio : null;
   }
@@ -151,7 +144,7 @@ export class Replay {
     if (!isDeepStrictEqual(normal(actions), normal(line.out))) this.differ(line, 'actions', line.in, line.out, actions);
   }
 
-  /** Only the first difference is told: what comes after it follows from it. */
+  /** Only the first difference is reported: those behind it follow from it. */
   private differ(line: Line, what: Difference['what'], input: unknown, recorded: unknown, replayed: unknown): void {
     this.report.difference ??= {
       line: this.lines,
@@ -185,7 +178,7 @@ function isLine(value: unknown): value is Line {
 
 const isLossNote = (value: unknown): boolean => typeof value === 'object' && value !== null && 'lost' in value;
 
-/** As it is after a way through JSON: a field that is undefined is not there. */
+/** As it is after encoding and decoding: a field that is undefined is not there. */
 const normal = (value: unknown): unknown => decodeValue(encodeValue(value));
 
 function printed(value: unknown): string {

@@ -156,7 +156,7 @@ life(
       assert.not(world.equal());
       const from = world.now;
       assert.ok(
-        world.until(() => mirror.driver.state.theirs?.equal === false, 400),
+        world.until(() => mirror.driver.state.mirroredCompared?.equal === false, 400),
         `round ${round}: seen`,
       );
       assert.ok(world.now - from <= 300);

@@ -303,9 +303,10 @@ export class Daemon {
   private lastHop = 0;
 
   private onWorker(message: FromWorker): void {
-    if (message.type === 'event') {
-      if (message.kind === 'sync.peer' && message.fields.alive === false) this.ear.onPeer(null);
-      this.box.say(message.kind, message.fields);
+    if (message.type === 'notice') {
+      const { kind, ...fields } = message.notice;
+      if (message.notice.kind === 'sync.peer' && !message.notice.alive) this.ear.onPeer(null);
+      this.box.say(kind, fields);
     }
     if (message.type === 'peer' && message.report !== null) {
       // The same text says the same: reading it is the dearest part of a quiet minute.

@@ -81,8 +81,8 @@ export function bothInStep(world: SyncWorld): boolean {
 export function settles(world: SyncWorld, ms = 30_000): boolean {
   const from = world.now;
   const fresh = (index: 0 | 1): boolean => {
-    const { mine, theirs } = world.nodes[index].driver.state;
-    return (mine?.at ?? 0) > from && (theirs?.at ?? 0) > from;
+    const { ownCompared, mirroredCompared } = world.nodes[index].driver.state;
+    return (ownCompared?.at ?? 0) > from && (mirroredCompared?.at ?? 0) > from;
   };
   return world.until(() => fresh(0) && fresh(1) && bothInStep(world), ms);
 }

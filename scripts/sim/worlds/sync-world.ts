@@ -78,7 +78,7 @@ export class SyncWorld {
           }
         },
         nonce: () => this.nonce().toString('hex'),
-        event: (kind, fields) => events.push(`${kind} ${JSON.stringify(fields)}`),
+        notice: ({ kind, ...fields }) => events.push(`${kind} ${JSON.stringify(fields)}`),
         peerReport: () => {},
         peerName: () => {},
         auditAsked: () => {},

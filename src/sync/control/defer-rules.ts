@@ -3,7 +3,7 @@
  * nft. Without the rules nothing is held, and that is said.
  */
 import { messageOf } from '../../contract/message-of.ts';
-import type { Json } from '../../contract/status.ts';
+import type { SyncNotice } from '../../contract/sync-notice.ts';
 
 /** How often the rules are looked after, ms: somebody's reload may flush the whole ruleset. */
 const MEND_MS = 2000;
@@ -19,7 +19,7 @@ export interface DeferRules {
 }
 
 export interface DeferSidePorts {
-  event(kind: string, fields: Record<string, Json>): void;
+  notice(notice: SyncNotice): void;
   warn(message: string): void;
 }
 
@@ -81,6 +81,6 @@ export class DeferSide {
   #say(missing: string | null): void {
     if (missing === this.#missing) return;
     this.#missing = missing;
-    this.#ports.event('sync.defer', { on: missing === null, reason: missing });
+    this.#ports.notice({ kind: 'sync.defer', on: missing === null, reason: missing });
   }
 }

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { StateView } from '../../contract/state-view.ts';
-import type { Json } from '../../contract/status.ts';
+import type { SyncNotice } from '../../contract/sync-notice.ts';
 import { libc } from '../../kernel/libc.ts';
 import type { FromWorker, ToWorker, VerifyResult, WorkerConfig } from '../worker/messages.ts';
 import { STAT, STAT_COUNT, workerClock } from '../worker/messages.ts';
@@ -14,7 +14,7 @@ import { SLICE_BOUNDS, SLICE_PLACES } from '../worker/slices.ts';
 export type WorkerEntry = { file: string } | { code: string };
 
 export interface DataplaneListener {
-  event(kind: string, fields: Record<string, Json>): void;
+  notice(notice: SyncNotice): void;
   /** The peer's own report as it came, or its name when a session begins. */
   peer(name: string | null, report: string | null): void;
   step(inStep: boolean | null, reason: string | null): void;
@@ -211,8 +211,8 @@ export class DataplaneHandle {
         this.wakeFd = message.wakeFd;
         this.wake();
         break;
-      case 'event':
-        this.listener.event(message.kind, message.fields);
+      case 'notice':
+        this.listener.notice(message.notice);
         break;
       case 'peer':
         this.listener.peer(message.name, message.report);

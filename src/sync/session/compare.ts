@@ -4,8 +4,8 @@ import { judgeRepair, startRepair } from '../repair/mirror-rules.ts';
 import type { DigestMessage } from '../wire/datagram.ts';
 import { seqAfter } from '../wire/sequence.ts';
 import { digestReady } from './ready.ts';
-import type { Context, Counts, SyncAction, SyncEvent, SyncState } from './state.ts';
-import { TIMING } from './state.ts';
+import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
+import { adopted, TIMING } from './state.ts';
 import { sentAt, windowOpen } from './stream.ts';
 
 /** A digest of the peer, in its place in the stream; `equal`: it fits the states mirrored here. */
@@ -19,7 +19,7 @@ export function onDigest(
   if (state.bulkIn || (state.repairIn !== null && state.repairIn.phase !== 'proving')) return;
   // While a change of ownership is on its way the two sums speak of different sets: no verdict, neither good nor bad.
   if (event.adoptSeen !== state.adoptId || state.late || seqAfter(state.lateSeq, event.digest.applied)) return;
-  const before = state.theirs;
+  const before = state.mirroredCompared;
   // The first ones since the peer is heard (again): this node's own was made before them, so it proves nothing of today to
   // the peer (madeAt). The next one does, and need not wait for its turn. Each such answer brings the other's nearer to
   // today, so two or three are all.
@@ -28,7 +28,12 @@ export function onDigest(
   // With no master there is nobody either who could say of what only this node knows that it has ended.
   const leaderless = !state.masterAny && state.peerMasterAny === false;
   if (state.inherited || leaderless) takeInherited(state, event.digest, context, actions);
-  state.theirs = { equal: event.equal, missing: context.counts.missing, at: madeAt(state, event.digest), unclaimed };
+  state.mirroredCompared = {
+    equal: event.equal,
+    missing: context.counts.missing,
+    at: madeAt(state, event.digest),
+    unclaimed,
+  };
   const { missing, unsure } = context.counts;
   // A node that does not know its own kernel's table has no word on what that kernel lacks.
   if (!unsure) actions.push({ type: 'sendVerdict', verdict: { seq: event.seq, equal: event.equal, missing } });
@@ -39,8 +44,9 @@ export function onDigest(
     state.resyncAt = context.now;
     return;
   }
-  if (before?.equal !== false)
-    actions.push({ type: 'event', kind: 'sync.mismatch', fields: { count: context.counts.mirrored } });
+  if (before?.equal !== false) {
+    actions.push({ type: 'event', event: { kind: 'sync.mismatch', count: context.counts.mirrored } });
+  }
   state.differsSince ??= context.now;
   if (context.now < state.resyncAt) return;
   // What the own kernel has kept may be most of what is missing: its dump is worth a little patience.
@@ -59,9 +65,8 @@ function takeInherited(state: SyncState, digest: DigestMessage, context: Context
   state.inherited = false;
   const states = context.counts.unclaimed;
   if (states === 0 || digest.count > 0n || digest.unclaimed > 0) return;
-  const reason = 'the peer has started anew, and knows none of them';
   forgetVerdicts(state);
-  actions.push({ type: 'adoptUnclaimed' }, { type: 'event', kind: 'sync.adopt', fields: { states, reason } });
+  actions.push({ type: 'adoptUnclaimed' }, adopted(states, 'peerKnowsNone'));
 }
 
 /**
@@ -74,7 +79,7 @@ function madeAt(state: SyncState, digest: DigestMessage): number {
 
 /** What this node owns has changed at once: the last verdict, and those still on their way, are about something else. */
 export function forgetVerdicts(state: SyncState): void {
-  state.mine = null;
+  state.ownCompared = null;
   state.ownedSeq = state.txSeq;
 }
 
@@ -83,7 +88,7 @@ export function onVerdict(state: SyncState, event: Extract<SyncEvent, { type: 'v
   const { equal, missing, seq } = event.verdict;
   // A recording of an older version has no such number.
   if (!seqAfter(seq, state.ownedSeq ?? 0)) return;
-  state.mine = { equal, missing, at: sentAt(state, seq), unclaimed: 0 };
+  state.ownCompared = { equal, missing, at: sentAt(state, seq), unclaimed: 0 };
 }
 
 export function compareTimers(state: SyncState, context: Context, actions: SyncAction[]): void {
@@ -97,56 +102,4 @@ export function compareTimers(state: SyncState, context: Context, actions: SyncA
   state.digestNow = false;
   state.digestAt = context.now + TIMING.digest;
   actions.push({ type: 'sendDigest' });
-}
-
-export interface InStep {
-  /** `null`: not known. */
-  inStep: boolean | null;
-  reason: string | null;
-  /** Age of the older of the two comparisons. */
-  checkedMsAgo: number | null;
-}
-
-/**
- * The fact with its age: both nodes' states were equal on both sides, kernel included, that long ago.
- * @param counts of this node's table. `unsure`: it has lost events, so whatever was compared before, it does not know its
- *   own table; `missing`: what this kernel lacks by now; `unclaimed`: states that no digest speaks of, and that the peer may not have
- */
-export function inStep(
-  state: SyncState,
-  now: number,
-  counts: Pick<Counts, 'unsure' | 'unclaimed' | 'missing'>,
-): InStep {
-  if (!state.open || !state.alive) {
-    const silence =
-      state.heardAt === null
-        ? 'the peer has not been heard on the sync link'
-        : `the peer has been silent for ${((now - state.heardAt) / 1000).toFixed(1)} s`;
-    return { inStep: null, reason: silence, checkedMsAgo: null };
-  }
-  if (counts.unsure) return { inStep: null, reason: "reading the kernel's table again", checkedMsAgo: null };
-  const { mine, theirs } = state;
-  if (state.bulkIn) return { inStep: false, reason: "learning the peer's states", checkedMsAgo: null };
-  if (state.bulkOut !== 'no') return { inStep: false, reason: "sending this node's states", checkedMsAgo: null };
-  if (state.repairIn !== null || state.repairOut !== null)
-    return { inStep: false, reason: 'repairing the difference', checkedMsAgo: null };
-  if (mine === null || theirs === null) return { inStep: null, reason: 'not yet compared', checkedMsAgo: null };
-  const checkedMsAgo = now - Math.min(mine.at, theirs.at);
-  if (!mine.equal || !theirs.equal) return { inStep: false, reason: 'the digests differ', checkedMsAgo };
-  // Missing when the digest was read, or found to be missing since.
-  const here = Math.max(theirs.missing, counts.missing);
-  if (mine.missing > 0 || here > 0) {
-    const where = mine.missing > 0 ? `the peer's kernel lacks ${mine.missing}` : `this kernel lacks ${here}`;
-    return { inStep: false, reason: `${where} mirrored states`, checkedMsAgo };
-  }
-  if (!Number.isFinite(checkedMsAgo)) return { inStep: null, reason: 'not yet compared', checkedMsAgo: null };
-  const nobodys = counts.unclaimed > 0 ? counts.unclaimed : theirs.unclaimed;
-  if (nobodys > 0) {
-    const where = counts.unclaimed > 0 ? 'here' : 'on the peer';
-    return { inStep: false, reason: `${nobodys} states ${where} belong to nobody yet`, checkedMsAgo };
-  }
-  if (checkedMsAgo > TIMING.stale) {
-    return { inStep: null, reason: `last compared ${(checkedMsAgo / 1000).toFixed(1)} s ago`, checkedMsAgo };
-  }
-  return { inStep: true, reason: null, checkedMsAgo };
 }

@@ -1,6 +1,6 @@
 /** Handshake and liveness of the sync session: who the peer is, whether it is there, when a session begins and ends. */
 import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
-import { freshStream, LIMITS, TIMING } from './state.ts';
+import { adopted, freshStream, LIMITS, TIMING } from './state.ts';
 
 /**
  * A HELLO that could be opened. A session begins only when the peer has echoed this node's own nonce: that proves the
@@ -48,7 +48,7 @@ function openSession(
   state.beatAt = context.now;
   actions.push({ type: 'openSession' });
   sendHello(state, context.now, actions);
-  actions.push({ type: 'event', kind: 'sync.session', fields: { up: true } });
+  actions.push({ type: 'event', event: { kind: 'sync.session', up: true } });
 }
 
 /**
@@ -63,8 +63,7 @@ function inherit(state: SyncState, context: Context, actions: SyncAction[]): boo
   if (mirrored === 0) return false;
   actions.push({ type: state.masterAny ? 'adoptPeer' : 'disownPeer' });
   if (!state.masterAny) return true;
-  const reason = 'master, and the peer has started anew';
-  actions.push({ type: 'event', kind: 'sync.adopt', fields: { states: mirrored, reason } });
+  actions.push(adopted(mirrored, 'peerStartedAnew'));
   return false;
 }
 
@@ -93,7 +92,7 @@ export function heard(state: SyncState, now: number, actions: SyncAction[]): voi
   if (state.alive) return;
   state.alive = true;
   state.digestNow = true;
-  actions.push({ type: 'event', kind: 'sync.peer', fields: { alive: true } });
+  actions.push({ type: 'event', event: { kind: 'sync.peer', alive: true } });
 }
 
 /** The link can carry again: the peer, which has been silent, hears of this node at once and not at the next turn of a timer. */
@@ -110,14 +109,11 @@ export function livenessTimers(state: SyncState, now: number, actions: SyncActio
   if (state.alive && state.heardAt !== null && now - state.heardAt >= TIMING.dead) {
     state.alive = false;
     state.peerMasterAny = null;
-    state.mine = null;
-    state.theirs = null;
+    state.ownCompared = null;
+    state.mirroredCompared = null;
     state.helloAt = now;
-    actions.push({
-      type: 'event',
-      kind: 'sync.peer',
-      fields: { alive: false, reason: `nothing heard on the sync link for ${Math.round(now - state.heardAt)} ms` },
-    });
+    const silentMs = Math.round(now - state.heardAt);
+    actions.push({ type: 'event', event: { kind: 'sync.peer', alive: false, silentMs } });
   }
   if (!(state.open && state.alive) && now >= state.helloAt) sendHello(state, now, actions);
 }

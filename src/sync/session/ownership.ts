@@ -10,7 +10,7 @@
 import { dropRepairIn } from '../repair/mirror-rules.ts';
 import { forgetVerdicts } from './compare.ts';
 import { renewSession } from './handshake.ts';
-import { type Context, type SyncAction, type SyncState, TIMING } from './state.ts';
+import { adopted, type Context, type SyncAction, type SyncState, TIMING } from './state.ts';
 
 /**
  * The rule for a state that both nodes claim: the master's word counts, and between equals the senior's. Never may both
@@ -40,7 +40,7 @@ export function considerAdoption(state: SyncState, context: Context, actions: Sy
     return;
   }
   // What the peer itself has not decided about yet may still turn out to be the same connections.
-  const proven = state.theirs?.equal === true && state.theirs.unclaimed === 0 && !state.bulkIn;
+  const proven = state.mirroredCompared?.equal === true && state.mirroredCompared.unclaimed === 0 && !state.bulkIn;
   if (counts.unclaimed > 0 && state.alive && state.peerMasterAny === true && proven) {
     actions.push({ type: 'dropUnclaimed' });
   }
@@ -50,12 +50,7 @@ function adoptAlone(state: SyncState, context: Context, actions: SyncAction[]): 
   const { mirrored, unclaimed } = context.counts;
   if (unclaimed > 0) actions.push({ type: 'adoptUnclaimed' });
   if (mirrored === 0) return;
-  actions.push({ type: 'adoptPeer' });
-  actions.push({
-    type: 'event',
-    kind: 'sync.adopt',
-    fields: { states: mirrored, reason: 'master, and the peer is gone' },
-  });
+  actions.push({ type: 'adoptPeer' }, adopted(mirrored, 'peerGone'));
   renewSession(state, context, actions);
 }
 
@@ -63,7 +58,7 @@ function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]
   const { mirrored, unclaimed } = context.counts;
   // Only what is proven to be all that the peer owns: it gives away everything at once, and what this node has not got
   // by then would be nobody's.
-  if (state.theirs?.equal !== true || state.bulkIn) return;
+  if (state.mirroredCompared?.equal !== true || state.bulkIn) return;
   if (unclaimed > 0) {
     // The peer's verdicts so far are about less than this node owns now.
     forgetVerdicts(state);
@@ -73,13 +68,8 @@ function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]
   if (state.repairOut !== null) return;
   if (mirrored === 0 || state.adoptSeenByPeer !== state.adoptId) return;
   state.adoptId = (state.adoptId + 1) & 0xffff;
-  state.theirs = null;
-  actions.push({ type: 'adoptPeer' }, { type: 'sendAdopt', id: state.adoptId });
-  actions.push({
-    type: 'event',
-    kind: 'sync.adopt',
-    fields: { states: mirrored, reason: 'master, and the peer is not' },
-  });
+  state.mirroredCompared = null;
+  actions.push({ type: 'adoptPeer' }, { type: 'sendAdopt', id: state.adoptId }, adopted(mirrored, 'peerNotMaster'));
 }
 
 /**
@@ -89,13 +79,11 @@ function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]
  */
 function adoptLeft(state: SyncState, context: Context, actions: SyncAction[]): void {
   const { unclaimed } = context.counts;
-  const { theirs } = state;
-  if (unclaimed === 0 || theirs?.equal !== true || state.bulkIn) return;
-  if (theirs.unclaimed > 0 && state.junior) return;
+  const { mirroredCompared } = state;
+  if (unclaimed === 0 || mirroredCompared?.equal !== true || state.bulkIn) return;
+  if (mirroredCompared.unclaimed > 0 && state.junior) return;
   forgetVerdicts(state);
-  actions.push({ type: 'adoptUnclaimed' });
-  const reason = 'both are master, and the peer knows none of them';
-  actions.push({ type: 'event', kind: 'sync.adopt', fields: { states: unclaimed, reason } });
+  actions.push({ type: 'adoptUnclaimed' }, adopted(unclaimed, 'bothMaster'));
 }
 
 /**
@@ -109,5 +97,5 @@ export function onAdopt(state: SyncState, id: number, crossed: boolean, actions:
   dropRepairIn(state, actions);
   state.late = true;
   forgetVerdicts(state);
-  actions.push({ type: 'giveMine' });
+  actions.push({ type: 'yieldOwn' });
 }

@@ -103,8 +103,8 @@ export interface StreamState extends RepairState {
   resyncAt: number;
   resyncWait: number;
   /** The peer's verdict on this node's states, and this node's verdict on the peer's. */
-  mine: Comparison | null;
-  theirs: Comparison | null;
+  ownCompared: Comparison | null;
+  mirroredCompared: Comparison | null;
   /** Verdicts on digests up to this number of the own stream are about other states than those this node owns now. */
   ownedSeq: number;
   /** When numbers of the own stream left, oldest first: how old a digest is that speaks of them. */
@@ -181,9 +181,25 @@ export type LinkAction =
   | { type: 'hold' }
   /** A datagram outside the stream: acknowledgement and report. */
   | { type: 'sendBeat'; report: boolean }
-  /** Refused input, by cause. */
-  | { type: 'refuse'; cause: string }
-  | { type: 'event'; kind: string; fields: Record<string, string | number | boolean | null> };
+  /** Refused input is counted under its cause. */
+  | { type: 'refuse'; cause: 'own_hello' | 'replayed_hello' | 'bad_ack' | 'bad_repair' }
+  | { type: 'event'; event: SessionEvent };
+
+/** What the machine reports; words.ts has the words. */
+export type SessionEvent =
+  | { kind: 'sync.session'; up: true }
+  | { kind: 'sync.peer'; alive: true }
+  | { kind: 'sync.peer'; alive: false; silentMs: number }
+  | { kind: 'sync.adopt'; states: number; cause: AdoptCause }
+  | { kind: 'sync.mismatch'; count: number };
+
+/** Why this node owns states that it did not own before. */
+export type AdoptCause = 'peerGone' | 'peerNotMaster' | 'peerStartedAnew' | 'peerKnowsNone' | 'bothMaster';
+
+export const adopted = (states: number, cause: AdoptCause): LinkAction => ({
+  type: 'event',
+  event: { kind: 'sync.adopt', states, cause },
+});
 
 export type TableAction =
   | { type: 'sendDigest' }
@@ -197,7 +213,8 @@ export type TableAction =
   | { type: 'disownPeer' }
   | { type: 'adoptUnclaimed' }
   | { type: 'dropUnclaimed' }
-  | { type: 'giveMine' }
+  /** The peer has adopted this node's states. */
+  | { type: 'yieldOwn' }
   /** Who wins when both claim a state: the peer, or this node. */
   | { type: 'prefer'; peer: boolean };
 
@@ -230,8 +247,8 @@ export function freshStream(): StreamState {
     differsSince: null,
     resyncAt: 0,
     resyncWait: TIMING.resyncMin,
-    mine: null,
-    theirs: null,
+    ownCompared: null,
+    mirroredCompared: null,
     ownedSeq: 0,
     sentLog: [],
     inherited: false,

@@ -120,7 +120,7 @@ export class Dataplane {
         transmit: (datagram) => this.io.transmit(datagram, this.inlet.peerAddress),
         flushKernel: () => this.writer.flush(),
         nonce: () => this.host.random(16).toString('hex'),
-        event: (kind, fields) => this.post({ type: 'event', kind, fields }),
+        notice: (notice) => this.post({ type: 'notice', notice }),
         peerReport: (content) => this.post({ type: 'peer', name: null, report: content.toString('utf8') }),
         peerName: (peer) => this.post({ type: 'peer', name: peer, report: null }),
         auditAsked: () => this.onAuditAsked(),
@@ -154,7 +154,7 @@ export class Dataplane {
     const { defer } = this.io;
     if (defer === undefined) return null;
     if (typeof defer === 'string') {
-      this.post({ type: 'event', kind: 'sync.defer', fields: { on: false, reason: defer } });
+      this.post({ type: 'notice', notice: { kind: 'sync.defer', on: false, reason: defer } });
       return null;
     }
     const { state, outbox } = this.driver;
@@ -335,7 +335,7 @@ export class Dataplane {
         // What was lost is lost: the table is read again, and until then this node's digest proves nothing. How it begins
         // stands with audit.lost().
         this.figures.overruns += 1;
-        this.post({ type: 'event', kind: 'sync.overrun', fields: { overruns: this.figures.overruns } });
+        this.post({ type: 'notice', notice: { kind: 'sync.overrun', overruns: this.figures.overruns } });
         this.audit.lost();
         continue;
       }

@@ -1,5 +1,6 @@
 /** What the worker tells the control thread about itself: figures in the shared array, changes as messages. */
 import type { SyncDriver } from '../dialect/carpio/runner.ts';
+import { stepReason } from '../session/words.ts';
 import type { Engine } from '../table/engine.ts';
 import type { FromWorker } from './messages.ts';
 import { STAT } from './messages.ts';
@@ -22,10 +23,10 @@ export class Teller {
   private readonly stats: Float64Array;
   private readonly post: (message: FromWorker) => void;
   private toldAt = 0;
-  private lastStep = '';
+  private lastStep: string | undefined;
   private lastRefused = 0;
   /** The comparisons that were told last; another one is told even when nothing else turns the loop. */
-  private told: { mine: object | null; theirs: object | null } = { mine: null, theirs: null };
+  private told: { own: object | null; mirrored: object | null } = { own: null, mirrored: null };
 
   constructor(driver: SyncDriver, engine: Engine, stats: Float64Array, post: (message: FromWorker) => void) {
     this.driver = driver;
@@ -37,15 +38,10 @@ export class Teller {
   tell(now: number, figures: LoopFigures): void {
     if (now - this.toldAt < TELL && now >= this.toldAt) return;
     this.toldAt = now;
-    const { mine, theirs } = this.driver.state;
-    this.told = { mine, theirs };
+    const { ownCompared, mirroredCompared } = this.driver.state;
+    this.told = { own: ownCompared, mirrored: mirroredCompared };
     this.write(now, figures);
-    const { inStep, reason } = this.driver.inStep(now);
-    const step = `${inStep} ${inStep === null ? reason?.replace(/[0-9.]+/g, '') : reason}`;
-    if (step !== this.lastStep) {
-      this.lastStep = step;
-      this.post({ type: 'step', inStep, reason });
-    }
+    this.tellStep(now);
     const refused = Object.values(this.driver.refused).reduce((sum, n) => sum + n, 0);
     if (refused !== this.lastRefused) {
       this.lastRefused = refused;
@@ -53,23 +49,33 @@ export class Teller {
     }
   }
 
+  private tellStep(now: number): void {
+    const { inStep, cause } = this.driver.inStep(now);
+    // A silence that goes on is the same news; another count of states is not.
+    const step = inStep === null ? cause?.type : JSON.stringify(cause);
+    if (step === this.lastStep) return;
+    this.lastStep = step;
+    this.post({ type: 'step', inStep, reason: cause === null ? null : stepReason(cause) });
+  }
+
   /** When there is something to tell that could not be told yet, ms. */
   deadline(): number {
-    const { mine, theirs } = this.driver.state;
-    const news = mine !== this.told.mine || theirs !== this.told.theirs;
+    const { ownCompared, mirroredCompared } = this.driver.state;
+    const news = ownCompared !== this.told.own || mirroredCompared !== this.told.mirrored;
     return news ? this.toldAt + TELL : Number.POSITIVE_INFINITY;
   }
 
   private write(now: number, figures: LoopFigures): void {
     const { driver, stats, engine } = this;
     const counts = driver.counts();
-    const { mine, theirs } = driver.state;
+    const { ownCompared, mirroredCompared } = driver.state;
     stats[STAT.own] = counts.own;
     stats[STAT.mirrored] = counts.mirrored;
     stats[STAT.unclaimed] = counts.unclaimed;
     stats[STAT.dirty] = counts.dirty;
     stats[STAT.kernelMissing] = counts.missing;
-    stats[STAT.checkedAt] = mine === null || theirs === null ? Number.NaN : Math.min(mine.at, theirs.at);
+    stats[STAT.checkedAt] =
+      ownCompared === null || mirroredCompared === null ? Number.NaN : Math.min(ownCompared.at, mirroredCompared.at);
     stats[STAT.lag] = driver.outbox.lag ?? Number.NaN;
     stats[STAT.sent] = driver.outbox.sent;
     stats[STAT.sentBytes] = driver.outbox.sentBytes;

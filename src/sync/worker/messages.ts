@@ -1,7 +1,7 @@
 /** What control thread and dataplane worker say to each other, and the counters they share. */
 
 import type { StateView } from '../../contract/state-view.ts';
-import type { Json } from '../../contract/status.ts';
+import type { SyncNotice } from '../../contract/sync-notice.ts';
 
 export interface WorkerConfig {
   name: string;
@@ -65,7 +65,7 @@ export interface VerifyResult {
 export type FromWorker =
   | { type: 'ready'; wakeFd: number }
   | { type: 'fatal'; reason: string }
-  | { type: 'event'; kind: string; fields: Record<string, Json> }
+  | { type: 'notice'; notice: SyncNotice }
   | { type: 'peer'; name: string | null; report: string | null }
   | { type: 'step'; inStep: boolean | null; reason: string | null }
   | { type: 'refused'; counters: Record<string, number> }

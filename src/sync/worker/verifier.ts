@@ -1,6 +1,8 @@
 /** `carpio verify`: waits until both nodes have compared anew, and with `deep` until both have read their kernels again. */
 
 import type { SyncDriver } from '../dialect/carpio/runner.ts';
+import type { StepCause } from '../session/in-step.ts';
+import { stepReason } from '../session/words.ts';
 import { auditLines } from '../table/audit-lines.ts';
 import type { Engine } from '../table/engine.ts';
 import type { Audit } from './audit.ts';
@@ -23,6 +25,8 @@ interface Waiting {
   correctionsBefore: number;
   audited: boolean;
 }
+
+const wordsOf = (cause: StepCause | null): string | null => (cause === null ? null : stepReason(cause));
 
 export class Verifier {
   private readonly driver: SyncDriver;
@@ -73,13 +77,14 @@ export class Verifier {
       one.audited = true;
       one.from = now;
     }
-    const { mine, theirs, alive } = this.driver.state;
-    const compared = alive && mine !== null && theirs !== null && mine.at >= one.from && theirs.at >= one.from;
-    const { inStep, reason } = this.driver.inStep(now);
+    const { ownCompared, mirroredCompared, alive } = this.driver.state;
+    const since = (at: number | undefined): boolean => at !== undefined && at >= one.from;
+    const compared = alive && since(ownCompared?.at) && since(mirroredCompared?.at);
+    const { inStep, cause } = this.driver.inStep(now);
     if (compared && inStep !== null) {
       const corrections = this.corrections(one);
       const mended = corrections === null ? 0 : corrections.here + (corrections.peer ?? 0);
-      const why = mended > 0 ? `${mended} differences between a kernel and its table had to be mended` : reason;
+      const why = mended > 0 ? `${mended} differences between a kernel and its table had to be mended` : wordsOf(cause);
       this.answer(one, inStep && mended === 0, why);
       return true;
     }
@@ -95,8 +100,9 @@ export class Verifier {
       one.askAt = Math.max(one.askAt, now + 10);
       return false;
     }
-    const { inStep, reason } = this.driver.inStep(now);
-    const why = reason ?? 'the two nodes could not compare in time (too much is changing, or the peer does not answer)';
+    const { inStep, cause } = this.driver.inStep(now);
+    const why =
+      wordsOf(cause) ?? 'the two nodes could not compare in time (too much is changing, or the peer does not answer)';
     this.answer(one, inStep === false ? false : null, why);
     return true;
   }

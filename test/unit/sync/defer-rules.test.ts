@@ -31,7 +31,10 @@ function scene() {
         return null;
       },
     },
-    { event: (kind, fields) => world.said.push([kind, fields]), warn: (message) => world.warnings.push(message) },
+    {
+      notice: ({ kind, ...fields }) => world.said.push([kind, fields]),
+      warn: (message) => world.warnings.push(message),
+    },
   );
   const nft = async (): Promise<void> => {
     held.shift()?.();

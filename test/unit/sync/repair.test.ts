@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { firstSymbols, mostSymbols, REPAIR, worthwhile } from '../../../src/sync/repair/cost.ts';
 import type { RepairEvent } from '../../../src/sync/repair/state.ts';
-import { inStep } from '../../../src/sync/session/compare.ts';
+import { inStep } from '../../../src/sync/session/in-step.ts';
 import { nextSyncDeadline, stepSync } from '../../../src/sync/session/machine.ts';
 import type { Context, Counts, SyncAction, SyncEvent, SyncState } from '../../../src/sync/session/state.ts';
 import { createSync } from '../../../src/sync/session/state.ts';
@@ -69,8 +69,9 @@ const ask: RepairMessage = { type: 'ask', id: 9, count: 1000, buckets: new Uint3
 test('the mirror: ask, snapshot, symbols, more, apply, proof', () => {
   const box = new Box();
   assert.ok(box.digest(false).includes('askRepair'));
-  assert.is(inStep(box.state, box.now, { unsure: false, unclaimed: 0, missing: 0 }).inStep, false);
-  assert.is(inStep(box.state, box.now, { unsure: false, unclaimed: 0, missing: 0 }).reason, 'repairing the difference');
+  const found = inStep(box.state, box.now, { unsure: false, unclaimed: 0, missing: 0 });
+  assert.is(found.inStep, false);
+  assert.equal(found.cause, { type: 'repairing' });
   assert.ok(box.hear(begin(1)).includes('snapshot'));
   assert.ok(box.hear(symbols(1, 0, 40)).includes('takeSymbols'));
   assert.ok(box.do('repairDry').includes('askMore'));
@@ -175,7 +176,7 @@ test('a change of ownership on its way, or in the middle, ends the repair', () =
   other.digest(false);
   other.hear(begin(1));
   const actions = other.step({ type: 'adopt', id: 1, crossed: false });
-  assert.ok(actions.indexOf('closeMirror') >= 0 && actions.indexOf('closeMirror') < actions.indexOf('giveMine'));
+  assert.ok(actions.indexOf('closeMirror') >= 0 && actions.indexOf('closeMirror') < actions.indexOf('yieldOwn'));
 });
 
 test('BEGIN waits until nothing waits to be sent and no datagram is being applied; no digest meanwhile', () => {

@@ -14,13 +14,13 @@ test('a verdict on a digest from before this node took over more states says not
   const state = createSync('00');
   state.txSeq = 5;
   say(state, 5);
-  assert.is(state.mine?.equal, true);
+  assert.is(state.ownCompared?.equal, true);
   forgetVerdicts(state);
   say(state, 5);
-  assert.is(state.mine, null);
+  assert.is(state.ownCompared, null);
   state.txSeq = 6;
   say(state, 6);
-  assert.is(state.mine?.equal, true);
+  assert.is(state.ownCompared?.equal, true);
 });
 
 test.run();

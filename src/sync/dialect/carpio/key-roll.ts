@@ -7,6 +7,7 @@
  * Which keys the peer has is taken from HELLOs of this session alone, and never from one that is older than another: a
  * recording cannot make this node seal with a key that the peer has dropped.
  */
+import type { KeyNotice } from '../../../contract/sync-notice.ts';
 import type { Mix } from '../../seal/key-chain.ts';
 import type { PairKeys } from '../../seal/pair-keys.ts';
 import type { SyncState } from '../../session/state.ts';
@@ -18,16 +19,10 @@ const STRANGE = 1000;
 /** How long a key that was replaced is taken without a peer being heard, ms. */
 export const HELD_MS = 600_000;
 
-export interface Said {
-  /** `differs`: synced still, under a key that both have; `other`: no key in common; `expired`: nobody came over. */
-  state: 'same' | 'differs' | 'other' | 'expired';
-  reason: string | null;
-}
-
 export interface KeyRollPorts {
   /** Sends HELLOs that ask the peer for its keys. */
   ask(): void;
-  say(said: Said): void;
+  say(notice: KeyNotice): void;
 }
 
 /** What a HELLO of the running session tells. */
@@ -47,7 +42,7 @@ export class KeyRoll {
   private askAt = 0;
   private changedAt: number | null = null;
   private strange: { first: number; last: number } | null = null;
-  private said: Said['state'] | null = 'same';
+  private said: KeyNotice['state'] | null = 'same';
 
   constructor(keys: PairKeys, state: SyncState, ports: KeyRollPorts) {
     this.keys = keys;
@@ -101,12 +96,12 @@ export class KeyRoll {
     this.say(this.verdict(now, through));
   }
 
-  private verdict(now: number, through: boolean): Said | null {
+  private verdict(now: number, through: boolean): KeyNotice | null {
     const { alive, open, heardAt } = this.state;
-    const { node, ids: theirs } = this.peer;
+    const { node, ids: peerIds } = this.peer;
     const { ids } = this.keys;
     if (open && alive) {
-      return through && theirs[0] === ids[0] ? { state: 'same', reason: null } : this.difference(node, theirs);
+      return through && peerIds[0] === ids[0] ? { state: 'same', reason: null } : this.difference(node, peerIds);
     }
     if (this.changedAt !== null && ids.length > 1 && now - Math.max(this.changedAt, heardAt ?? 0) > HELD_MS) {
       const reason = `no peer has come over to the new key within ${HELD_MS / 60_000} min; the one before is refused now`;
@@ -118,11 +113,11 @@ export class KeyRoll {
     return { state: 'other', reason: `the peer uses another key: nothing is synced, CARP goes on; ${mend}` };
   }
 
-  private difference(node: string, theirs: readonly string[]): Said | null {
+  private difference(node: string, peerIds: readonly string[]): KeyNotice | null {
     const [own] = this.keys.ids;
-    if (theirs.length === 0 || own === undefined || theirs[0] === own) return null;
+    if (peerIds.length === 0 || own === undefined || peerIds[0] === own) return null;
     const both = 'both still take the one before';
-    if (!theirs.includes(own)) {
+    if (!peerIds.includes(own)) {
       const reason = `the peer uses another key: ${node} does not have this node's new one yet (${both}); put it there and reload`;
       return { state: 'differs', reason };
     }
@@ -130,7 +125,7 @@ export class KeyRoll {
     return { state: 'differs', reason };
   }
 
-  private say(said: Said | null): void {
+  private say(said: KeyNotice | null): void {
     if (said === null || said.state === this.said) return;
     this.said = said.state;
     if (said.state === 'expired') this.changedAt = null;

@@ -1,6 +1,7 @@
 /** What the driver is told and what it needs of the world around it. */
 
 import type { AeadMaker } from '../../../contract/aead.ts';
+import type { SyncNotice } from '../../../contract/sync-notice.ts';
 import type { TapMaker } from '../../../contract/tap.ts';
 import type { KeyLife } from '../../seal/key-chain.ts';
 import type { PairKeys } from '../../seal/pair-keys.ts';
@@ -24,7 +25,7 @@ export interface DriverPorts {
   flushKernel(): void;
   /** 32 hex digits, never the same. */
   nonce(): string;
-  event(kind: string, fields: Record<string, string | number | boolean | null>): void;
+  notice(notice: SyncNotice): void;
   peerReport(content: Buffer): void;
   /** The peer's name, when a session begins. */
   peerName(name: string): void;

@@ -4,14 +4,16 @@
  * entropy come through `DriverPorts`, so that the simulator runs this very file.
  */
 
+import type { KeyNotice } from '../../../contract/sync-notice.ts';
 import type { Tap } from '../../../contract/tap.ts';
 import { Repairer } from '../../repair/runner.ts';
 import type { PairSecret } from '../../seal/pair-keys.ts';
-import type { InStep } from '../../session/compare.ts';
-import { inStep } from '../../session/compare.ts';
+import type { InStep } from '../../session/in-step.ts';
+import { inStep } from '../../session/in-step.ts';
 import { nextSyncDeadline, stepSync } from '../../session/machine.ts';
 import type { Counts, SyncAction, SyncEvent, SyncState } from '../../session/state.ts';
 import { createSync, LIMITS, TIMING } from '../../session/state.ts';
+import { noticeOf } from '../../session/words.ts';
 import { auditLines, packLines } from '../../table/audit-lines.ts';
 import type { Engine } from '../../table/engine.ts';
 import { Tasks } from '../../table/tasks.ts';
@@ -19,7 +21,7 @@ import { MSG, message } from '../../wire/datagram.ts';
 import { masterIn, splitReport } from '../../wire/report-parts.ts';
 import { HomeKeeper } from './home-keeper.ts';
 import { Inbox } from './inbox.ts';
-import { KeyRoll, type Said } from './key-roll.ts';
+import { KeyRoll } from './key-roll.ts';
 import { LiveContext } from './live-context.ts';
 import { Outbox } from './outbox.ts';
 import type { DriverConfig, DriverPorts } from './ports.ts';
@@ -78,7 +80,7 @@ export class SyncDriver {
     this.repairer = new Repairer(engine, this.state, {
       step: (event) => this.step(event),
       push: (bytes) => this.outbox.push(bytes),
-      repaired: (figures) => ports.event('sync.repaired', figures),
+      repaired: (figures) => ports.notice({ kind: 'sync.repaired', ...figures }),
       now: () => this.context.now,
     });
     const { state, outbox, repairer, tasks } = this;
@@ -309,10 +311,10 @@ export class SyncDriver {
     this.roll.work(this.context.now, send === null || receive === null ? null : { send, receive });
   }
 
-  private onKeys(said: Said): void {
+  private onKeys(notice: KeyNotice): void {
     // What still runs under the key that is refused now ends with it.
-    if (said.state === 'expired') this.step({ type: 'renew' });
-    this.ports.event('sync.key', { ...said });
+    if (notice.state === 'expired') this.step({ type: 'renew' });
+    this.ports.notice({ kind: 'sync.key', ...notice });
   }
 
   // A recording of such a question must not make this node send more than now and then.
@@ -403,7 +405,7 @@ export class SyncDriver {
         this.count(action.cause);
         break;
       case 'event':
-        this.ports.event(action.kind, action.fields);
+        this.ports.notice(noticeOf(action.event));
         break;
       default:
         this.table.perform(action);

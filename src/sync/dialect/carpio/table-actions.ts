@@ -27,7 +27,7 @@ export interface TableActionParts {
 
 type OwnerAction = Extract<
   TableAction,
-  { type: 'disownPeer' | 'adoptPeer' | 'adoptUnclaimed' | 'giveMine' | 'dropUnclaimed' }
+  { type: 'disownPeer' | 'adoptPeer' | 'adoptUnclaimed' | 'yieldOwn' | 'dropUnclaimed' }
 >;
 
 export class TableActions {
@@ -100,7 +100,7 @@ export class TableActions {
         engine.adoptUnclaimed();
         this.sweep();
         break;
-      case 'giveMine':
+      case 'yieldOwn':
         engine.giveMine();
         this.sweep();
         break;

@@ -1,0 +1,70 @@
+/**
+ * The formats of recordings. A recording of an earlier version is read as if today's had made it: only the names differ
+ * that the session machine had for its states, events and actions. Pure.
+ */
+import type { MachineName } from '../contract/tap.ts';
+import type { AdoptCause } from '../sync/session/state.ts';
+
+/** What the head of a new file says. */
+export const RECORD_FORMAT = 2;
+export const RECORD_FORMATS: readonly number[] = [1, 2];
+
+/** A step (`in`, `out`) or a whole state of one machine (contract/tap.ts). */
+export interface Line {
+  m: MachineName;
+  i: number;
+  at: number;
+  state?: unknown;
+  in?: unknown;
+  out?: unknown[];
+}
+
+type Fields = Record<string, unknown>;
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Names of format 1 become today's; what has today's names already stays as it is. */
+export function upgraded(line: Line): Line {
+  if (line.m !== 'sync') return line;
+  if (line.state !== undefined) return { ...line, state: upgradedState(line.state) };
+  return {
+    ...line,
+    in: upgradedInput(line.in),
+    ...(line.out === undefined ? {} : { out: line.out.map(upgradedAction) }),
+  };
+}
+
+function upgradedState(state: unknown): unknown {
+  if (!isFields(state) || !('mine' in state)) return state;
+  const { mine, theirs, ...rest } = state;
+  return { ...rest, ownCompared: mine, mirroredCompared: theirs };
+}
+
+function upgradedInput(input: unknown): unknown {
+  if (!isFields(input) || !isFields(input.event) || input.event.type !== 'recon') return input;
+  return { ...input, event: { ...input.event, type: 'repairMessage' } };
+}
+
+function upgradedAction(action: unknown): unknown {
+  if (!isFields(action)) return action;
+  if (action.type === 'giveMine') return { type: 'yieldOwn' };
+  if (action.type !== 'event' || !isFields(action.fields)) return action;
+  return { type: 'event', event: { kind: action.kind, ...upgradedFields(action.fields) } };
+}
+
+const ADOPTED: Readonly<Record<string, AdoptCause>> = {
+  'master, and the peer is gone': 'peerGone',
+  'master, and the peer is not': 'peerNotMaster',
+  'master, and the peer has started anew': 'peerStartedAnew',
+  'the peer has started anew, and knows none of them': 'peerKnowsNone',
+  'both are master, and the peer knows none of them': 'bothMaster',
+};
+
+/** Format 1 had a reason in words. */
+function upgradedFields({ reason, ...rest }: Fields): Fields {
+  if (typeof reason !== 'string') return rest;
+  const silent = /^nothing heard on the sync link for (\d+) ms$/.exec(reason);
+  if (silent !== null) return { ...rest, silentMs: Number(silent[1]) };
+  return { ...rest, cause: ADOPTED[reason] ?? reason };
+}
