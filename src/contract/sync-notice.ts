@@ -16,7 +16,9 @@ export type SyncNotice =
   | { kind: 'sync.key'; state: 'same' | 'differs' | 'other' | 'expired'; reason: string | null }
   | { kind: 'sync.defer'; on: boolean; reason: string | null }
   /** The kernel has dropped events; so many times since the start. */
-  | { kind: 'sync.overrun'; overruns: number };
+  | { kind: 'sync.overrun'; overruns: number }
+  /** The sync link's device takes no packet of that size, though `[sync] mtu` says so. */
+  | { kind: 'sync.too_long'; bytes: number; mtu: number; device: string };
 
 /** What concerns the pair's key. */
 export type KeyNotice = Omit<Extract<SyncNotice, { kind: 'sync.key' }>, 'kind'>;

@@ -10,17 +10,23 @@ export const SYNC_GROUP = '224.0.0.240';
 const IPPROTO_IP = 0;
 const IP_TTL = 2;
 const IP_MTU_DISCOVER = 10;
-const IP_PMTUDISC_DO = 2;
+/** Never in pieces, and whatever ICMP says of the path is not believed: anybody can forge it. */
+const IP_PMTUDISC_PROBE = 3;
 const IP_MULTICAST_TTL = 33;
 const IP_MULTICAST_LOOP = 34;
 const IP_ADD_MEMBERSHIP = 35;
 const IP_MULTICAST_IF = 32;
 const BUFFER = 16 * 1024 * 1024;
 
+type SendResult = 'sent' | 'lost' | 'too_long';
+
 interface SyncSocket {
   fd: number;
-  /** False when the kernel took nothing: link down, no route, buffer full. What is lost is sent again by the stream. */
-  send(datagram: Buffer, address: string): boolean;
+  /**
+   * `lost`: the kernel took nothing (link down, no route, buffer full), and the stream sends it again. `too_long`: the
+   * device takes no packet of that size, now or later.
+   */
+  send(datagram: Buffer, address: string): SendResult;
   close(): void;
 }
 
@@ -38,7 +44,7 @@ export function openSyncSocket(device: string, ifindex: number): SyncSocket {
       [IP_TTL, 255],
       [IP_MULTICAST_TTL, 255],
       [IP_MULTICAST_LOOP, 0],
-      [IP_MTU_DISCOVER, IP_PMTUDISC_DO],
+      [IP_MTU_DISCOVER, IP_PMTUDISC_PROBE],
     ] as const) {
       check(libc().setsockopt(fd, IPPROTO_IP, option, int32(value), 4), `set option ${option} of the sync socket`);
     }
@@ -56,12 +62,14 @@ export function openSyncSocket(device: string, ifindex: number): SyncSocket {
   return { fd, send: (datagram, address) => sendTo(fd, datagram, nameOf(address)), close: () => closeQuietly(fd) };
 }
 
-function sendTo(fd: number, datagram: Buffer, name: Buffer): boolean {
+function sendTo(fd: number, datagram: Buffer, name: Buffer): SendResult {
   for (let attempt = 0; attempt < 2; attempt++) {
-    if (Number(libc().sendto(fd, datagram, datagram.length, 0, name, name.length)) >= 0) return true;
-    if (errno() !== Errno.EINTR) return false;
+    if (Number(libc().sendto(fd, datagram, datagram.length, 0, name, name.length)) >= 0) return 'sent';
+    const error = errno();
+    if (error === Errno.EMSGSIZE) return 'too_long';
+    if (error !== Errno.EINTR) break;
   }
-  return false;
+  return 'lost';
 }
 
 /** The last address as struct sockaddr_in: a datagram's way leads nearly always to the same node. */

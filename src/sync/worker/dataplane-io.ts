@@ -54,6 +54,8 @@ export interface DataplaneIo {
   change(offset: number, length: number): void;
   /** `address` null: to the group. */
   transmit(datagram: Buffer, address: string | null): void;
+  /** The longest packet that the sync link's device has refused for its size since this was asked, bytes; 0: none. */
+  tooLong?(): number;
   /**
    * Sleeps until there is something to read or `ms` are over. After a pass with `events` of the kernel it waits for more
    * of them, and when the peer sends nothing but acknowledgements (`quiet`) for these, but for nothing else.

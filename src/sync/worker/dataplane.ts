@@ -34,6 +34,8 @@ const QUIET = 50;
 const SOON = 3;
 /** As pfsync's. Milliseconds. */
 const DEFER_MS = 20;
+/** Datagrams that the device refuses for their size are reported at most this often, ms. */
+const TOO_LONG_EVERY = 10_000;
 
 export class Dataplane {
   readonly wakeFd: number;
@@ -60,6 +62,8 @@ export class Dataplane {
   private dueAt = Number.NEGATIVE_INFINITY;
   /** The first pass from then on is a whole one, ms. */
   private wholeAt = Number.NEGATIVE_INFINITY;
+  /** When a datagram that was too long was reported last, ms. */
+  private tooLongAt = Number.NEGATIVE_INFINITY;
   private readonly inlet: LinkInlet;
   /** The peer waits for the end of an audit that was begun after this. */
   private auditFor: { finished: number; corrections: number } | null = null;
@@ -180,6 +184,16 @@ export class Dataplane {
     this.expectations?.step(now, masterAny, peerNonce, () => this.driver.inStep(now).inStep === true);
   }
 
+  /** The device takes less than `[sync] mtu` says: nothing of that size ever arrives, so it is no loss like others. */
+  private reportTooLong(now: number): void {
+    if (now < this.tooLongAt + TOO_LONG_EVERY) return;
+    const bytes = this.io.tooLong?.() ?? 0;
+    if (bytes === 0) return;
+    this.tooLongAt = now;
+    const { device, mtu } = this.config;
+    this.post({ type: 'notice', notice: { kind: 'sync.too_long', bytes, mtu, device } });
+  }
+
   /** Sleeps until there is something to do. */
   wait(): void {
     const now = this.now();
@@ -262,6 +276,7 @@ export class Dataplane {
     if (working) this.slices.add(this.now() - later);
     this.verifier.step(later);
     this.teller.tell(later, this.figures);
+    this.reportTooLong(later);
     this.taps?.flush();
     this.wholeAt = later + WHOLE;
     this.dueAt = this.deadline();

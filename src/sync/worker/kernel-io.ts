@@ -27,6 +27,7 @@ const DUMP_PIECE = 32_768;
 const DUMP_PIECES = 2;
 /** Between two turns of a dump, ms: there are more than a hundred, and the node is not in step before the last. */
 const DUMP_BREATH = 0.1;
+const IP_HEADER = 20;
 /** Places among the descriptors. */
 const DUMP = 2;
 const WAKE = 3;
@@ -101,6 +102,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
   const polled = new PollSet(fds);
   const { ready } = polled;
   const wakeBytes = Buffer.alloc(8);
+  let tooLong = 0;
   const refusals = sourceOf(replies, conntrack.control);
   return {
     wakeFd,
@@ -127,7 +129,13 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     requestDump: (sequence) => requestDump(conntrack.dump, sequence),
     change: (offset, length) => sendMessages(conntrack.control, memory, offset, length),
     transmit: (datagram, address) => {
-      link.send(datagram, address ?? SYNC_GROUP);
+      const result = link.send(datagram, address ?? SYNC_GROUP);
+      if (result === 'too_long') tooLong = Math.max(tooLong, datagram.length + IP_HEADER);
+    },
+    tooLong: () => {
+      const longest = tooLong;
+      tooLong = 0;
+      return longest;
     },
     sleep: (events, ms, quiet) => {
       if (ready[DUMP]?.is === true) {
