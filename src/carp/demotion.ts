@@ -3,6 +3,7 @@
  * Reasons that the group itself raises cannot be taken away from outside.
  */
 
+import type { DemotionRefused } from '../contract/causes.ts';
 import { demotionTotal } from './context.ts';
 import { emit } from './machine.ts';
 import type { Action, GroupState } from './types.ts';
@@ -27,13 +28,13 @@ export function setReason(state: GroupState, reason: string, weight: number | nu
 }
 
 /** Why a reason from outside is refused; null: it is not. */
-export function refuseReason(state: GroupState, reason: string, weight: number | null): string | null {
-  if (reason === '' || reason.length > 128) return 'a demotion reason is 1 to 128 characters long';
-  if (OWN_REASON.test(reason)) return `the demotion reason ${reason} belongs to the node itself`;
-  if (weight === null) return reason in state.demotions ? null : `there is no demotion with the reason ${reason}`;
+export function refuseReason(state: GroupState, reason: string, weight: number | null): DemotionRefused | null {
+  if (reason === '' || reason.length > 128) return { why: 'name_length' };
+  if (OWN_REASON.test(reason)) return { why: 'own_reason', reason };
+  if (weight === null) return reason in state.demotions ? null : { why: 'no_such_reason', reason };
   if (!Number.isInteger(weight) || Math.abs(weight) > MAX_WEIGHT) {
-    return `demotion weight ${weight}: expected a whole number from -${MAX_WEIGHT} to ${MAX_WEIGHT}`;
+    return { why: 'bad_weight', weight, most: MAX_WEIGHT };
   }
   const full = !(reason in state.demotions) && Object.keys(state.demotions).length >= MAX_REASONS;
-  return full ? `there are ${MAX_REASONS} demotion reasons already; take one away first` : null;
+  return full ? { why: 'too_many', most: MAX_REASONS } : null;
 }

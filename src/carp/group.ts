@@ -7,10 +7,11 @@
  */
 
 import { PAIRED } from '../contract/carp-timers.ts';
+import type { RoleCause } from '../contract/causes.ts';
 import { contextOf } from './context.ts';
 import { FULL_WEIGHT, refuseReason, setReason } from './demotion.ts';
 import { checkHandover, handoverWaitUs } from './handover.ts';
-import { hear, leadReason } from './hear.ts';
+import { hear, leadCause } from './hear.ts';
 import { changeLink, firstLink, linkFault, linkHeld } from './links.ts';
 import {
   advertise,
@@ -94,7 +95,7 @@ function demote(state: GroupState, reason: string, weight: number | null, action
 
 function demoteFromOutside(state: GroupState, reason: string, weight: number | null, actions: Action[]): void {
   const refused = refuseReason(state, reason, weight);
-  if (refused !== null) emit(actions, { kind: 'carp.refused', reason: refused });
+  if (refused !== null) emit(actions, { kind: 'carp.refused', cause: refused });
   else demote(state, reason, weight, actions);
 }
 
@@ -170,7 +171,7 @@ function onMaintenance(state: GroupState, on: boolean, actions: Action[]): void 
   const deadlineUs = on ? state.lastUs + handoverWaitUs(state) : null;
   state.maintenance = { on, deadlineUs, done: false };
   demote(state, 'maintenance', on ? FULL_WEIGHT : null, actions);
-  if (!on) emit(actions, { kind: 'carp.maintenance', on: false, done: true, reason: 'switched off' });
+  if (!on) emit(actions, { kind: 'carp.maintenance', on: false, done: true, cause: { why: 'switched_off' } });
 }
 
 function onVip(state: GroupState, key: string, fault: string | null, actions: Action[]): void {
@@ -185,8 +186,8 @@ function onForce(state: GroupState, key: string, to: 'MASTER' | 'BACKUP', action
   const v = state.vhids[key];
   if (v === undefined || v.state === 'INIT' || v.state === to) return;
   const ctx = contextOf(state, actions);
-  if (to === 'MASTER') enterMaster(v, ctx, 'set by hand');
-  else enterBackup(v, ctx, 'set by hand');
+  if (to === 'MASTER') enterMaster(v, ctx, { why: 'by_hand' });
+  else enterBackup(v, ctx, { why: 'by_hand' });
 }
 
 function onSendResult(state: GroupState, key: string, ok: boolean, actions: Action[]): void {
@@ -202,7 +203,7 @@ function onPeer(state: GroupState, event: PeerEvent, actions: Action[]): void {
   if (event.type === 'peerDead' || event.report === null) {
     state.peer = null;
     for (const v of list(state)) v.bothMasterSince = null;
-    if (event.type === 'peerDead') peerDied(state, contextOf(state, actions), event.reason);
+    if (event.type === 'peerDead') peerDied(state, contextOf(state, actions), event.cause);
     return;
   }
   state.peer = { report: event.report, freshUntil: state.lastUs + (state.config.peerFreshUs ?? PAIRED.freshUs) };
@@ -240,10 +241,12 @@ function onLink(state: GroupState, role: string, up: boolean, present: boolean, 
 }
 
 /** Why a vhid must be in INIT; null: it may run. */
-function blocked(state: GroupState, v: VhidState): string | null {
-  if (!state.allow) return 'CARP is switched off (net.inet.carp.allow)';
-  if (families(v.config).length === 0) return 'no address';
-  return linkFault(state.links[v.config.interface], v.config.interface) ?? v.fault;
+function blocked(state: GroupState, v: VhidState): RoleCause | null {
+  if (!state.allow) return { why: 'allow_off' };
+  if (families(v.config).length === 0) return { why: 'no_address' };
+  const link = linkFault(state.links[v.config.interface], v.config.interface);
+  if (link !== null || v.fault === null) return link;
+  return { why: 'address_fault', fault: v.fault };
 }
 
 /** Moves a vhid into or out of INIT, whatever its link, its addresses and the switch allow. */
@@ -254,10 +257,10 @@ function settle(state: GroupState, v: VhidState, actions: Action[]): void {
   if (why !== null) {
     const canSay = v.state === 'MASTER' && state.links[v.config.interface]?.usable === true;
     if (canSay) advertise(v, ctx, true);
-    if (v.state === 'INIT') v.reason = why;
+    if (v.state === 'INIT') v.cause = why;
     enterInit(v, ctx, why);
   } else if (v.state === 'INIT' && state.stopping === null) {
-    enterBackup(v, ctx, 'listening');
+    enterBackup(v, ctx, { why: 'listening' });
     v.listenUntil = ctx.now + (state.config.startHoldUs > 0 ? state.config.startHoldUs : downTimeUs(v));
   }
 }
@@ -287,24 +290,24 @@ function runBackup(state: GroupState, v: VhidState, ctx: Context): void {
   if (silence !== null && peerHolds(v, ctx)) {
     stayBehindPeer(v, ctx, silence);
   } else if (silence !== null) {
-    takeOver(v, ctx, 'rescue', silence);
+    takeOver(v, ctx, 'rescue', { why: 'silence', silent_ms: silence });
     if (v.state === 'BACKUP') armDown(v, ctx);
   }
   const pending = v.pending;
   if (v.state !== 'BACKUP' || pending === null || pending.atUs > state.lastUs) return;
   v.pending = null;
   // Meanwhile the node may have been demoted.
-  if (pending.kind === 'rescue' || leadReason(v, ctx) !== null) takeOver(v, ctx, pending.kind, pending.reason);
+  if (pending.kind === 'rescue' || leadCause(v, ctx) !== null) takeOver(v, ctx, pending.kind, pending.cause);
 }
 
 /** When one vhid took the lead from a living master in this step, the others do so without waiting for an advert. */
 function leadTogether(state: GroupState, actions: Action[]): void {
-  const led = actions.some((a) => a.type === 'role' && a.to === 'MASTER' && a.reason.startsWith('worse advert'));
+  const led = actions.some((a) => a.type === 'role' && a.to === 'MASTER' && a.cause.why === 'worse_advert');
   if (!led) return;
   const ctx = contextOf(state, actions);
   for (const v of list(state)) {
-    const reason = leadReason(v, ctx);
-    if (reason !== null) takeOver(v, ctx, 'lead', reason);
+    const cause = leadCause(v, ctx);
+    if (cause !== null) takeOver(v, ctx, 'lead', cause);
   }
 }
 

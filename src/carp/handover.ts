@@ -4,6 +4,7 @@
  */
 
 import { demoteByte } from '../contract/carp-timers.ts';
+import type { HandOverCause, Left, LeftWhy } from '../contract/causes.ts';
 import { demotionTotal } from './context.ts';
 import { FULL_WEIGHT } from './demotion.ts';
 import { advertise, emit, enterInit, ownIntervalUs } from './machine.ts';
@@ -23,28 +24,29 @@ export function handoverWaitUs(state: GroupState): number {
 }
 
 /** Why nobody took this vhid, as far as it can be told. */
-function whyNot(state: GroupState, v: VhidState): string {
-  const name = `vhid ${v.config.vhid} on ${v.config.interface}`;
+function whyNot(state: GroupState, v: VhidState): LeftWhy {
   const report = state.peer?.report;
   if (report === undefined) {
-    if (v.rival === null) return `${name}: no other node was heard`;
-    return `${name}: ${v.rival.from} is there, but is the worse master`;
+    return v.rival === null ? { why: 'nobody_heard' } : { why: 'worse_rival', from: v.rival.from };
   }
-  if (report.linkDown.includes(v.config.interface)) return `${name}: the peer's link is down`;
-  if (report.goingDown) return `${name}: the peer is going down itself`;
+  if (report.linkDown.includes(v.config.interface)) return { why: 'peer_link_down' };
+  if (report.goingDown) return { why: 'peer_stops' };
   const there = report.vhids[v.config.key];
-  if (there === undefined) return `${name}: the peer does not have this vhid`;
-  if (there.state === 'INIT') return `${name}: the peer's vhid is in INIT`;
+  if (there === undefined) return { why: 'peer_lacks_vhid' };
+  if (there.state === 'INIT') return { why: 'peer_in_init' };
   if (demoteByte(report.demotion) >= demoteByte(demotionTotal(state))) {
-    return `${name}: the peer is demoted by ${report.demotion} itself`;
+    return { why: 'peer_demoted', demotion: report.demotion };
   }
-  if (report.inStep === false) return `${name}: the peer is not in step`;
-  return `${name}: the peer is ${there.state} and did not take over; do adverts reach it?`;
+  if (report.inStep === false) return { why: 'peer_not_in_step' };
+  return { why: 'peer_did_not', state: there.state };
 }
 
-function whyNobody(state: GroupState): string {
-  const list = masters(state).map((v) => whyNot(state, v));
-  return `nobody took over ${list.join('; ')}`;
+/** The vhids that this node still holds, each with why nobody took it. */
+function leftOver(state: GroupState): Left[] {
+  return masters(state).map((v) => {
+    const { vhid, interface: role } = v.config;
+    return { vhid, interface: role, because: whyNot(state, v) };
+  });
 }
 
 function checkMaintenance(state: GroupState, ctx: Context): void {
@@ -53,24 +55,28 @@ function checkMaintenance(state: GroupState, ctx: Context): void {
   if (masters(state).length === 0) {
     m.done = true;
     m.deadlineUs = null;
-    emit(ctx.actions, { kind: 'carp.maintenance', on: true, done: true, reason: 'this node is master of nothing' });
+    emit(ctx.actions, { kind: 'carp.maintenance', on: true, done: true, cause: { why: 'master_of_nothing' } });
   } else if (m.deadlineUs !== null && m.deadlineUs <= ctx.now) {
     m.deadlineUs = null;
-    emit(ctx.actions, { kind: 'carp.maintenance', on: true, done: false, reason: whyNobody(state) });
+    const cause = { why: 'nobody_took', left: leftOver(state) } as const;
+    emit(ctx.actions, { kind: 'carp.maintenance', on: true, done: false, cause });
   }
 }
 
-function finishStop(state: GroupState, ctx: Context, clean: boolean, reason: string): void {
+/** @param left the vhids that nobody took over */
+function finishStop(state: GroupState, ctx: Context, left: Left[]): void {
   for (const v of masters(state)) advertise(v, ctx, true);
-  for (const v of Object.values(state.vhids)) enterInit(v, ctx, clean ? 'stopped' : `stopped: ${reason}`);
+  for (const v of Object.values(state.vhids)) enterInit(v, ctx, { why: 'stopped', left });
   state.stopped = true;
-  ctx.actions.push({ type: 'stopped', clean, reason });
+  const clean = left.length === 0;
+  const cause: HandOverCause = clean ? { why: 'master_of_nothing' } : { why: 'nobody_took', left };
+  ctx.actions.push({ type: 'stopped', clean, cause });
 }
 
 /** Looks whether a hand-over is complete or has waited long enough. */
 export function checkHandover(state: GroupState, ctx: Context): void {
   checkMaintenance(state, ctx);
   if (state.stopping === null || state.stopped) return;
-  if (masters(state).length === 0) finishStop(state, ctx, true, 'master of nothing');
-  else if (state.stopping.deadlineUs <= ctx.now) finishStop(state, ctx, false, whyNobody(state));
+  if (masters(state).length === 0) finishStop(state, ctx, []);
+  else if (state.stopping.deadlineUs <= ctx.now) finishStop(state, ctx, leftOver(state));
 }

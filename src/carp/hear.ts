@@ -4,6 +4,7 @@
  */
 
 import { advertIntervalUs, demoteByte, effectiveSkew } from '../contract/carp-timers.ts';
+import type { Decided, RoleCause, Standing } from '../contract/causes.ts';
 import { compareAddresses } from '../net/ip.ts';
 import { downTimeUs, emit, enterBackup, lastHeard, ms, ownIntervalUs, place, takeOver } from './machine.ts';
 import { decide, isBowOut, type Tie, type Verdict } from './rules.ts';
@@ -39,7 +40,10 @@ function hearAsMaster(v: VhidState, ctx: Context, family: Family, advert: HeardA
   const found = judge(v, ctx, advert, tieOf(v, family, from));
   const undecided = found.why === 'tie' && family === 6 && v.config.v4 && awaitsV4(v, ctx);
   if (found.act === 'stepDown' && !undecided) {
-    follow(v, ctx, family, advert, from, `better advert from ${from} (${explain(v, ctx, advert, found)})`);
+    follow(v, ctx, family, advert, from, {
+      why: 'better_advert',
+      ...explain(v, ctx, advert, from, found),
+    });
     return;
   }
   noteRival(v, ctx, family, advert, from);
@@ -49,12 +53,12 @@ function hearAsMaster(v: VhidState, ctx: Context, family: Family, advert: HeardA
     reportRival(v, ctx, advert);
     return;
   }
-  follow(v, ctx, family, advert, from, `equal adverts from ${from} go on: it does not hear this node`);
+  follow(v, ctx, family, advert, from, { why: 'equal_adverts', from });
 }
 
 /** Becomes BACKUP of the sender, with the patience that its advertisement asks for. */
-function follow(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert, from: string, reason: string): void {
-  enterBackup(v, ctx, reason);
+function follow(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert, from: string, cause: RoleCause): void {
+  enterBackup(v, ctx, cause);
   remember(v, ctx, family, advert, from);
   const at = ctx.now + patienceUs(v, advert);
   v.down4At = v.config.v4 ? at : null;
@@ -92,7 +96,7 @@ function noteRival(v: VhidState, ctx: Context, family: Family, advert: HeardAdve
   if (v.rival === null) {
     v.rival = { from, sinceUs: ctx.now, lastUs: ctx.now, intervalUs, ties: 0, reported: false };
     // Whoever listened to the other one must learn at once where the addresses are.
-    ctx.actions.push({ type: 'announce', key: v.config.key, reason: `${from} advertises as master too` });
+    ctx.actions.push({ type: 'announce', key: v.config.key, cause: { why: 'rival', from } });
   }
   v.rival.lastUs = ctx.now;
   v.rival.intervalUs = intervalUs;
@@ -112,7 +116,7 @@ function reportRival(v: VhidState, ctx: Context, advert: HeardAdvert): void {
     for_ms: ms(ctx.now - rival.sinceUs),
     own: { advbase: v.config.advbase, advskew: effectiveSkew(v.config.advskew, ctx.demotion) },
     heard: { advbase: advert.advbase, advskew: advert.advskew, demote: advert.demote },
-    reason: `${rival.from} goes on as a worse master: it does not hear this node's adverts on ${v.config.interface}`,
+    cause: { why: 'deaf_rival', from: rival.from, interface: v.config.interface },
   });
 }
 
@@ -126,17 +130,17 @@ function hearAsBackup(v: VhidState, ctx: Context, family: Family, advert: HeardA
   }
   const found = judge(v, ctx, advert, null);
   if (found.act !== 'takeOver') return;
-  if (found.why === 'bowOut') takeOver(v, ctx, 'rescue', `peer bowed out (${from})`);
-  else takeOver(v, ctx, 'lead', `worse advert from ${from} (${explain(v, ctx, advert, found)})`);
+  if (found.why === 'bowOut') takeOver(v, ctx, 'rescue', { why: 'bow_out', from });
+  else takeOver(v, ctx, 'lead', { why: 'worse_advert', ...explain(v, ctx, advert, from, found), together: false });
 }
 
-/** The reason to take the lead from the master heard last; null: there is none. */
-export function leadReason(v: VhidState, ctx: Context): string | null {
+/** Why to take the lead from the master heard last, together with another vhid; null: no cause. */
+export function leadCause(v: VhidState, ctx: Context): RoleCause | null {
   const heard = lastHeard(v);
   if (v.state !== 'BACKUP' || heard === null || ctx.now - heard.atUs > downTimeUs(v)) return null;
   const found = judge(v, ctx, heard, null);
   if (found.act !== 'takeOver') return null;
-  return `worse advert from ${heard.from} (${explain(v, ctx, heard, found)}), together with the other vhids`;
+  return { why: 'worse_advert', ...explain(v, ctx, heard, heard.from, found), together: true };
 }
 
 /** Restarts the master-down timer of one family and notices when only the other one still gets through. */
@@ -151,19 +155,26 @@ function restart(v: VhidState, ctx: Context, family: Family, advert: HeardAdvert
   if (v.silent === family) v.silent = null;
   if (!otherConfigured || !otherSilent || v.silent === other) return;
   v.silent = other;
-  const reason = `adverts arrive over IPv${family} only: IPv${other} multicast is lost on ${v.config.interface}`;
-  emit(ctx.actions, { kind: 'carp.family_silent', ...place(v), family: other, reason });
+  const cause = { why: 'one_family', heard: family, silent: other, interface: v.config.interface } as const;
+  emit(ctx.actions, { kind: 'carp.family_silent', ...place(v), family: other, cause });
 }
 
-/** `1/0 < 1/100`: the better side's advbase/advskew first; or the demotions when they decided. */
-function explain(v: VhidState, ctx: Context, heard: HeardAdvert, found: Verdict): string {
-  const own = `${v.config.advbase}/${effectiveSkew(v.config.advskew, ctx.demotion)}`;
-  const peer = `${heard.advbase}/${heard.advskew}`;
-  const down = found.act === 'stepDown';
-  if (found.why === 'demotion') {
-    const od = demoteByte(ctx.demotion);
-    return down ? `demotion ${heard.demote} < ${od}` : `demotion ${od} < ${heard.demote}`;
-  }
-  if (found.why === 'tie') return `${peer} = ${own}, lower address`;
-  return down ? `${peer} < ${own}` : `${own} < ${peer}`;
+/** What was compared, for a verdict that acts. */
+interface Explained {
+  from: string;
+  by: Decided;
+  own: Standing;
+  heard: Standing;
+}
+
+function explain(v: VhidState, ctx: Context, heard: HeardAdvert, from: string, { why }: Verdict): Explained {
+  const by = why === 'none' || why === 'bowOut' ? 'timers' : why;
+  const { advbase, advskew, demote } = heard;
+  return { from, by, own: ownStanding(v, ctx), heard: { advbase, advskew, demote } };
+}
+
+/** This node's side of a comparison, demotion included. */
+export function ownStanding(v: VhidState, ctx: Context): Standing {
+  const advskew = effectiveSkew(v.config.advskew, ctx.demotion);
+  return { advbase: v.config.advbase, advskew, demote: demoteByte(ctx.demotion) };
 }

@@ -2,6 +2,7 @@
  * Link tracking: a lost link acts at once; one that comes back must stay up first, and longer the more it flaps.
  */
 
+import type { RoleCause } from '../contract/causes.ts';
 import type { LinkState } from './types.ts';
 
 const SECOND = 1_000_000;
@@ -52,9 +53,10 @@ export function linkHeld(link: LinkState, now: number): boolean {
 }
 
 /** Why the vhids of an interface cannot work; null: they can. */
-export function linkFault(link: LinkState | undefined, role: string): string | null {
-  if (link === undefined) return `state of ${role} not known yet`;
-  if (link.usable) return null;
-  if (!link.present) return `interface gone: ${role}`;
-  return link.up ? `link on ${role} is back, waiting whether it stays` : `link down on ${role}`;
+export function linkFault(link: LinkState | undefined, role: string): RoleCause | null {
+  if (link?.usable) return null;
+  const lost = (is: 'unknown' | 'gone' | 'down' | 'returning'): RoleCause => ({ why: 'link', interface: role, is });
+  if (link === undefined) return lost('unknown');
+  if (!link.present) return lost('gone');
+  return lost(link.up ? 'returning' : 'down');
 }

@@ -7,7 +7,8 @@
  */
 
 import { advertIntervalUs, demoteByte, effectiveSkew, masterDownUs } from '../contract/carp-timers.ts';
-import type { NodeEvent } from '../contract/status.ts';
+import type { RivalEnd, RoleCause } from '../contract/causes.ts';
+import type { NodeEvent } from '../contract/events.ts';
 import type { Action, CarpState, Context, Family, Heard, TakeOverKind, VhidConfig, VhidState } from './types.ts';
 
 const SECOND = 1_000_000;
@@ -30,7 +31,7 @@ export function newVhid(config: VhidConfig, now: number): VhidState {
     config,
     state: 'INIT',
     sinceUs: now,
-    reason: 'not started',
+    cause: { why: 'not_started' },
     fault: null,
     advertAt: null,
     down4At: null,
@@ -76,11 +77,11 @@ export function lastHeard(v: VhidState): Heard | null {
   return v.heard6.atUs > v.heard4.atUs ? v.heard6 : v.heard4;
 }
 
-function change(v: VhidState, ctx: Context, to: CarpState, reason: string): void {
-  ctx.actions.push({ type: 'role', key: v.config.key, from: v.state, to, reason });
+function change(v: VhidState, ctx: Context, to: CarpState, cause: RoleCause): void {
+  ctx.actions.push({ type: 'role', key: v.config.key, from: v.state, to, cause });
   v.state = to;
   v.sinceUs = ctx.now;
-  v.reason = reason;
+  v.cause = cause;
   v.advertAt = null;
   v.down4At = null;
   v.down6At = null;
@@ -91,9 +92,9 @@ function change(v: VhidState, ctx: Context, to: CarpState, reason: string): void
   v.bothMasterSince = null;
 }
 
-export function endRival(v: VhidState, ctx: Context, how: string): void {
+export function endRival(v: VhidState, ctx: Context, cause: RivalEnd): void {
   if (v.rival?.reported) {
-    emit(ctx.actions, { kind: 'carp.dual_master_healed', ...place(v), from: v.rival.from, reason: how });
+    emit(ctx.actions, { kind: 'carp.dual_master_healed', ...place(v), from: v.rival.from, cause });
   }
   v.rival = null;
 }
@@ -111,30 +112,30 @@ export function armDown(v: VhidState, ctx: Context): void {
   v.graced = false;
 }
 
-export function enterInit(v: VhidState, ctx: Context, reason: string): void {
+export function enterInit(v: VhidState, ctx: Context, cause: RoleCause): void {
   if (v.state === 'INIT') return;
-  endRival(v, ctx, reason);
-  change(v, ctx, 'INIT', reason);
+  endRival(v, ctx, cause);
+  change(v, ctx, 'INIT', cause);
   v.heard4 = null;
   v.heard6 = null;
   v.multicastLost = false;
 }
 
-export function enterBackup(v: VhidState, ctx: Context, reason: string): void {
-  endRival(v, ctx, reason);
-  change(v, ctx, 'BACKUP', reason);
+export function enterBackup(v: VhidState, ctx: Context, cause: RoleCause): void {
+  endRival(v, ctx, cause);
+  change(v, ctx, 'BACKUP', cause);
   armDown(v, ctx);
 }
 
 /** Addresses up, advertisement, announcement: in this order. */
-export function enterMaster(v: VhidState, ctx: Context, reason: string): void {
-  change(v, ctx, 'MASTER', reason);
+export function enterMaster(v: VhidState, ctx: Context, cause: RoleCause): void {
+  change(v, ctx, 'MASTER', cause);
   v.heard4 = null;
   v.heard6 = null;
   v.multicastLost = false;
   v.peerWasMaster = false;
   advertise(v, ctx);
-  ctx.actions.push({ type: 'announce', key: v.config.key, reason });
+  ctx.actions.push({ type: 'announce', key: v.config.key, cause });
   v.announceAt = ANNOUNCE_AGAIN_US.map((later) => ctx.now + later);
 }
 
@@ -156,11 +157,11 @@ export function advertise(v: VhidState, ctx: Context, bowOut = false): void {
  * Becomes MASTER, or waits until the vhid (for `lead`: the whole group) has listened long enough.
  * A stopping node never does.
  */
-export function takeOver(v: VhidState, ctx: Context, kind: TakeOverKind, reason: string): void {
+export function takeOver(v: VhidState, ctx: Context, kind: TakeOverKind, cause: RoleCause): void {
   if (v.state !== 'BACKUP' || ctx.frozen) return;
   const hold = kind === 'lead' ? Math.max(v.listenUntil, ctx.groupListenUntil) : v.listenUntil;
-  if (ctx.now < hold) v.pending = { atUs: hold, kind, reason };
-  else enterMaster(v, ctx, reason);
+  if (ctx.now < hold) v.pending = { atUs: hold, kind, cause };
+  else enterMaster(v, ctx, cause);
 }
 
 /** The earliest point in time at which `expire` has something to do; null: none. */
@@ -182,23 +183,23 @@ export function expireMaster(v: VhidState, ctx: Context): void {
   if (v.advertAt !== null && v.advertAt <= ctx.now) advertise(v, ctx);
   if (v.announceAt.some((at) => at <= ctx.now)) {
     v.announceAt = v.announceAt.filter((at) => at > ctx.now);
-    const reason = 'again after take-over';
-    ctx.actions.push({ type: 'announce', key: v.config.key, reason });
+    const cause = { why: 'again' } as const;
+    ctx.actions.push({ type: 'announce', key: v.config.key, cause });
     // The early ones are for switches alone; with the later ones whoever has a hook can do its part again, too.
-    if (v.announceAt.length < 2) emit(ctx.actions, { kind: 'carp.announced', ...place(v), reason });
+    if (v.announceAt.length < 2) emit(ctx.actions, { kind: 'carp.announced', ...place(v), cause });
   }
   if (v.rival !== null && rivalOver(v, v.rival) <= ctx.now) {
-    const reason = `${v.rival.from} no longer advertises`;
-    endRival(v, ctx, reason);
-    ctx.actions.push({ type: 'announce', key: v.config.key, reason: `split healed: ${reason}` });
+    const { from } = v.rival;
+    endRival(v, ctx, { why: 'rival_silent', from });
+    ctx.actions.push({ type: 'announce', key: v.config.key, cause: { why: 'split_healed', from } });
   }
 }
 
 /**
  * Runs the timers of a BACKUP that are due.
- * @returns the reason to take over because no family is heard any more; null: the master is heard, or may be.
+ * @returns how long no family has been heard, ms: long enough to take over; null: the master is heard, or may be.
  */
-export function expireBackup(v: VhidState, ctx: Context): string | null {
+export function expireBackup(v: VhidState, ctx: Context): number | null {
   const due = (at: number | null): boolean => at !== null && at <= ctx.now;
   const latest = Math.max(v.down4At ?? 0, v.down6At ?? 0);
   if (!due(v.down4At) && !due(v.down6At)) return null;
@@ -213,5 +214,5 @@ export function expireBackup(v: VhidState, ctx: Context): string | null {
     v.down6At = v.config.v6 ? ctx.now + LATE_US : null;
     return null;
   }
-  return `no advert for ${ms(ctx.now - Math.max(v.sinceUs, lastHeard(v)?.atUs ?? 0))} ms`;
+  return ms(ctx.now - Math.max(v.sinceUs, lastHeard(v)?.atUs ?? 0));
 }

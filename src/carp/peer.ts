@@ -5,18 +5,20 @@
  * the last words of a node that died would hold its backup back for longer than the protocol's own time.
  */
 
-import { demoteByte, effectiveSkew } from '../contract/carp-timers.ts';
+import { demoteByte } from '../contract/carp-timers.ts';
+import type { PeerDead, RoleCause } from '../contract/causes.ts';
 import { compareAddresses } from '../net/ip.ts';
-import { judge } from './hear.ts';
+import { judge, ownStanding } from './hear.ts';
 import { advertise, downTimeUs, emit, enterBackup, families, place, takeOver } from './machine.ts';
 import type { Tie } from './rules.ts';
 import type { Context, GroupState, PeerReport, PeerVhid, VhidState } from './types.ts';
 
-/** What keeps the peer from going on with this vhid, in words; null: nothing it told. */
-function peerFault(v: VhidState, report: PeerReport): string | null {
-  if (report.linkDown.includes(v.config.interface)) return `peer says its link is down on ${v.config.interface}`;
-  if (report.vhids[v.config.key]?.state === 'INIT') return 'peer says it gave up this vhid';
-  return report.goingDown ? 'peer says it is going down' : null;
+/** What keeps the peer from going on with this vhid; null: nothing that it has reported. */
+function peerFault(v: VhidState, report: PeerReport): RoleCause | null {
+  const role = v.config.interface;
+  if (report.linkDown.includes(role)) return { why: 'peer_link_down', interface: role };
+  if (report.vhids[v.config.key]?.state === 'INIT') return { why: 'peer_gave_up' };
+  return report.goingDown ? { why: 'peer_stops' } : null;
 }
 
 /** The peer says, freshly, that it is MASTER of this vhid and fit to be. */
@@ -31,14 +33,14 @@ export function peerHolds(v: VhidState, ctx: Context): boolean {
  * A master-down timer expired, but the peer is MASTER over the sync link: advertisements are being eaten. The timer now
  * runs until that word is stale.
  */
-export function stayBehindPeer(v: VhidState, ctx: Context, silence: string): void {
+export function stayBehindPeer(v: VhidState, ctx: Context, silentMs: number): void {
   const until = (ctx.peer?.freshUntil ?? ctx.now) + 1;
   v.down4At = v.config.v4 ? until : null;
   v.down6At = v.config.v6 ? until : null;
   if (v.multicastLost) return;
   v.multicastLost = true;
-  const reason = `${silence} on ${v.config.interface}, but the peer says over the sync link that it is MASTER`;
-  emit(ctx.actions, { kind: 'carp.multicast_lost', ...place(v), reason });
+  const cause = { why: 'silent_but_master', silent_ms: silentMs, interface: v.config.interface } as const;
+  emit(ctx.actions, { kind: 'carp.multicast_lost', ...place(v), cause });
 }
 
 /**
@@ -55,7 +57,7 @@ export function hearPeer(v: VhidState, ctx: Context, report: PeerReport): void {
   const theirs = report.vhids[v.config.key];
   if (theirs?.state === 'MASTER') v.peerWasMaster = true;
   if (theirs?.state === 'BACKUP') {
-    if (v.peerWasMaster && isFree(v, ctx, theirs)) takeOver(v, ctx, 'rescue', 'peer says it is no longer master');
+    if (v.peerWasMaster && isFree(v, ctx, theirs)) takeOver(v, ctx, 'rescue', { why: 'peer_not_master' });
     v.peerWasMaster = false;
   }
   if (v.state === 'MASTER') compareMasters(v, ctx, report, theirs);
@@ -81,7 +83,7 @@ function tieWith(v: VhidState, theirs: PeerVhid): Tie {
 /** The other has let go: whatever it sent at the end must not be the last word that switches and neighbours have heard. */
 function claim(v: VhidState, ctx: Context): void {
   advertise(v, ctx);
-  ctx.actions.push({ type: 'announce', key: v.config.key, reason: 'the peer has let go' });
+  ctx.actions.push({ type: 'announce', key: v.config.key, cause: { why: 'peer_let_go' } });
 }
 
 /** Both say MASTER, for longer than a take-over needs: the worse one lets go even if no advertisement gets through. */
@@ -98,20 +100,20 @@ function compareMasters(v: VhidState, ctx: Context, report: PeerReport, theirs: 
   const found = judge(v, ctx, heard, tie);
   if (v.rival === null && !v.multicastLost && !ctx.frozen) {
     v.multicastLost = true;
-    const own = `${v.config.advbase}/${effectiveSkew(v.config.advskew, ctx.demotion)}`;
-    const reason = `the peer says it is MASTER too (${heard.advbase}/${heard.advskew}, here ${own}), but it is not heard`;
-    emit(ctx.actions, { kind: 'carp.multicast_lost', ...place(v), reason: `${reason} on ${v.config.interface}` });
+    const own = ownStanding(v, ctx);
+    const cause = { why: 'both_master', own, heard, interface: v.config.interface } as const;
+    emit(ctx.actions, { kind: 'carp.multicast_lost', ...place(v), cause });
   }
   if (found.act !== 'stepDown' || (found.why === 'tie' && tie === null)) return;
-  enterBackup(v, ctx, 'the peer is the better master, says the sync link');
+  enterBackup(v, ctx, { why: 'peer_better_master' });
   v.peerWasMaster = true;
 }
 
 /** Every path to the peer was asked and none answered: what it held is free. */
-export function peerDied(state: GroupState, ctx: Context, reason: string): void {
+export function peerDied(state: GroupState, ctx: Context, cause: PeerDead): void {
   for (const v of Object.values(state.vhids)) {
     if (!v.peerWasMaster || families(v.config).length === 0) continue;
     v.peerWasMaster = false;
-    takeOver(v, ctx, 'rescue', reason);
+    takeOver(v, ctx, 'rescue', cause);
   }
 }

@@ -10,7 +10,7 @@ import type { Action, GroupConfig, GroupState, VhidConfig, VhidState } from './t
 function removeVhid(state: GroupState, v: VhidState, actions: Action[]): void {
   const ctx = contextOf(state, actions);
   if (v.state === 'MASTER') advertise(v, ctx, true);
-  enterInit(v, ctx, 'removed from the configuration');
+  enterInit(v, ctx, { why: 'removed' });
   const { key } = v.config;
   delete state.vhids[key];
   for (const reason of [`senderr:${key}`, `vip:${key}`]) setReason(state, reason, null, actions);

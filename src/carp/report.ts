@@ -1,6 +1,7 @@
 /** What the group shows of itself: the report for the peer, the facts for status and screens. */
 
 import { effectiveSkew } from '../contract/carp-timers.ts';
+import type { RoleCause } from '../contract/causes.ts';
 import type { CarpState, DemotionReason, NodeRole } from '../contract/status.ts';
 import { demotionTotal } from './context.ts';
 import { downTimeUs, lastHeard } from './machine.ts';
@@ -25,7 +26,7 @@ export interface VhidStatus {
   interface: string;
   state: CarpState;
   sinceUs: number;
-  reason: string;
+  cause: RoleCause;
   advbase: number;
   advskew: number;
   effectiveAdvskew: number;
@@ -45,7 +46,7 @@ export function vhidStatus(state: GroupState, nowUs: number): VhidStatus[] {
       interface: v.config.interface,
       state: v.state,
       sinceUs: v.sinceUs,
-      reason: v.reason,
+      cause: v.cause,
       advbase: v.config.advbase,
       advskew: v.config.advskew,
       effectiveAdvskew: effectiveSkew(v.config.advskew, demotion),

@@ -4,6 +4,7 @@
  */
 
 import { LOOK_US } from '../contract/carp-timers.ts';
+import type { AnnounceCause, HandOverCause } from '../contract/causes.ts';
 import type { Clock } from '../contract/clock.ts';
 import { REAL_CLOCK } from '../contract/clock.ts';
 import type { Tap, TapMaker } from '../contract/tap.ts';
@@ -17,9 +18,9 @@ export type SendAdvertAction = Extract<Action, { type: 'sendAdvert' }>;
 export interface ElectionPorts {
   role(action: RoleAction): void;
   sendAdvert(action: SendAdvertAction): void;
-  announce(key: string, reason: string): void;
+  announce(key: string, cause: AnnounceCause): void;
   event(event: Extract<Action, { type: 'event' }>['event']): void;
-  stopped(clean: boolean, reason: string): void;
+  stopped(clean: boolean, cause: HandOverCause): void;
   /** Roles are about to change; what must be told of it can be told before the work is done. */
   roles(): void;
   /** The loop turns; told at every look. */
@@ -120,13 +121,13 @@ export class Election {
         this.ports.sendAdvert(action);
         break;
       case 'announce':
-        this.ports.announce(action.key, action.reason);
+        this.ports.announce(action.key, action.cause);
         break;
       case 'event':
         this.ports.event(action.event);
         break;
       case 'stopped':
-        this.ports.stopped(action.clean, action.reason);
+        this.ports.stopped(action.clean, action.cause);
         break;
     }
   }

@@ -53,12 +53,12 @@ function longestNap(v: VhidState, ctx: Context): number {
 
 function fellAsleep(ctx: Context, slept: number, late: VhidState[]): void {
   for (const v of late) {
-    const limit = slept > downTimeUs(v) ? `master-down time ${ms(downTimeUs(v))} ms` : 'the peer waits';
-    const reason = `slept ${ms(slept)} ms, longer than ${limit}`;
+    const limit_ms = slept > downTimeUs(v) ? ms(downTimeUs(v)) : null;
+    const cause = { why: 'slept', slept_ms: ms(slept), limit_ms } as const;
     v.pending = null;
     // As after a boot: what waited in the socket meanwhile is old, and must not be answered with a take-over.
     v.listenUntil = ctx.now + downTimeUs(v);
-    if (v.state === 'MASTER') enterBackup(v, ctx, reason);
+    if (v.state === 'MASTER') enterBackup(v, ctx, cause);
     else armDown(v, ctx);
   }
   emit(ctx.actions, { kind: 'carp.stall', slept_ms: ms(slept) });

@@ -4,7 +4,9 @@
  * All times are integer microseconds of a monotonic clock that also counts while the machine sleeps.
  */
 
-import type { CarpState, NodeEvent } from '../contract/status.ts';
+import type { AnnounceCause, HandOverCause, PeerDead, RoleCause } from '../contract/causes.ts';
+import type { NodeEvent } from '../contract/events.ts';
+import type { CarpState } from '../contract/status.ts';
 
 export type { CarpState };
 
@@ -81,7 +83,7 @@ export type GroupEvent =
   | { type: 'maintenance'; on: boolean }
   | { type: 'peer'; report: PeerReport | null }
   /** Every path to the peer's daemon was asked and none answered. */
-  | { type: 'peerDead'; reason: string }
+  | { type: 'peerDead'; cause: PeerDead }
   | { type: 'sendResult'; key: string; ok: boolean }
   /** The loop did not run for this long. */
   | { type: 'stall'; sleptUs: number }
@@ -110,11 +112,11 @@ export type Action =
       families: Family[];
       bowOut: boolean;
     }
-  | { type: 'role'; key: string; from: CarpState; to: CarpState; reason: string }
-  | { type: 'announce'; key: string; reason: string }
+  | { type: 'role'; key: string; from: CarpState; to: CarpState; cause: RoleCause }
+  | { type: 'announce'; key: string; cause: AnnounceCause }
   | { type: 'event'; event: NodeEvent }
-  /** The stop is complete. `clean`: every vhid was handed over; else `reason` says which were not and why. */
-  | { type: 'stopped'; clean: boolean; reason: string };
+  /** The stop is complete. `clean`: every vhid was handed over; else `cause` says which were not and why. */
+  | { type: 'stopped'; clean: boolean; cause: HandOverCause };
 
 export interface Heard extends HeardAdvert {
   from: string;
@@ -140,7 +142,7 @@ export interface VhidState {
   config: VhidConfig;
   state: CarpState;
   sinceUs: number;
-  reason: string;
+  cause: RoleCause;
   /** Why the vhid cannot leave INIT although its link is fine; null: nothing. */
   fault: string | null;
   advertAt: number | null;
@@ -149,7 +151,7 @@ export interface VhidState {
   /** The one short extension of a timer that fired late has been used. */
   graced: boolean;
   listenUntil: number;
-  pending: { atUs: number; kind: TakeOverKind; reason: string } | null;
+  pending: { atUs: number; kind: TakeOverKind; cause: RoleCause } | null;
   heard4: Heard | null;
   heard6: Heard | null;
   /** Families reported as silent while the other is heard. */

@@ -4,7 +4,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { WebSocket } from 'ws';
-import type { Json, NodeEvent, PeerChannelStatus } from '../contract/status.ts';
+import type { PeerEvent } from '../contract/events.ts';
+import type { Json, PeerChannelStatus } from '../contract/status.ts';
 import { parseAddress, parseCidr, sameNetwork } from '../net/cidr.ts';
 import { PeerCalls, type PeerHandler } from './calls.ts';
 import { type ChannelKey, channelKeys, PEER_CIPHER } from './key.ts';
@@ -24,7 +25,7 @@ interface ChannelOptions {
 }
 
 interface ChannelPorts {
-  publish(event: NodeEvent): void;
+  publish(event: PeerEvent): void;
   warn(message: string): void;
 }
 

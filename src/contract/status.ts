@@ -156,12 +156,3 @@ export interface NodeStatus {
 }
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-
-/**
- * What a part of the node reports; the feed adds `type`, `seq` and `time`. Kinds are dotted, e.g. `carp.state`,
- * `sync.in_step`.
- */
-export interface NodeEvent {
-  kind: string;
-  [field: string]: Json;
-}

@@ -2,7 +2,7 @@
  * The event log: the last events, numbered without a gap, ready to be sent. Each event is turned into its frame once,
  * whatever the number of readers. No clock and no I/O in here.
  */
-import type { NodeEvent } from '../contract/status.ts';
+import type { ToldEvent } from '../contract/events.ts';
 import { LIMITS } from './limits.ts';
 
 export interface LoggedEvent {
@@ -51,7 +51,7 @@ export class EventLog {
    * as a note with its number and kind, because a missing number would look like a loss to every reader.
    * @param time ISO time
    */
-  append(event: NodeEvent, time: string): LoggedEvent {
+  append(event: ToldEvent, time: string): LoggedEvent {
     const seq = this.#next++;
     const logged = { seq, frame: this.#frame(event, seq, time) };
     if (seq - this.#first >= this.#maxEvents) this.#forgetOldest();
@@ -80,7 +80,7 @@ export class EventLog {
     this.#ring[slot] = undefined;
   }
 
-  #frame(event: NodeEvent, seq: number, time: string): Buffer {
+  #frame(event: ToldEvent, seq: number, time: string): Buffer {
     const head = { type: 'event', seq, time };
     try {
       // The head twice: first for its place, last so that no field of the event can pose as one of the feed's own.

@@ -6,7 +6,8 @@ import { randomInt } from 'node:crypto';
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import type { NodeEvent, NodeStatus } from '../contract/status.ts';
+import type { ToldEvent } from '../contract/events.ts';
+import type { NodeStatus } from '../contract/status.ts';
 import { type ListenAddress, parseListen } from '../net/listen-address.ts';
 import { Clients, type Wish } from './clients.ts';
 import { admit, type Door } from './guard.ts';
@@ -35,7 +36,7 @@ export interface FeedOptions {
 }
 
 export interface Feed {
-  publish(event: NodeEvent): void;
+  publish(event: ToldEvent): void;
   /** Where it listens, as in the options, with the real ports. */
   addresses: string[];
   counters: FeedCounters;
@@ -137,7 +138,7 @@ class FeedCore {
     };
   }
 
-  publish(event: NodeEvent): void {
+  publish(event: ToldEvent): void {
     this.counters.events++;
     this.clients.event(this.#log.append(event, new Date().toISOString()).frame);
   }

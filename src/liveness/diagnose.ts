@@ -1,15 +1,9 @@
 /** Plain sentences about what is wrong between the hosts of a vhid. Pure. */
+import type { DiagnosisName } from '../contract/events.ts';
 import { addressBytes, formatIp, sameAddress } from '../net/ip.ts';
 
 export interface Diagnosis {
-  what:
-    | 'password'
-    | 'address_list'
-    | 'foreign_user'
-    | 'own_packets'
-    | 'duplicate_address'
-    | 'virtual_mac'
-    | 'missing_vhid';
+  what: DiagnosisName;
   reason: string;
 }
 

@@ -6,8 +6,9 @@
 import type { GroupEvent, GroupState } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
+import type { DeniedCause } from '../contract/causes.ts';
 import { nowUs, REAL_CLOCK } from '../contract/clock.ts';
-import type { NodeEvent } from '../contract/status.ts';
+import type { CarpEvent, PeerEvent } from '../contract/events.ts';
 import type { TapMaker } from '../contract/tap.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { ArpSide } from './address-witness.ts';
@@ -21,10 +22,10 @@ import type { MaskedAdvert } from './unmask/machine.ts';
 const HEARD_LATELY_US = 5_000_000;
 
 export interface NeighboursPorts {
-  publish(event: NodeEvent): void;
+  publish(event: CarpEvent | PeerEvent): void;
   feed(event: GroupEvent): void;
   /** An advert that the peer denies. */
-  unmasked(masked: MaskedAdvert, reason: string): void;
+  unmasked(masked: MaskedAdvert, cause: DeniedCause): void;
   group(): GroupState;
   /** What the addresses of a vhid are announced with; null: no such vhid. */
   mac(key: string): string | null;

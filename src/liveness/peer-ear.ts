@@ -6,12 +6,14 @@ import { isBowOut } from '../carp/rules.ts';
 import type { GroupEvent } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
+import type { DeniedCause } from '../contract/causes.ts';
 import type { Clock } from '../contract/clock.ts';
-import type { NodeEvent } from '../contract/status.ts';
+import type { PeerEvent } from '../contract/events.ts';
 import type { TapMaker } from '../contract/tap.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { EarlyTakeOver } from './early-take-over.ts';
 import type { ReceivedReport } from './peer-report.ts';
+import type { ProbeVerdict } from './probe/machine.ts';
 import type { ProberPorts } from './probe/runner.ts';
 import type { MaskedAdvert } from './unmask/machine.ts';
 import { Unmasker } from './unmask/runner.ts';
@@ -19,10 +21,10 @@ import { Unmasker } from './unmask/runner.ts';
 export const roleOf = (key: string): string => key.slice(0, key.lastIndexOf('/'));
 
 export interface PeerEarPorts {
-  publish(event: NodeEvent): void;
+  publish(event: PeerEvent): void;
   feed(event: GroupEvent): void;
   /** An advert that the peer denies. */
-  unmasked(masked: MaskedAdvert, reason: string): void;
+  unmasked(masked: MaskedAdvert, cause: DeniedCause): void;
   vips(): readonly ResolvedVip[];
   look(): void;
   warn(message: string): void;
@@ -52,12 +54,7 @@ export class PeerEar {
     }
     const { ports, clock } = this;
     const prober: ProberPorts = {
-      dead: (reason) => {
-        ports.publish({ kind: 'peer.dead', reason });
-        ports.feed({ type: 'peerDead', reason });
-      },
-      alive: (path, reason) => ports.publish({ kind: 'sync.link_down_peer_alive', path, reason }),
-      undecided: (reason) => ports.publish({ kind: 'peer.undecided', reason }),
+      verdict: (verdict) => this.onVerdict(verdict),
       warn: (message) => ports.warn(message),
       look: () => ports.look(),
       now: () => clock.nowUs(),
@@ -68,7 +65,7 @@ export class PeerEar {
     this.early = new EarlyTakeOver(secrets, config, ports.vips(), prober);
     const judged = {
       counts: (masked: MaskedAdvert) => this.takeAdvert(masked),
-      refused: (masked: MaskedAdvert, reason: string) => ports.unmasked(masked, reason),
+      refused: (masked: MaskedAdvert, cause: DeniedCause) => ports.unmasked(masked, cause),
     };
     this.unmasker = new Unmasker(judged, clock, ports.taps);
     this.early.onLinks(links);
@@ -103,6 +100,22 @@ export class PeerEar {
   close(): void {
     this.early?.close();
     this.unmasker?.close();
+  }
+
+  private onVerdict(verdict: ProbeVerdict): void {
+    const { ports } = this;
+    switch (verdict.type) {
+      case 'dead':
+        ports.publish({ kind: 'peer.dead', cause: verdict.cause });
+        ports.feed({ type: 'peerDead', cause: verdict.cause });
+        return;
+      case 'alive':
+        ports.publish({ kind: 'sync.link_down_peer_alive', path: verdict.path, cause: verdict.cause });
+        return;
+      case 'undecided':
+        ports.publish({ kind: 'peer.undecided', cause: verdict.cause });
+        return;
+    }
   }
 
   private takeAdvert({ key, family, advert, from }: MaskedAdvert): void {

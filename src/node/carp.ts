@@ -11,9 +11,12 @@ import { wasPaired } from '../carp/sleep.ts';
 import type { GroupState } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
+import type { DeniedCause, HandOverCause } from '../contract/causes.ts';
 import { nowUs, REAL_CLOCK } from '../contract/clock.ts';
-import type { CarpState, NodeEvent } from '../contract/status.ts';
+import type { NodeEvent } from '../contract/events.ts';
+import type { CarpState } from '../contract/status.ts';
 import { VERSION } from '../contract/version.ts';
+import { causeText } from '../contract/words.ts';
 import { GuardKeeper } from '../gate/guardian/keeper.ts';
 import { VipFaults } from '../gate/vip-faults.ts';
 import { VipSet } from '../gate/vip-set.ts';
@@ -40,7 +43,7 @@ export interface CarpSidePorts {
   /** An event of the election, before it is published. */
   electionEvent(event: NodeEvent): void;
   /** The election has ended: everything is to be let go of. */
-  stopped(clean: boolean, reason: string): void;
+  stopped(clean: boolean, cause: HandOverCause): void;
   sync(): SyncSide | null;
   /** The address of this node's peer channel; null: none. */
   channelAddress(): string | null;
@@ -81,7 +84,7 @@ export class CarpSide {
     this.neighbours = new Neighbours({
       publish: (event) => this.publish(event),
       feed: (event) => this.election.feed(event),
-      unmasked: (masked, reason) => this.onUnmasked(masked, reason),
+      unmasked: (masked, cause) => this.onUnmasked(masked, cause),
       group: () => this.election.state,
       mac: (key) => this.vipSet.facts.get(key)?.mac ?? null,
       vips: () => this.vips,
@@ -227,12 +230,12 @@ export class CarpSide {
       {
         role: (action) => this.onRole(action),
         sendAdvert: (action) => this.adverts.send(action),
-        announce: (key, reason) => this.vipSet.announce(key, reason),
+        announce: (key, cause) => this.vipSet.announce(key, causeText(cause)),
         event: (event) => {
           this.ports.electionEvent(event);
           this.publish(event);
         },
-        stopped: (clean, reason) => this.ports.stopped(clean, reason),
+        stopped: (clean, cause) => this.ports.stopped(clean, cause),
         roles: () => this.report(),
         alive: (now) => {
           this.ports.sync()?.handle.alive();
@@ -253,14 +256,14 @@ export class CarpSide {
     }
   }
 
-  private onRole({ key, from, to, reason }: RoleAction): void {
+  private onRole({ key, from, to, cause }: RoleAction): void {
     const fault = this.vipSet.onRole(key, to === 'MASTER');
     // One that cannot be let go of is gone, or the guardian's business.
     if (fault !== null && to === 'MASTER') this.vipFaults.found(key, fault);
     const v = this.election.state.vhids[key];
     this.neighbours.onRole(key, to);
     const [vhid, role] = [v?.config.vhid ?? 0, v?.config.interface ?? ''];
-    this.publish({ kind: 'carp.state', vhid, interface: role, from, to, reason });
+    this.publish({ kind: 'carp.state', vhid, interface: role, from, to, cause });
   }
 
   private report(): void {
@@ -272,15 +275,21 @@ export class CarpSide {
     this.standing.weigh(this.config.sync !== null);
   }
 
-  private onUnmasked({ key, from }: MaskedAdvert, reason: string): void {
+  private onUnmasked({ key, from }: MaskedAdvert, cause: DeniedCause): void {
     this.adverts.count('unmasked');
     const v = this.election.state.vhids[key];
-    this.onRefused('unmasked', roleOf(key), v?.config.vhid ?? null, from, reason);
+    this.onRefused('unmasked', roleOf(key), v?.config.vhid ?? null, from, cause);
   }
 
-  private onRefused(counter: string, role: string, vhid: number | null, from: string | null, reason = ''): void {
+  private onRefused(
+    counter: string,
+    role: string,
+    vhid: number | null,
+    from: string | null,
+    cause?: DeniedCause,
+  ): void {
     this.neighbours.onRefused(counter, role, vhid, from);
-    this.ports.journal.refused(counter, role, vhid, from, reason);
+    this.ports.journal.refused(counter, role, vhid, from, cause);
   }
 
   private publish(event: NodeEvent): void {

@@ -2,12 +2,12 @@
 
 import { PeerChannel } from '../channel/channel.ts';
 import type { Config } from '../config/types.ts';
-import type { NodeEvent } from '../contract/status.ts';
+import type { PeerEvent } from '../contract/events.ts';
 import { VERSION } from '../contract/version.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 
 export interface PeerSidePorts {
-  publish(event: NodeEvent): void;
+  publish(event: PeerEvent): void;
   warn(message: string): void;
 }
 

@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MaintenanceResult } from '../contract/control.ts';
-import type { NodeEvent } from '../contract/status.ts';
+import type { NodeEvent } from '../contract/events.ts';
+import { causeText } from '../contract/words.ts';
 import type { Log } from './report/log.ts';
 
 type Waiting = { on: boolean; answer(result: MaintenanceResult): void };
@@ -46,9 +47,8 @@ export class HandOver {
 
   onEvent(event: NodeEvent): void {
     if (event.kind !== 'carp.maintenance') return;
-    const { on, done, reason } = event;
-    if (typeof on !== 'boolean' || typeof done !== 'boolean') return;
-    this.settle({ on, done, reason: typeof reason === 'string' ? reason : '' });
+    const { on, done, cause } = event;
+    this.settle({ on, done, reason: causeText(cause) });
   }
 
   private settle(result: MaintenanceResult & { on: boolean }): void {

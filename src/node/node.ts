@@ -5,10 +5,13 @@ import type { GroupEvent } from '../carp/types.ts';
 import type { PeerChannel } from '../channel/channel.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
+import type { HandOverCause } from '../contract/causes.ts';
 import { nowUs } from '../contract/clock.ts';
 import type { MaintenanceResult, SysctlResult } from '../contract/control.ts';
-import type { NodeEvent, NodeStatus } from '../contract/status.ts';
+import type { NodeEvent, ReplicateEvent } from '../contract/events.ts';
+import type { NodeStatus } from '../contract/status.ts';
 import { VERSION } from '../contract/version.ts';
+import { causeText } from '../contract/words.ts';
 import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
 import { watchLinks } from '../kernel/links.ts';
 import type { ReceivedReport } from '../liveness/peer-report.ts';
@@ -115,7 +118,7 @@ export class CarpioNode {
       recorder,
       runDir,
       electionEvent: (event) => this.handOver.onEvent(event),
-      stopped: (clean, reason) => void this.finish(clean, reason),
+      stopped: (clean, cause) => void this.finish(clean, cause),
       sync: () => this.sync,
       channelAddress: () => this.channel?.own ?? null,
     });
@@ -175,7 +178,7 @@ export class CarpioNode {
   /** Hands over, then lets go of everything. A second call does not wait for the peer. */
   stop(): void {
     if (this.carp.group.stopping !== null) {
-      void this.finish(false, 'told twice to stop');
+      void this.finish(false, { why: 'told_twice' });
       return;
     }
     this.log.info('stopping: handing over first');
@@ -304,7 +307,7 @@ export class CarpioNode {
       rules: () => this.firewall.rules,
       rulesOf: ({ config }: Prepared) => rulesText(config),
       roles: () => this.carp.roles(),
-      publish: (event: NodeEvent) => this.publish(event),
+      publish: (event: ReplicateEvent) => this.publish(event),
       warn: (message: string) => this.log.warning(message),
     };
     return new ReplicateSide(ports, this.channel);
@@ -364,12 +367,13 @@ export class CarpioNode {
 
   private exitCode = 0;
 
-  private async finish(clean: boolean, reason: string): Promise<void> {
+  private async finish(clean: boolean, cause: HandOverCause): Promise<void> {
     const ended = this.ended;
     if (ended === null) return;
     this.ended = null;
+    const reason = causeText(cause);
     this.log.info(clean ? `stopped: ${reason}` : `stopped, not handed over cleanly: ${reason}`);
-    this.publish({ kind: 'node.stop', clean, reason, demotion: demotionTotal(this.carp.group) });
+    this.publish({ kind: 'node.stop', clean, cause, demotion: demotionTotal(this.carp.group) });
     await this.release();
     ended(this.exitCode);
   }

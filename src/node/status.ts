@@ -13,6 +13,7 @@ import type {
   SyncStatus,
   VipStatus,
 } from '../contract/status.ts';
+import { causeText } from '../contract/words.ts';
 import type { VipFacts } from '../gate/vip-set.ts';
 import type { DataplaneHandle } from '../sync/control/handle.ts';
 
@@ -79,7 +80,7 @@ function vipStatus({ vip, device, mac, since }: VipFacts, v: VhidStatus): VipSta
     addresses: vip.addresses,
     state: v.state,
     since,
-    reason: v.reason,
+    reason: causeText(v.cause),
     advbase: v.advbase,
     advskew: v.advskew,
     effective_advskew: v.effectiveAdvskew,

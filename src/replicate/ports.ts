@@ -1,6 +1,7 @@
 /** What replication may use of the node it runs in. */
 
-import type { CarpState, NodeEvent } from '../contract/status.ts';
+import type { ReplicateEvent } from '../contract/events.ts';
+import type { CarpState } from '../contract/status.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import type { TableName } from '../kernel/nft-scan.ts';
 import type { SharedDocument } from './document.ts';
@@ -25,6 +26,6 @@ export interface ReplicatePorts {
   rulesOf(prepared: Prepared): string | null;
   /** By `role/vhid`. */
   roles(): Record<string, CarpState>;
-  publish(event: NodeEvent): void;
+  publish(event: ReplicateEvent): void;
   warn(message: string): void;
 }

@@ -7,6 +7,8 @@ import type { SendAdvertAction } from '../../../src/carp/runner.ts';
 import type { ResolvedVip } from '../../../src/config/resolve.ts';
 import { guardLimitUs } from '../../../src/contract/carp-timers.ts';
 import type { Clock } from '../../../src/contract/clock.ts';
+import type { NodeEvent } from '../../../src/contract/events.ts';
+import { tell } from '../../../src/contract/words.ts';
 import type { GuardAction, GuardState } from '../../../src/gate/guardian/watchman.ts';
 import { createGuard, guardDeadline, stepGuard } from '../../../src/gate/guardian/watchman.ts';
 import type { ProbeSocket, ProbeSocketOptions } from '../../../src/liveness/probe/socket.ts';
@@ -414,7 +416,8 @@ export class Box {
     this.speak(key, { advbase: 255, advskew: 255, demote: 255, counter: this.lastCounter });
   }
 
-  say(kind: string, fields: object): void {
+  say(event: NodeEvent): void {
+    const { kind, text: _said, cause: _cause, ...fields } = tell(event);
     this.world.note(this, `${kind} ${JSON.stringify(fields)}`);
   }
 }

@@ -2,6 +2,7 @@
  * One life of the daemon on a simulated box: the production control thread (election, standing, what it believes of its
  * peer) and the production dataplane loop, connected as src/node/node.ts connects them.
  */
+
 import { readFileSync } from 'node:fs';
 import { groupConfig, hasCarrier, linkStates } from '../../../src/carp/group-config.ts';
 import type { RoleAction, SendAdvertAction } from '../../../src/carp/runner.ts';
@@ -12,9 +13,10 @@ import type { ResolvedVip } from '../../../src/config/resolve.ts';
 import type { Config } from '../../../src/config/types.ts';
 import { masterDownUs } from '../../../src/contract/carp-timers.ts';
 import type { Clock } from '../../../src/contract/clock.ts';
+import { causeText } from '../../../src/contract/words.ts';
 import type { LinkInfo } from '../../../src/kernel/links.ts';
 import { ownAddresses } from '../../../src/liveness/early-take-over.ts';
-import { PeerEar } from '../../../src/liveness/peer-ear.ts';
+import { PeerEar, roleOf } from '../../../src/liveness/peer-ear.ts';
 import { masterKeys, readReport } from '../../../src/liveness/peer-report.ts';
 import type { MaskedAdvert } from '../../../src/liveness/unmask/machine.ts';
 import { Standing } from '../../../src/node/standing.ts';
@@ -73,12 +75,13 @@ export class Daemon {
     this.config = configOf(world.plan, box.index, this.vips);
     this.ear = new PeerEar(
       {
-        publish: (event) => box.say(event.kind, event),
+        publish: (event) => box.say(event),
         feed: (event) => this.feed(event),
-        unmasked: ({ key, from }, why) => box.say('unmasked', { key, from, why }),
+        unmasked: ({ key, from }, cause) =>
+          box.say({ kind: 'carp.refused', counter: 'unmasked', interface: roleOf(key), vhid: null, from, cause }),
         vips: () => this.vips,
         look: () => this.election.look(),
-        warn: (text) => box.say('warning', { text }),
+        warn: (text) => box.world.note(box, `warning ${text}`),
       },
       this.clock,
       (options) => box.probeSocket(options),
@@ -102,8 +105,8 @@ export class Daemon {
         role: (action) => this.onRole(action),
         sendAdvert: (action) => this.send(action),
         announce: (key) => box.world.announced(box, key),
-        event: (event) => box.say(event.kind, event),
-        stopped: (clean, why) => box.stopped(clean, why),
+        event: (event) => box.say(event),
+        stopped: (clean, cause) => box.stopped(clean, causeText(cause)),
         roles: () => this.report(),
         alive: (now) => {
           this.stats[STAT.controlAt] = now / 1000;
@@ -304,9 +307,8 @@ export class Daemon {
 
   private onWorker(message: FromWorker): void {
     if (message.type === 'notice') {
-      const { kind, ...fields } = message.notice;
       if (message.notice.kind === 'sync.peer' && !message.notice.alive) this.ear.onPeer(null);
-      this.box.say(kind, fields);
+      this.box.say(message.notice);
     }
     if (message.type === 'peer' && message.report !== null) {
       // The same text says the same: reading it is the dearest part of a quiet minute.
@@ -318,7 +320,7 @@ export class Daemon {
     if (message.type === 'step') {
       this.inStep = message.inStep;
       this.reason = message.reason;
-      this.box.say('sync.in_step', { in_step: message.inStep, reason: message.reason });
+      this.box.say({ kind: 'sync.in_step', in_step: message.inStep, reason: message.reason });
       this.onChanged();
     }
   }
@@ -345,8 +347,9 @@ export class Daemon {
   }
 
   private onRole(action: RoleAction): void {
-    const { key, from, to, reason } = action;
-    this.box.say('carp.state', { key, from, to, reason });
+    const { key, from, to, cause } = action;
+    const { vhid = 0, interface: role = '' } = this.election.state.vhids[key]?.config ?? {};
+    this.box.say({ kind: 'carp.state', vhid, interface: role, from, to, cause });
     if (from === 'INIT') this.up.set(key, { since: this.clock.nowUs(), forUs: this.mustListenUs(key) });
     this.roles.set(key, to);
     this.box.setAddress(key, to === 'MASTER');

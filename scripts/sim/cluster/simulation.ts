@@ -1,4 +1,5 @@
 /** One run: a cluster from its first boot through an hour of episodes, each with faults, a healing and a settling. */
+import { causeText } from '../../../src/contract/words.ts';
 import { seeded } from './calendar.ts';
 import type { Fault, Kind } from './faults.ts';
 import { begin, drawFaults } from './faults.ts';
@@ -179,7 +180,7 @@ class Run {
       }
       if (!box.runs) return `${box.name} stands`;
       for (const [key, v] of Object.entries(box.daemon.election.state.vhids)) {
-        if (v.state === 'INIT') return `${key} is INIT on ${box.name}: ${v.reason}`;
+        if (v.state === 'INIT') return `${key} is INIT on ${box.name}: ${causeText(v.cause)}`;
       }
     }
     return this.masters() ?? (world.plan.sync ? this.tables() : null);

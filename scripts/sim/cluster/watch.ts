@@ -5,6 +5,7 @@
 
 import type { RoleAction, SendAdvertAction } from '../../../src/carp/runner.ts';
 import { masterDownUs } from '../../../src/contract/carp-timers.ts';
+import type { RoleCause } from '../../../src/contract/causes.ts';
 import { LIMITS } from '../../../src/sync/session/state.ts';
 import type { Box } from './box.ts';
 import type { Entry } from './conntrack.ts';
@@ -66,11 +67,11 @@ export class Watch {
     this.overslept.set(box, keys);
   }
 
-  roleChanged(daemon: Daemon, { key, to, reason }: RoleAction): void {
+  roleChanged(daemon: Daemon, { key, to, cause }: RoleAction): void {
     const { box } = daemon;
     this.overslept.get(box)?.delete(key);
-    if (to === 'MASTER' && reason.startsWith('worse advert')) this.leads(daemon, key);
-    if (to === 'MASTER') this.booted(daemon, key, reason);
+    if (to === 'MASTER' && cause.why === 'worse_advert') this.leads(daemon, key);
+    if (to === 'MASTER') this.booted(daemon, key, cause);
     this.masters();
   }
 
@@ -197,8 +198,8 @@ export class Watch {
   }
 
   // Whoever has just come up listens first, but for what nobody leads.
-  private booted(daemon: Daemon, key: string, reason: string): void {
-    if (reason === 'set by hand') return;
+  private booted(daemon: Daemon, key: string, cause: RoleCause): void {
+    if (cause.why === 'by_hand') return;
     const { since, forUs } = daemon.listening(key);
     const listened = daemon.clock.nowUs() - since;
     if (listened >= forUs - 1000) return;

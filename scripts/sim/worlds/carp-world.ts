@@ -15,6 +15,7 @@ import type {
   PeerReport,
 } from '../../../src/carp/types.ts';
 import { advertIntervalUs, masterDownUs } from '../../../src/contract/carp-timers.ts';
+import { causeText, tell } from '../../../src/contract/words.ts';
 
 export type Random = () => number;
 
@@ -282,12 +283,13 @@ export class World {
   #act(node: Node, action: Action): void {
     if (action.type === 'role') this.#roleChanged(node, action);
     if (action.type === 'sendAdvert') this.#send(node, action);
-    if (action.type === 'stopped') this.note(`node ${node.index} stopped ${action.reason}`);
-    if (action.type === 'event') this.note(`node ${node.index} ${action.event.kind} ${action.event.reason ?? ''}`);
+    if (action.type === 'stopped') this.note(`node ${node.index} stopped ${causeText(action.cause)}`);
+    if (action.type === 'event')
+      this.note(`node ${node.index} ${action.event.kind} ${tell(action.event).reason ?? ''}`);
   }
 
   #roleChanged(node: Node, action: Extract<Action, { type: 'role' }>): void {
-    this.note(`node ${node.index} ${action.key} ${action.from} -> ${action.to}: ${action.reason}`);
+    this.note(`node ${node.index} ${action.key} ${action.from} -> ${action.to}: ${causeText(action.cause)}`);
     if ((node.roles.get(action.key) ?? 'INIT') !== action.from)
       this.problems.push(`${action.key} was not ${action.from}`);
     node.roles.set(action.key, action.to);
@@ -296,7 +298,7 @@ export class World {
       return;
     }
     const living = this.holders(action.key).some((n) => n !== node && this.isUp(n) && demotionOf(n) === '{}');
-    if (node.unready && living && action.reason.startsWith('worse advert')) {
+    if (node.unready && living && action.cause.why === 'worse_advert') {
       this.problems.push(`node ${node.index} takes the lead of ${action.key} before its tables are in step`);
     }
   }

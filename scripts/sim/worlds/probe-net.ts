@@ -1,6 +1,8 @@
 /** The probes of early take-over in the virtual world: the real machine on each of two nodes, answers that travel. */
+
 import { isBowOut } from '../../../src/carp/rules.ts';
 import type { HeardAdvert, PeerReport } from '../../../src/carp/types.ts';
+import { causeText } from '../../../src/contract/words.ts';
 import type { ProbeEvent, ProbeState } from '../../../src/liveness/probe/machine.ts';
 import { createProbe, probeDeadline, stepProbe } from '../../../src/liveness/probe/machine.ts';
 import { type Node, rolesOf, type Tap, type World } from './carp-world.ts';
@@ -75,10 +77,10 @@ export class ProbeNet implements Tap {
     for (const action of stepProbe(state, event, this.world.now)) {
       if (action.type === 'probe') this.#probe(node, action.path);
       else {
-        this.said.push(`${node.index} ${action.type} ${action.reason}`);
-        this.world.note(`node ${node.index} finds its peer ${action.type}: ${action.reason}`);
+        this.said.push(`${node.index} ${action.type} ${causeText(action.cause)}`);
+        this.world.note(`node ${node.index} finds its peer ${action.type}: ${causeText(action.cause)}`);
       }
-      if (action.type === 'dead') this.world.feed(node, { type: 'peerDead', reason: action.reason });
+      if (action.type === 'dead') this.world.feed(node, { type: 'peerDead', cause: action.cause });
     }
     this.#arm(node);
   }

@@ -1,7 +1,8 @@
 /** What `carpio monitor` shows: the status as `carpio status` has it, the newest events below. Pure. */
-import { eventLine } from '../../contract/event-line.ts';
-import type { NodeEvent, NodeStatus } from '../../contract/status.ts';
+import type { ToldEvent } from '../../contract/events.ts';
+import type { NodeStatus } from '../../contract/status.ts';
 import { clean } from '../../contract/text.ts';
+import { toldLine } from '../../contract/words.ts';
 import { renderStatus } from '../status-text.ts';
 import { duration, type Paint, width } from '../text.ts';
 import type { Frame } from './feed-client.ts';
@@ -25,7 +26,7 @@ export function emptyView(now: number): View {
 export function eventText(frame: Frame): string {
   const { type: _type, seq: _seq, time, ...event } = frame;
   const at = typeof time === 'string' ? time.slice(11, 23) : '';
-  return clean(`${at} ${eventLine(event as NodeEvent)}`);
+  return clean(`${at} ${toldLine(event as ToldEvent)}`);
 }
 
 export function takeFrame(view: View, frame: Frame, now: number): void {

@@ -43,9 +43,11 @@ function makeRow(event: FeedEvent, node: string, line: number): HTMLElement {
   const who = element('td', 'who', node);
   who.dataset.line = String(line);
   const what = element('td', 'what');
-  const text = eventText(event);
-  if (text !== '') what.append(element('span', 'said', text));
-  if (typeof event.reason === 'string') what.append(element('span', 'why', event.reason));
+  const { text, ...fields } = event;
+  // A node of an older version sends no sentence: then its fields must do.
+  const said = typeof text === 'string' ? text : eventText(fields as FeedEvent);
+  if (said !== '') what.append(element('span', 'said', said));
+  if (text === undefined && typeof event.reason === 'string') what.append(element('span', 'why', event.reason));
   const row = element('tr', '', element('td', 'when', clockTime(event.time, new Date())), who);
   row.append(element('td', 'kind', String(event.kind)), what);
   if (event.to === 'MASTER') row.dataset.tone = 'master';

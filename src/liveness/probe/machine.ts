@@ -12,6 +12,7 @@
  */
 
 import { PAIRED } from '../../contract/carp-timers.ts';
+import type { ProbeCause, Suspicion } from '../../contract/causes.ts';
 
 /** Microseconds. */
 export const PROBE_TIMING = {
@@ -40,7 +41,7 @@ export interface ProbeRound {
   sinceUs: number;
   sent: number;
   nextUs: number;
-  reason: string;
+  first: Suspicion;
   /** Proven when the round began. */
   paths: string[];
 }
@@ -73,12 +74,13 @@ export type ProbeEvent =
   | { type: 'leaving' }
   | { type: 'tick' };
 
-export type ProbeAction =
-  | { type: 'probe'; path: string }
-  | { type: 'dead'; reason: string }
+export type ProbeVerdict =
+  | { type: 'dead'; cause: Extract<ProbeCause, { why: 'peer_dead' }> }
   /** The peer lives, but not for the sync link. */
-  | { type: 'alive'; path: string; reason: string }
-  | { type: 'undecided'; reason: string };
+  | { type: 'alive'; path: string; cause: Extract<ProbeCause, { why: 'peer_lives' }> }
+  | { type: 'undecided'; cause: Extract<ProbeCause, { why: 'no_path' }> };
+
+export type ProbeAction = { type: 'probe'; path: string } | ProbeVerdict;
 
 export function createProbe(): ProbeState {
   return {
@@ -122,7 +124,7 @@ function handle(state: ProbeState, event: ProbeEvent, now: number, actions: Prob
       return;
     case 'carrier':
       if (state.carrier && !event.up && state.lifeUs !== null && state.verdict !== 'dead') {
-        begin(state, now, 'the sync link has lost its carrier');
+        begin(state, now, { why: 'carrier_lost' });
       }
       state.carrier = event.up;
       return;
@@ -135,12 +137,12 @@ function handle(state: ProbeState, event: ProbeEvent, now: number, actions: Prob
       state.told = false;
       return;
     case 'advert':
-      lives(state, event.path, 'it advertises', now, actions);
+      lives(state, event.path, 'advert', now, actions);
       return;
     case 'answer': {
       const path = state.paths[event.path];
       if (path !== undefined) path.answeredUs = now;
-      lives(state, event.path, 'it answers', now, actions);
+      lives(state, event.path, 'answer', now, actions);
       return;
     }
     case 'leaving':
@@ -172,7 +174,7 @@ function comeBack(state: ProbeState, now: number): void {
   for (const path of Object.values(state.paths)) path.idleAtUs = now;
 }
 
-function lives(state: ProbeState, path: string, how: string, now: number, actions: ProbeAction[]): void {
+function lives(state: ProbeState, path: string, sign: 'advert' | 'answer', now: number, actions: ProbeAction[]): void {
   comeBack(state, now);
   state.lifeUs = now;
   const { round } = state;
@@ -183,8 +185,8 @@ function lives(state: ProbeState, path: string, how: string, now: number, action
   state.verdict = 'alive';
   if ((round === null && !silent) || state.told) return;
   state.told = true;
-  const why = round?.reason ?? 'the sync link is silent';
-  actions.push({ type: 'alive', path, reason: `${why}, but the peer lives: ${how} on ${path}` });
+  const first = round?.first ?? { why: 'sync_link_silent' };
+  actions.push({ type: 'alive', path, cause: { why: 'peer_lives', first, path, sign } });
 }
 
 function provenPaths(state: ProbeState, now: number): string[] {
@@ -193,16 +195,16 @@ function provenPaths(state: ProbeState, now: number): string[] {
     .map(([name]) => name);
 }
 
-function begin(state: ProbeState, now: number, reason: string): void {
+function begin(state: ProbeState, now: number, first: Suspicion): void {
   const paths = provenPaths(state, now);
-  state.round = { sinceUs: now, sent: 0, nextUs: now, reason, paths };
+  state.round = { sinceUs: now, sent: 0, nextUs: now, first, paths };
 }
 
 function considerSilence(state: ProbeState, now: number): void {
   if (state.lifeUs === null || state.verdict === 'dead' || now < state.blockedUntil) return;
   const silent = now - state.lifeUs;
   if (silent <= PROBE_TIMING.silenceUs) return;
-  begin(state, now, `no sign of the peer for ${Math.floor(silent / 1000)} ms`);
+  begin(state, now, { why: 'no_sign', silent_ms: Math.floor(silent / 1000) });
 }
 
 function runRound(state: ProbeState, round: ProbeRound, now: number, actions: ProbeAction[]): void {
@@ -220,17 +222,14 @@ function runRound(state: ProbeState, round: ProbeRound, now: number, actions: Pr
   const witnesses = round.paths.filter((path) => state.paths[path]?.usable);
   if (witnesses.length === 0) {
     state.blockedUntil = now + PROBE_TIMING.againUs;
-    if (!state.told) actions.push({ type: 'undecided', reason: `${round.reason}, and no other path to ask the peer` });
+    if (!state.told) actions.push({ type: 'undecided', cause: { why: 'no_path', first: round.first } });
     state.told = true;
     return;
   }
   state.verdict = 'dead';
   state.told = false;
-  const took = Math.floor((now - round.sinceUs) / 1000);
-  actions.push({
-    type: 'dead',
-    reason: `${round.reason}, and no answer from the peer on ${witnesses.join(', ')} for ${took} ms`,
-  });
+  const asked_ms = Math.floor((now - round.sinceUs) / 1000);
+  actions.push({ type: 'dead', cause: { why: 'peer_dead', first: round.first, paths: witnesses, asked_ms } });
 }
 
 function idle(state: ProbeState, now: number, actions: ProbeAction[]): void {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { messageOf } from '../../contract/message-of.ts';
 import type { Tap, TapMaker } from '../../contract/tap.ts';
-import type { ProbeAction, ProbeEvent } from './machine.ts';
+import type { ProbeAction, ProbeEvent, ProbeVerdict } from './machine.ts';
 import { createProbe, probeDeadline, stepProbe } from './machine.ts';
 import { ANSWER, decodeProbe, encodeProbe, NONCE_BYTES, PROBE, probeKey, SENDER_BYTES } from './packet.ts';
 import type { ProbeSocket, ProbeSocketOptions } from './socket.ts';
@@ -31,9 +31,8 @@ export interface ProbePath {
 }
 
 export interface ProberPorts {
-  dead(reason: string): void;
-  alive(path: string, reason: string): void;
-  undecided(reason: string): void;
+  /** The three verdicts of the probe machine. */
+  verdict(verdict: ProbeVerdict): void;
   warn(message: string): void;
   /** Called before anything that arrives is looked at. */
   look(): void;
@@ -170,20 +169,8 @@ export class Prober {
   }
 
   private perform(action: ProbeAction): void {
-    switch (action.type) {
-      case 'probe':
-        this.probe(action.path);
-        break;
-      case 'dead':
-        this.ports.dead(action.reason);
-        break;
-      case 'alive':
-        this.ports.alive(action.path, action.reason);
-        break;
-      case 'undecided':
-        this.ports.undecided(action.reason);
-        break;
-    }
+    if (action.type === 'probe') this.probe(action.path);
+    else this.ports.verdict(action);
   }
 
   private probe(role: string): void {

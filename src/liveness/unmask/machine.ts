@@ -12,6 +12,7 @@
 import { isBowOut } from '../../carp/rules.ts';
 import type { Family, HeardAdvert, PeerReport } from '../../carp/types.ts';
 import { demoteByte } from '../../contract/carp-timers.ts';
+import type { DeniedCause } from '../../contract/causes.ts';
 
 /** Microseconds. */
 export const UNMASK = {
@@ -55,7 +56,7 @@ export interface MaskState {
 export interface Judged {
   masked: MaskedAdvert;
   /** Null: it counts. Else why it was refused. */
-  refused: string | null;
+  refused: DeniedCause | null;
 }
 
 export function createMask(): MaskState {
@@ -116,7 +117,7 @@ function note(state: MaskState, report: PeerReport, now: number): void {
 }
 
 /** What stands against this advertisement now; null: nothing, or nothing that could be relied on. */
-function contradiction(state: MaskState, masked: MaskedAdvert, now: number): string | null {
+function contradiction(state: MaskState, masked: MaskedAdvert, now: number): DeniedCause | null {
   if (state.report === null || now - state.reportUs > UNMASK.freshUs) return null;
   const said = state.said.get(masked.key);
   if (said === undefined || now - said.sinceUs < UNMASK.steadyUs) return null;
@@ -124,16 +125,16 @@ function contradiction(state: MaskState, masked: MaskedAdvert, now: number): str
 }
 
 /** What the last report says against it. */
-function denial(state: MaskState, { key, advert }: MaskedAdvert, now: number): string | null {
+function denial(state: MaskState, { key, advert }: MaskedAdvert, now: number): DeniedCause | null {
   const vhid = state.report?.vhids[key];
   if (state.report === null || vhid === undefined) return null;
   const { state: is, advbase, advskew } = vhid;
-  if (isBowOut(advert))
-    return goodbye(state, key, advert, now) ? null : `a bow-out, but the peer says that it is ${is}`;
-  if (is !== 'MASTER') return `the peer says that it is ${is}`;
-  const said = `${advbase}/${advskew} demotion ${demoteByte(state.report.demotion)}`;
-  const heard = `${advert.advbase}/${advert.advskew} demotion ${advert.demote}`;
-  return said === heard ? null : `it says ${heard}, the peer says that it sends ${said}`;
+  if (isBowOut(advert)) return goodbye(state, key, advert, now) ? null : { why: 'denied_bow_out', is };
+  if (is !== 'MASTER') return { why: 'denied_role', is };
+  const said = { advbase, advskew, demote: demoteByte(state.report.demotion) };
+  const heard = { advbase: advert.advbase, advskew: advert.advskew, demote: advert.demote };
+  const same = said.advbase === heard.advbase && said.advskew === heard.advskew && said.demote === heard.demote;
+  return same ? null : { why: 'denied_timers', heard, said };
 }
 
 function goodbye(state: MaskState, key: string, advert: MaskedAdvert['advert'], now: number): boolean {

@@ -1,5 +1,6 @@
 /** Holds the peer's advertisements against its word on the sync link (liveness/unmask/machine.ts), on the real clock. */
 import type { PeerReport } from '../../carp/types.ts';
+import type { DeniedCause } from '../../contract/causes.ts';
 import type { Clock } from '../../contract/clock.ts';
 import { REAL_CLOCK } from '../../contract/clock.ts';
 import type { Tap, TapMaker } from '../../contract/tap.ts';
@@ -9,7 +10,7 @@ import { type MaskStep, recordedJudged, recordedMask, recordedMasked } from './r
 
 export interface UnmaskerPorts {
   counts(masked: MaskedAdvert): void;
-  refused(masked: MaskedAdvert, reason: string): void;
+  refused(masked: MaskedAdvert, cause: DeniedCause): void;
 }
 
 export class Unmasker {

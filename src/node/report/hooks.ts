@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
-import type { NodeEvent } from '../../contract/status.ts';
+import type { ToldEvent } from '../../contract/events.ts';
 import { start } from '../../kernel/spawn.ts';
 
 const MAX_WAITING = 256;
@@ -25,7 +25,7 @@ export class EventHook {
     this.complain = complain;
   }
 
-  push(event: NodeEvent & { time: string; node: string }): void {
+  push(event: ToldEvent & { time: string; node: string }): void {
     this.waiting.push(`${JSON.stringify(event)}\n`);
     if (this.waiting.length > MAX_WAITING) {
       this.waiting.shift();

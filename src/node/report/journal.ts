@@ -1,7 +1,8 @@
 /** Everything the node reports goes through here: to the log, the feed and the hook, once each and in this order. */
 
-import { eventLine } from '../../contract/event-line.ts';
-import type { NodeEvent } from '../../contract/status.ts';
+import type { DeniedCause } from '../../contract/causes.ts';
+import type { NodeEvent } from '../../contract/events.ts';
+import { tell, toldLine } from '../../contract/words.ts';
 import type { Feed } from '../../feed/server.ts';
 import { EventHook } from './hooks.ts';
 import type { Log } from './log.ts';
@@ -29,18 +30,19 @@ export class Journal {
 
   publish(event: NodeEvent): void {
     const time = new Date().toISOString();
-    if (this.level > 0) this.log.event(eventLine(event), event);
-    this.feed?.publish(event);
-    this.hook?.push({ time, node: this.node, ...event });
+    const told = tell(event);
+    if (this.level > 0) this.log.event(toldLine(told), told);
+    this.feed?.publish(told);
+    this.hook?.push({ time, node: this.node, ...told });
   }
 
   /** A packet that was refused: the BSD counter's name, and what is known of it. */
-  refused(counter: string, role: string, vhid: number | null, from: string | null, reason = ''): void {
+  refused(counter: string, role: string, vhid: number | null, from: string | null, cause?: DeniedCause): void {
     const key = `${counter} ${role} ${vhid} ${from}`;
     const now = Date.now();
     if (this.level === 0 || now - (this.refusedAt.get(key) ?? 0) < REFUSED_EVERY) return;
     if (this.refusedAt.size > REFUSED_CAUSES) this.refusedAt.clear();
     this.refusedAt.set(key, now);
-    this.publish({ kind: 'carp.refused', counter, interface: role, vhid, from, ...(reason === '' ? {} : { reason }) });
+    this.publish({ kind: 'carp.refused', counter, interface: role, vhid, from, ...(cause ? { cause } : {}) });
   }
 }

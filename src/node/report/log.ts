@@ -1,5 +1,5 @@
 /** The log: one line an entry on stderr, with the node's name on it; text for people, JSON lines for machines. */
-import type { NodeEvent } from '../../contract/status.ts';
+import type { ToldEvent } from '../../contract/events.ts';
 
 export type LogFormat = 'text' | 'json';
 export type Level = 'debug' | 'info' | 'warning' | 'error';
@@ -26,7 +26,7 @@ export class Log {
     this.also = sink;
   }
 
-  say(level: Level, message: string, fields: NodeEvent | null = null): void {
+  say(level: Level, message: string, fields: ToldEvent | null = null): void {
     const now = new Date();
     const time = now.toISOString();
     this.also?.(level, now, `${level}: ${message}`);
@@ -40,8 +40,8 @@ export class Log {
   }
 
   /** An event of the node; JSON lines carry its fields. */
-  event(message: string, event: NodeEvent): void {
-    this.say('info', message, event);
+  event(message: string, { text: _said, ...fields }: ToldEvent): void {
+    this.say('info', message, fields);
   }
 
   info(message: string): void {

@@ -10,6 +10,7 @@ import type {
   PeerReport,
   VhidConfig,
 } from '../../../src/carp/types.ts';
+import { causeText, tell } from '../../../src/contract/words.ts';
 
 export const SECOND = 1_000_000;
 
@@ -104,6 +105,12 @@ export class Box {
     return this.state.vhids[key]?.state;
   }
 
+  /** Why the vhid is what it is, in words. */
+  why(key: string): string {
+    const v = this.state.vhids[key];
+    return v === undefined ? '' : causeText(v.cause);
+  }
+
   states(): string {
     return Object.values(this.state.vhids)
       .map((v) => v.state)
@@ -112,7 +119,7 @@ export class Box {
 }
 
 export function roles(actions: Action[]): string[] {
-  return actions.flatMap((a) => (a.type === 'role' ? [`${a.key} ${a.from}>${a.to}: ${a.reason}`] : []));
+  return actions.flatMap((a) => (a.type === 'role' ? [`${a.key} ${a.from}>${a.to}: ${causeText(a.cause)}`] : []));
 }
 
 export function adverts(actions: Action[]): string[] {
@@ -127,5 +134,5 @@ export function kinds(actions: Action[]): string[] {
 
 export function reasonOf(actions: Action[], kind: string): string {
   const found = actions.find((a) => a.type === 'event' && a.event.kind === kind);
-  return found?.type === 'event' ? String(found.event.reason) : '';
+  return found?.type === 'event' ? String(tell(found.event).reason) : '';
 }

@@ -38,8 +38,9 @@ standing('each reason has its name and its weight; all of them together are adve
   const box = Box.master({ linkWeights: { dmz: 50 } });
   const told: string[] = [];
   const feed = (event: Parameters<Box['feed']>[0]): void => {
-    const found = box.feed(event).filter((a) => a.type === 'event' && a.event.kind === 'carp.demotion');
-    for (const a of found) if (a.type === 'event') told.push(`${a.event.reason} ${a.event.weight}`);
+    for (const a of box.feed(event)) {
+      if (a.type === 'event' && a.event.kind === 'carp.demotion') told.push(`${a.event.reason} ${a.event.weight}`);
+    }
   };
   for (let i = 0; i < 3; i++) feed({ type: 'sendResult', key: 'wan/1', ok: false });
   feed({ type: 'demote', reason: 'sync', weight: 200 });

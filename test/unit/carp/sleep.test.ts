@@ -119,7 +119,7 @@ start('a bow-out within the hold is not forgotten', () => {
   box.run(8 * SECOND);
   assert.is(box.of('wan/1'), 'BACKUP');
   box.run(1.1 * SECOND);
-  assert.match(box.state.vhids['wan/1']?.reason ?? '', /no advert|bowed out/);
+  assert.match(box.why('wan/1'), /no advert|bowed out/);
   assert.is(box.of('wan/1'), 'MASTER');
 });
 

@@ -8,7 +8,8 @@ import { CallError } from '../../../src/channel/calls.ts';
 import { PeerChannel } from '../../../src/channel/channel.ts';
 import { peerKey } from '../../../src/channel/key.ts';
 import { dialPeer } from '../../../src/channel/socket.ts';
-import type { Json, NodeEvent } from '../../../src/contract/status.ts';
+import type { PeerEvent } from '../../../src/contract/events.ts';
+import type { Json } from '../../../src/contract/status.ts';
 
 const SECRET = randomBytes(32);
 /** fw-b listens and is dialled: the lower address dials. */
@@ -16,7 +17,7 @@ const [A, B, THIRD] = ['127.0.0.2', '127.0.0.3', '127.0.0.4'] as const;
 
 interface End {
   channel: PeerChannel;
-  events: NodeEvent[];
+  events: PeerEvent[];
   warnings: string[];
 }
 
@@ -24,7 +25,7 @@ const open: PeerChannel[] = [];
 let port = 0;
 
 function end(node: string, own: string, peer: string | null, secret: Uint8Array = SECRET, version = '1'): End {
-  const events: NodeEvent[] = [];
+  const events: PeerEvent[] = [];
   const warnings: string[] = [];
   const channel = new PeerChannel(
     { node, version, secrets: [secret], port, peer },
@@ -119,7 +120,8 @@ peerChannel('a call has a deadline, and ends with the channel', async () => {
   b.channel.close();
   assert.is((await lost).trouble, 'lost');
   assert.is((await a.channel.call('never', null, 50).catch((e) => e)).trouble, 'closed');
-  assert.is(a.events.at(-1)?.up, false);
+  const last = a.events.at(-1);
+  assert.ok(last?.kind === 'peer.channel' && !last.up);
 });
 
 peerChannel('a peer that starts anew is met again; more calls than the limit are refused at once', async () => {
@@ -269,8 +271,9 @@ peerChannel('another format and the same name are refused by name', async () => 
     await ended;
   }
   assert.equal(b.channel.status().refused, { version: 1, own_name: 1 });
-  assert.match(String(b.events[0]?.reason), 'speaks format 2');
-  assert.match(String(b.events[1]?.reason), 'is called fw-b too');
+  const reasons = b.events.map((event) => (event.kind === 'peer.refused' ? event.reason : ''));
+  assert.match(reasons[0]!, 'speaks format 2');
+  assert.match(reasons[1]!, 'is called fw-b too');
 });
 
 peerChannel('a port that is taken is said, and listened on when it is free', async () => {

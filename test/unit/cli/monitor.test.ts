@@ -106,8 +106,10 @@ monitor('the picture: status, events, and never a line too many or too long', ()
     vhid: 1,
     interface: 'wan',
   };
+  takeFrame(view, { ...event, from: 'BACKUP' }, 1000);
+  assert.match(view.events.at(-1) ?? '', 'carp.state vhid=1 interface=wan from=BACKUP', 'a version without sentences');
   for (let i = 0; i < 500; i++)
-    takeFrame(view, { ...event, from: 'BACKUP', to: 'MASTER', reason: `r${i}\x1b[2J` }, 1000);
+    takeFrame(view, { ...event, text: `vhid 1 on wan: BACKUP -> MASTER (r${i}\x1b[2J)` }, 1000);
   const lines = renderView(view, 'ws://x/feed', 1500, SIZE, plain);
   assert.ok(lines.some((line) => line.includes('in step') && line.includes('yes')));
   assert.match(lines.at(-1) ?? '', /vhid 1 on wan: BACKUP -> MASTER \(r499/);

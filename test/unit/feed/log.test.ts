@@ -1,6 +1,6 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { NodeEvent } from '../../../src/contract/status.ts';
+import type { ToldEvent } from '../../../src/contract/events.ts';
 import { EventLog } from '../../../src/feed/log.ts';
 
 const log = suite('feed: event log');
@@ -57,7 +57,7 @@ log('takes a number for an event that is too large or cannot be written', () => 
   assert.ok(large.oversize > 500);
   const circle: Record<string, unknown> = { kind: 'round' };
   circle.self = circle;
-  const round = JSON.parse(String(events.append(circle as NodeEvent, TIME).frame));
+  const round = JSON.parse(String(events.append(circle as ToldEvent, TIME).frame));
   assert.equal([round.seq, round.kind], [2, 'feed.unwritable']);
 });
 

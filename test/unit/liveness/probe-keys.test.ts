@@ -12,9 +12,7 @@ function scene(...secrets: Buffer[]) {
   const sent: Buffer[] = [];
   let hear: (bytes: Buffer, from: string) => void = () => {};
   const it = new Prober(secrets, {
-    dead: () => {},
-    alive: () => {},
-    undecided: () => {},
+    verdict: () => {},
     warn: (message) => assert.unreachable(message),
     look: () => {},
     now: () => 1_000_000,

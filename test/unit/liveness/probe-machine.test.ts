@@ -1,6 +1,8 @@
 /** Early take-over, decided on a hand-wound clock: when the peer is dead, when only the sync link is down. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { causeText } from '../../../src/contract/words.ts';
 import type { ProbeAction, ProbeEvent } from '../../../src/liveness/probe/machine.ts';
 import { createProbe, PROBE_TIMING, probeDeadline, stepProbe } from '../../../src/liveness/probe/machine.ts';
 
@@ -31,7 +33,7 @@ class Box {
 
   #take(action: ProbeAction): void {
     if (action.type !== 'probe') {
-      this.said.push(`${action.type} ${action.reason}`);
+      this.said.push(`${action.type} ${causeText(action.cause)}`);
       return;
     }
     this.probed.push(action.path);

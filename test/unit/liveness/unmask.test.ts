@@ -1,7 +1,9 @@
 /** Advertisements that claim to be the peer's, held against what the peer says over the sealed sync link. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { PeerReport } from '../../../src/carp/types.ts';
+import { causeText } from '../../../src/contract/words.ts';
 import {
   createMask,
   expireMask,
@@ -64,7 +66,7 @@ class Box {
   #take(judged: Judged[]): this {
     for (const { refused } of judged) {
       if (refused === null) this.passed += 1;
-      else this.refused.push(refused);
+      else this.refused.push(causeText(refused));
     }
     return this;
   }
