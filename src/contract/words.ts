@@ -253,6 +253,8 @@ function syncSentence(event: Extract<NodeEvent, { kind: `sync.${string}` | `peer
       return `repaired: ${event.differences} differences, ${event.bytes} bytes, ${event.ms} ms`;
     case 'sync.overrun':
       return `kernel events were lost (${event.overruns} times so far): the table is read again`;
+    case 'sync.too_long':
+      return `${event.device} refuses datagrams of ${event.bytes} bytes; [sync] mtu says ${event.mtu}`;
     case 'sync.defer':
       return `defer is ${event.on ? 'on' : 'off'}${because(event.reason)}`;
     case 'sync.key':
