@@ -132,7 +132,7 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
   }),
   bug('no-retry', 'what the kernel refused once is never tried again', {
     patch: ({ driver }) => {
-      if (driver !== null) Reflect.set(driver, 'retryRefused', () => {});
+      if (driver !== null) Reflect.set(driver, 'retry', { at: Number.POSITIVE_INFINITY, due: () => false });
     },
   }),
   bug('dropped-piece', 'what a kernel did not take for want of memory is dropped, and nobody notices', {

@@ -22,7 +22,7 @@ type RepairOwnerAction = Extract<
 >;
 
 export class Repairer {
-  /** Bytes of all repairs of what is mirrored here, both ways, and of the records that came meanwhile. */
+  /** Bytes of all repairs of what is mirrored here, both ways, and of the updates that came meanwhile. */
   bytes = 0;
   private readonly engine: Engine;
   private readonly state: RepairState & { readonly rxSeq: number };
@@ -57,8 +57,8 @@ export class Repairer {
     this.ports.step({ type: 'repairMessage', message, adoptSeen });
   }
 
-  /** Bytes of records that were applied while a repair of what is mirrored here waits for its proof. */
-  onRecords(length: number): void {
+  /** Bytes of updates that were applied while a repair of what is mirrored here waits for its proof. */
+  onUpdates(length: number): void {
     if (this.state.repairIn?.phase === 'proving') this.bytes += length;
   }
 

@@ -165,8 +165,15 @@ export type SyncEvent =
   | { type: 'wantResync' }
   | RepairEvent;
 
-/** What the machine decides: about the link, about the table, about a repair. */
-export type SyncAction = LinkAction | TableAction | RepairAction;
+/** What the machine decides: about a datagram, the link, the table, a repair. */
+export type SyncAction = Verdict | LinkAction | TableAction | RepairAction;
+
+/** On the datagram of this step. */
+export type Verdict =
+  /** It is the next of the peer's stream: apply its messages. */
+  | { type: 'apply' }
+  /** It came too early: keep it until those before it are here. */
+  | { type: 'hold' };
 
 export type LinkAction =
   | { type: 'sendHello' }
@@ -175,10 +182,6 @@ export type LinkAction =
   /** The session has ended: drop its keys and what was kept for sending again. */
   | { type: 'closeSession' }
   | { type: 'resend'; from: number; to: number }
-  /** This datagram is the next of the peer's stream: apply its messages. */
-  | { type: 'apply' }
-  /** This datagram came too early: keep it until those before it are here. */
-  | { type: 'hold' }
   /** A datagram outside the stream: acknowledgement and report. */
   | { type: 'sendBeat'; report: boolean }
   /** Refused input is counted under its cause. */

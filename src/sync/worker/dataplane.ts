@@ -149,7 +149,7 @@ export class Dataplane {
     if (expectations === undefined) return null;
     return new ExpectationSync(expectations, {
       connection: (message) => this.takeConnection(message),
-      tell: (content) => this.driver.tellExpectation(content),
+      tell: (content) => this.driver.sendExpectation(content),
       count: (name) => this.driver.count(name),
     });
   }

@@ -16,11 +16,11 @@ import {
   MSG,
   markOf,
   TAG_SIZE,
-  WIRE_VERSION,
   writeFastFixed,
   writeHeader,
   writeMessageHeader,
 } from '../../wire/datagram.ts';
+import { encodeHello } from '../../wire/hello.ts';
 import { seqAdd, seqAfter } from '../../wire/sequence.ts';
 import type { KeyRoll } from './key-roll.ts';
 import type { DriverConfig } from './ports.ts';
@@ -177,8 +177,7 @@ export class Outbox {
       this.helloKeysOf = keys.generation;
       this.helloSealKeys = keys.secrets.map((secret) => helloKey(secret, nonce));
     }
-    const said = { node: name, echo, versions: [WIRE_VERSION], keys: keys.ids, ...(ask ? { ask } : {}) };
-    const body = Buffer.from(JSON.stringify(said));
+    const body = encodeHello({ node: name, echo, keys: keys.ids, ask });
     for (const key of this.helloSealKeys) {
       this.helloCounter += 1n;
       const clear = Buffer.alloc(HEADER_SIZE + nonce.length);
