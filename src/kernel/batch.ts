@@ -20,7 +20,8 @@ const FLAGS_AT = 48;
 /** Places in an array of 32-bit words; all machines this runs on are little endian. */
 const WORDS = MMSGHDR / 4;
 
-type BatchResult =
+/** What one call has brought. */
+export type Batch =
   /** `count` messages lie in their slots. */
   | { kind: 'messages'; count: number }
   | { kind: 'empty' }
@@ -29,7 +30,7 @@ type BatchResult =
   | { kind: 'error'; errno: number };
 
 const NOBODY = Buffer.alloc(0);
-const EMPTY: BatchResult = { kind: 'empty' };
+const EMPTY: Batch = { kind: 'empty' };
 
 export class BatchReceiver {
   readonly slots: number;
@@ -60,7 +61,7 @@ export class BatchReceiver {
   }
 
   /** Never blocks. */
-  receive(fd: number): BatchResult {
+  receive(fd: number): Batch {
     this.bind();
     // The kernel has put the length of each sender's address there.
     if (this.names !== null) for (let i = 0; i < this.used; i++) this.words[i * WORDS + NAMELEN_AT / 4] = SOCKADDR;

@@ -10,7 +10,7 @@ import { PacketSocket } from '../kernel/packet-socket.ts';
 import type { ReceivedReport } from '../liveness/peer-report.ts';
 import { readReport } from '../liveness/peer-report.ts';
 import type { Recorder } from '../recording/recorder.ts';
-import { DeferSide } from '../sync/control/defer-rules.ts';
+import { DeferRuleKeeper } from '../sync/control/defer-rules.ts';
 import { SyncFinder } from '../sync/control/finder.ts';
 import { DataplaneHandle } from '../sync/control/handle.ts';
 import { TIMEOUT_SYSCTLS } from '../sync/table/timeouts.ts';
@@ -54,7 +54,7 @@ export class SyncSide {
   private readonly ports: SyncSidePorts;
   private readonly device: string;
   private readonly finder: SyncFinder;
-  private readonly defer: DeferSide;
+  private readonly defer: DeferRuleKeeper;
   /** First answers are to be held, and the dataplane listens to their queue. */
   private holds: boolean;
   private lastText: string | null = null;
@@ -77,7 +77,7 @@ export class SyncSide {
     this.ports = ports;
     this.holds = sync.defer;
     const rules = { put: () => putDeferRules(), there: hasDeferRules, remove: removeDeferRules };
-    this.defer = new DeferSide(rules, ports);
+    this.defer = new DeferRuleKeeper(rules, ports);
     this.handle = new DataplaneHandle(
       assets.worker,
       assets.wasm,
@@ -97,7 +97,7 @@ export class SyncSide {
         deferMs: sync.defer_ms,
         timeouts: TIMEOUT_SYSCTLS.map(readTimeout),
         realtime: config.service.realtime > 1,
-        record: ports.recorder !== null && ports.recorder !== undefined,
+        recording: ports.recorder !== null && ports.recorder !== undefined,
       },
       {
         notice: (notice) => this.onNotice(notice),

@@ -54,11 +54,11 @@ class Node {
         return this.io;
       },
     });
-    const teller = inside<{ tell(...args: unknown[]): void }>(this.plane, 'teller');
-    const tell = teller.tell.bind(teller);
-    teller.tell = (...args) => {
+    const reporter = inside<{ report(...args: unknown[]): void }>(this.plane, 'reporter');
+    const report = reporter.report.bind(reporter);
+    reporter.report = (...args) => {
       this.wholeAt = this.now();
-      tell(...args);
+      report(...args);
     };
   }
 

@@ -273,7 +273,7 @@ export class Daemon {
   private shareStats(stats: Float64Array): void {
     if (this.plane === null) return;
     Object.assign(this.plane, { stats });
-    Object.assign(inside<object>(this.plane, 'teller'), { stats });
+    Object.assign(inside<object>(this.plane, 'reporter'), { stats });
     stats[STAT.controlAt] = this.clock.nowUs() / 1000;
   }
 

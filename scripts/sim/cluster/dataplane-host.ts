@@ -1,7 +1,8 @@
 /** What the dataplane loop finds around it in the simulation: queues in place of sockets, the model of the kernel. */
 
+import type { Batch } from '../../../src/kernel/batch.ts';
 import type { Area, Engine } from '../../../src/sync/table/engine.ts';
-import type { Batch, BatchSource, DataplaneIo } from '../../../src/sync/worker/dataplane-io.ts';
+import type { BatchSource, DataplaneIo } from '../../../src/sync/worker/dataplane-io.ts';
 import type { Conntrack } from './conntrack.ts';
 
 const IP_HEADER = Buffer.alloc(20);

@@ -9,7 +9,7 @@ import type { SyncNotice } from '../../contract/sync-notice.ts';
 const MEND_MS = 2000;
 
 /** `kernel/defer-rules.ts`, or a test's. */
-export interface DeferRules {
+interface DeferRules {
   /** @throws Error in one line */
   put(): Promise<void>;
   /** One system call. */
@@ -18,69 +18,69 @@ export interface DeferRules {
   remove(): Promise<string | null>;
 }
 
-export interface DeferSidePorts {
+interface KeeperPorts {
   notice(notice: SyncNotice): void;
   warn(message: string): void;
 }
 
-export class DeferSide {
-  readonly #rules: DeferRules;
-  readonly #ports: DeferSidePorts;
-  #timer: NodeJS.Timeout | null = null;
-  #busy: Promise<void> | null = null;
+export class DeferRuleKeeper {
+  private readonly rules: DeferRules;
+  private readonly ports: KeeperPorts;
+  private timer: NodeJS.Timeout | null = null;
+  private busy: Promise<void> | null = null;
   /** Why there are none, as last reported. */
-  #missing: string | null = null;
+  private missing: string | null = null;
 
-  constructor(rules: DeferRules, ports: DeferSidePorts) {
-    this.#rules = rules;
-    this.#ports = ports;
+  constructor(rules: DeferRules, ports: KeeperPorts) {
+    this.rules = rules;
+    this.ports = ports;
   }
 
   /** @param wanted false: only what a run that was killed has left is removed */
   async begin(wanted: boolean): Promise<void> {
     if (!wanted) {
-      await this.#remove();
+      await this.remove();
       return;
     }
-    await this.#put();
-    this.#timer = setInterval(() => this.mend(), MEND_MS);
-    this.#timer.unref();
+    await this.put();
+    this.timer = setInterval(() => this.mend(), MEND_MS);
+    this.timer.unref();
   }
 
   /** Puts them in again when somebody has removed them; one attempt at a time. */
   mend(): void {
-    if (this.#timer === null || this.#busy !== null || this.#rules.there()) return;
-    this.#busy = this.#put().finally(() => {
-      this.#busy = null;
+    if (this.timer === null || this.busy !== null || this.rules.there()) return;
+    this.busy = this.put().finally(() => {
+      this.busy = null;
     });
   }
 
   /** To be awaited before the queue's listener goes: until then what waits is let go in order. */
   async close(): Promise<void> {
-    if (this.#timer === null) return;
-    clearInterval(this.#timer);
-    this.#timer = null;
-    await this.#busy;
-    await this.#remove();
+    if (this.timer === null) return;
+    clearInterval(this.timer);
+    this.timer = null;
+    await this.busy;
+    await this.remove();
   }
 
-  async #put(): Promise<void> {
+  private async put(): Promise<void> {
     try {
-      await this.#rules.put();
-      this.#say(null);
+      await this.rules.put();
+      this.say(null);
     } catch (error) {
-      this.#say(messageOf(error));
+      this.say(messageOf(error));
     }
   }
 
-  async #remove(): Promise<void> {
-    const left = await this.#rules.remove();
-    if (left !== null) this.#ports.warn(`the rules of [sync] defer stay (harmless, nobody listens to them): ${left}`);
+  private async remove(): Promise<void> {
+    const left = await this.rules.remove();
+    if (left !== null) this.ports.warn(`the rules of [sync] defer stay (harmless, nobody listens to them): ${left}`);
   }
 
-  #say(missing: string | null): void {
-    if (missing === this.#missing) return;
-    this.#missing = missing;
-    this.#ports.notice({ kind: 'sync.defer', on: missing === null, reason: missing });
+  private say(missing: string | null): void {
+    if (missing === this.missing) return;
+    this.missing = missing;
+    this.ports.notice({ kind: 'sync.defer', on: missing === null, reason: missing });
   }
 }

@@ -14,7 +14,7 @@ import { parseMac } from '../../net/mac.ts';
 /** Milliseconds after the carrier's return; 42 bytes each. */
 export const ASK_AT = [0, 10, 25, 50, 100, 200, 400] as const;
 
-export interface FinderPorts {
+interface FinderPorts {
   /** Opens, sends and closes. @throws Error */
   send(device: { ifindex: number; name: string }, frame: Uint8Array): void;
   /** Has the peer been heard after that moment? Monotonic ms. */

@@ -13,7 +13,7 @@ import { SLICE_BOUNDS, SLICE_PLACES } from '../worker/slices.ts';
 /** The worker's program: a file in development, text in the single executable. */
 export type WorkerEntry = { file: string } | { code: string };
 
-export interface DataplaneListener {
+interface DataplaneListener {
   notice(notice: SyncNotice): void;
   /** The peer's own report as it came, or its name when a session begins. */
   peer(name: string | null, report: string | null): void;
@@ -230,7 +230,7 @@ export class DataplaneHandle {
         this.waiting.get(message.id)?.(message);
         this.waiting.delete(message.id);
         break;
-      case 'record':
+      case 'recording':
         this.listener.recorded?.(message.lines);
         this.stats[STAT.recorded] = this.stat('recorded') + message.bytes;
         break;

@@ -29,7 +29,7 @@ interface CodedSymbolsExports {
 
 const OUT_SIZE = 0x4000;
 const SOLVING = ['dry', 'more', 'solved', 'damaged'] as const;
-export type Solving = (typeof SOLVING)[number];
+type Solving = (typeof SOLVING)[number];
 
 export class CodedSymbols {
   /** Symbols that are made (owner), or worked in (seeker). */

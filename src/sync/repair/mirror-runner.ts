@@ -12,7 +12,7 @@ const BUCKETS = 256;
 /** Slots that a slice which drops states looks at; it also ends when the kernel's queue is long. */
 const APPLY_SLOTS = 16_384;
 
-export type MirrorWork =
+type MirrorWork =
   | { type: 'more' }
   | { type: 'idle' }
   | { type: 'dry' }

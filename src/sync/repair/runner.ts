@@ -7,7 +7,7 @@ import type { PickLock } from './owner-runner.ts';
 import { RepairOwner } from './owner-runner.ts';
 import type { RepairAction, RepairEvent, RepairState } from './state.ts';
 
-export interface RepairPorts {
+interface RepairPorts {
   step(event: RepairEvent | { type: 'verify' }): void;
   /** Joins the stream in its order. */
   push(message: Buffer): void;

@@ -16,7 +16,7 @@ import type { Aead, AeadMaker } from '../../contract/aead.ts';
 import { HEADER_SIZE } from '../wire/datagram.ts';
 
 /** A key is used this long (ms) and for this many datagrams at most, whichever comes first: far below what GCM bears. */
-export const KEY_LIFE = { ms: 3_600_000, datagrams: 1 << 26 } as const;
+const KEY_LIFE = { ms: 3_600_000, datagrams: 1 << 26 } as const;
 /** Datagrams of the epoch before are taken this long, ms: more than the stream waits before it sends again. */
 const GRACE = 5000;
 const EPOCH_SHIFT = 48n;

@@ -19,34 +19,30 @@ export function secretId(secret: PairSecret): string {
 }
 
 export class PairKeys {
-  #secrets: readonly PairSecret[] = [];
-  #ids: readonly string[] = [];
-  #generation = 0;
+  private current: { secrets: readonly PairSecret[]; ids: readonly string[]; generation: number };
 
   /** @param secrets the one to use first, then those that are taken too */
   constructor(secrets: readonly PairSecret[]) {
-    this.replace(secrets);
+    this.current = { secrets, ids: secrets.map(secretId), generation: 1 };
   }
 
   /** From now on these; a session that runs under another goes on (key-roll.ts). */
   replace(secrets: readonly PairSecret[]): void {
-    this.#secrets = secrets;
-    this.#ids = secrets.map(secretId);
-    this.#generation += 1;
+    this.current = { secrets, ids: secrets.map(secretId), generation: this.current.generation + 1 };
   }
 
   get secrets(): readonly PairSecret[] {
-    return this.#secrets;
+    return this.current.secrets;
   }
 
   /** In the order of preference. */
   get ids(): readonly string[] {
-    return this.#ids;
+    return this.current.ids;
   }
 
   /** Rises when they are replaced. */
   get generation(): number {
-    return this.#generation;
+    return this.current.generation;
   }
 
   /**
@@ -55,19 +51,19 @@ export class PairKeys {
    */
   choose(peerIds: readonly string[], junior: boolean): PairSecret {
     const id = this.common(peerIds, junior);
-    return this.#secrets[id === null ? 0 : this.#ids.indexOf(id)] ?? null;
+    return this.secrets[id === null ? 0 : this.ids.indexOf(id)] ?? null;
   }
 
   /** Its name; null: the two have none in common, or nothing is known of the peer's. */
   common(peerIds: readonly string[], junior: boolean): string | null {
-    const [first, second] = junior ? [peerIds, this.#ids] : [this.#ids, peerIds];
+    const [first, second] = junior ? [peerIds, this.ids] : [this.ids, peerIds];
     return first.find((one) => second.includes(one)) ?? null;
   }
 
   /** What a chain of session keys mixes in when it goes over to each of these, but the one that it runs under. */
   mixes(under: string): Mix[] {
-    return this.#secrets.flatMap((secret, i) => {
-      const id = this.#ids[i] ?? '';
+    return this.secrets.flatMap((secret, i) => {
+      const id = this.ids[i] ?? '';
       return id === under ? [] : [{ id, bytes: chainSecret(secret) }];
     });
   }

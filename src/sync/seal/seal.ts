@@ -11,7 +11,7 @@ import { HEADER_SIZE, TAG_SIZE } from '../wire/datagram.ts';
 
 const OPEN_SECRET = Buffer.from('carpio: this sync link is open');
 
-export interface SessionKeys {
+interface SessionKeys {
   send: Aead;
   receive: Aead;
   /** 16 bytes, equal on both nodes, never on the wire: the key of the state fingerprints. */

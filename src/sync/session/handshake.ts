@@ -80,7 +80,7 @@ export function renewSession(state: SyncState, context: Context, actions: SyncAc
   actions.push({ type: 'closeSession' });
 }
 
-export function sendHello(state: SyncState, now: number, actions: SyncAction[]): void {
+function sendHello(state: SyncState, now: number, actions: SyncAction[]): void {
   state.helloAt = now + TIMING.hello;
   state.helloSentAt = now;
   actions.push({ type: 'sendHello' });

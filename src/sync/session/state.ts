@@ -64,7 +64,7 @@ export interface Context {
   counts: Counts;
 }
 
-export interface Comparison {
+interface Comparison {
   equal: boolean;
   missing: number;
   at: number;
@@ -73,7 +73,7 @@ export interface Comparison {
 }
 
 /** What begins anew with every session. */
-export interface StreamState extends RepairState {
+interface StreamState extends RepairState {
   txSeq: number;
   txAcked: number;
   rto: number;

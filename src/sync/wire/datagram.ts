@@ -32,9 +32,9 @@ export const MESSAGE_HEADER = 3;
 
 export const KIND_HELLO = 1;
 export const KIND_FAST = 2;
-export const FLAG_GAP = 1;
+const FLAG_GAP = 1;
 /** Packets wait for the acknowledgement (defer): it must not wait for company. */
-export const FLAG_URGENT = 2;
+const FLAG_URGENT = 2;
 
 /** Message types inside FAST. Those of the first group are only valid in a datagram that has a sequence number. */
 export const MSG = {
@@ -61,7 +61,7 @@ export const MSG = {
   REPORT_PART: 19,
 } as const;
 
-export interface Header {
+interface Header {
   kind: number;
   mark: number;
   counter: bigint;

@@ -19,7 +19,7 @@ const CARRIED = new Set([1, 2, 3, 4, 6, 7, 8, 9, 10, 11]);
 const MOST_ATTRIBUTE = 256;
 const MOST = 1024;
 
-export interface ExpectationMessage {
+interface ExpectationMessage {
   gone: boolean;
   /** nfgenmsg and attributes, as src/kernel/expect.ts takes them. */
   payload: Buffer;

@@ -26,23 +26,23 @@ export function splitReport(report: Buffer, room: number, id: number): Buffer[] 
 
 /** Puts parts together again; keeps those of one report at most. */
 export class ReportAssembler {
-  #id = -1;
-  #parts: (Buffer | undefined)[] = [];
+  private id = -1;
+  private parts: (Buffer | undefined)[] = [];
 
   /** @returns the report when this part was its last missing one; null: not yet, or the part makes no sense */
   take(content: Buffer): Buffer | null {
     const [id, index, count] = content;
     if (id === undefined || index === undefined || count === undefined) return null;
     if (count < 2 || count > MOST_PARTS || index >= count) return null;
-    if (id !== this.#id || count !== this.#parts.length) {
-      this.#id = id;
-      this.#parts = new Array<Buffer | undefined>(count).fill(undefined);
+    if (id !== this.id || count !== this.parts.length) {
+      this.id = id;
+      this.parts = new Array<Buffer | undefined>(count).fill(undefined);
     }
-    this.#parts[index] = Buffer.from(content.subarray(PART_HEADER));
-    if (this.#parts.some((part) => part === undefined)) return null;
-    const whole = Buffer.concat(this.#parts as Buffer[]);
-    this.#parts = [];
-    this.#id = -1;
+    this.parts[index] = Buffer.from(content.subarray(PART_HEADER));
+    if (this.parts.some((part) => part === undefined)) return null;
+    const whole = Buffer.concat(this.parts as Buffer[]);
+    this.parts = [];
+    this.id = -1;
     return whole;
   }
 }

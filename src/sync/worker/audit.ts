@@ -15,7 +15,7 @@ const STUCK = 5000;
 
 type Phase = 'idle' | 'dumping' | 'closing';
 
-export interface AuditPorts {
+interface AuditPorts {
   /** @throws Error when the kernel does not take the request now */
   requestDump(sequence: number): void;
   /** The table is being read again. */

@@ -5,6 +5,7 @@
  */
 
 import type { AeadMaker } from '../../contract/aead.ts';
+import type { Batch } from '../../kernel/batch.ts';
 import type { DeferQueue } from '../../kernel/defer-queue.ts';
 import type { Expectations } from '../../kernel/expect.ts';
 import type { Engine } from '../table/engine.ts';
@@ -12,14 +13,6 @@ import type { WorkerConfig } from './messages.ts';
 
 /** Batches of one socket that one pass takes at most, so that none starves the others. */
 export const MOST_BATCHES = 16;
-
-export type Batch =
-  /** `count` messages lie in their slots. */
-  | { kind: 'messages'; count: number }
-  | { kind: 'empty' }
-  /** Messages were lost because the buffer was full. */
-  | { kind: 'overrun' }
-  | { kind: 'error'; errno: number };
 
 /** One socket that is read in batches into slots of the module's memory. */
 export interface BatchSource {

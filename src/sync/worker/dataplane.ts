@@ -1,4 +1,4 @@
-/** One pass of the dataplane loop after the other: kernel events in, datagrams in, changes out. See worker.ts. */
+/** The dataplane loop (worker.ts turns it), pass by pass: kernel events in, datagrams in, changes out. */
 
 import { SyncDriver } from '../dialect/carpio/runner.ts';
 import { PairKeys } from '../seal/pair-keys.ts';
@@ -6,11 +6,12 @@ import type { Engine } from '../table/engine.ts';
 import { loadEngine } from '../table/engine.ts';
 import { StatesLister } from '../table/states-lister.ts';
 import { Audit } from './audit.ts';
-import { type DataplaneHost, type DataplaneIo, MOST_BATCHES } from './dataplane-io.ts';
+import { AuditForPeer } from './audit-for-peer.ts';
+import type { DataplaneHost, DataplaneIo } from './dataplane-io.ts';
 import { Defer } from './defer.ts';
 import { ExpectationSync } from './expectations.ts';
-import type { LoopFigures } from './figures.ts';
-import { Teller } from './figures.ts';
+import { FigureReporter } from './figures.ts';
+import { KernelIntake } from './kernel-intake.ts';
 import { KERNEL_HOST } from './kernel-io.ts';
 import { KernelWriter } from './kernel-writer.ts';
 import { LinkInlet } from './link-inlet.ts';
@@ -20,22 +21,20 @@ import { Slices } from './slices.ts';
 import { WorkerTaps } from './taps.ts';
 import { Verifier } from './verifier.ts';
 
-/** A pass reads the kernel's table for this long; what then is left of the batch in hand comes on top. Milliseconds. */
-const DUMP_SLICE = 3;
-/** Under load a whole pass is made this often, for counters and what else there is; events are handed on between. Milliseconds. */
-const WHOLE = 10;
-/** An idle pass still looks after the counters. */
-const IDLE = 100;
-/** The control thread looks at its clock every 50 ms. Milliseconds. */
-const CONTROL_SILENT = 200;
-/** A peer that has not told of a state for so long sends nothing but acknowledgements. Milliseconds. */
-const QUIET = 50;
-/** A loaded peer sends this often (PACE in kernel-io.ts, and a little). Milliseconds. */
-const SOON = 3;
-/** As pfsync's. Milliseconds. */
+/** Under load a whole pass is made this often, for counters and all the rest; between them events are handed on. */
+const WHOLE_MS = 10;
+/** An idle pass still writes the counters. */
+const IDLE_MS = 100;
+/** The control thread looks at its clock every 50 ms. */
+const CONTROL_SILENT_MS = 200;
+/** A peer that has sent no state for so long sends nothing but acknowledgements. */
+const QUIET_MS = 50;
+/** A loaded peer sends this often (PACE in kernel-io.ts, and a little). */
+const SOON_MS = 3;
+/** As pfsync's. */
 const DEFER_MS = 20;
-/** Datagrams that the device refuses for their size are reported at most this often, ms. */
-const TOO_LONG_EVERY = 10_000;
+/** Datagrams that the device refuses for their size are reported at most this often. */
+const TOO_LONG_EVERY_MS = 10_000;
 
 export class Dataplane {
   readonly wakeFd: number;
@@ -53,8 +52,8 @@ export class Dataplane {
   private readonly defer: Defer | null;
   private readonly stats: Float64Array;
   private readonly taps: WorkerTaps | null;
-  private readonly figures: LoopFigures = { overruns: 0, events: 0, created: 0 };
-  private readonly teller: Teller;
+  private readonly intake: KernelIntake;
+  private readonly reporter: FigureReporter;
   private readonly slices: Slices;
   /** Taken in the last pass. */
   private events = 0;
@@ -65,8 +64,7 @@ export class Dataplane {
   /** When a datagram that was too long was reported last, ms. */
   private tooLongAt = Number.NEGATIVE_INFINITY;
   private readonly inlet: LinkInlet;
-  /** The peer waits for the end of an audit that was begun after this. */
-  private auditFor: { finished: number; corrections: number } | null = null;
+  private readonly auditForPeer: AuditForPeer;
 
   /** @throws Error naming what the kernel or the machine lacks */
   constructor(data: WorkerData, post: (message: FromWorker) => void, host: DataplaneHost = KERNEL_HOST) {
@@ -89,7 +87,7 @@ export class Dataplane {
     this.wakeFd = this.io.wakeFd;
     const secrets = config.secrets.map((secret) => Buffer.from(secret));
     const keys = new PairKeys(secrets.length > 0 ? secrets : [null]);
-    this.taps = config.record === true ? this.makeTaps() : null;
+    this.taps = config.recording === true ? this.makeTaps() : null;
     this.driver = this.makeDriver(keys);
     this.inlet = new LinkInlet(this.engine, this.io, this.driver, config.peer);
     this.expectations = this.makeExpectations();
@@ -100,17 +98,24 @@ export class Dataplane {
         this.driver.unsure = unsure;
       },
     });
+    this.auditForPeer = new AuditForPeer(this.audit, {
+      answer: (corrections, now) => this.driver.auditDone(corrections, now),
+    });
+    this.slices = new Slices(this.stats, STAT.slices);
+    this.intake = new KernelIntake(this.engine, this.io, this.audit, this.slices, {
+      overrun: (overruns) => this.post({ type: 'notice', notice: { kind: 'sync.overrun', overruns } }),
+      now: () => this.now(),
+    });
     this.writer = this.makeWriter();
     this.verifier = new Verifier(this.driver, this.engine, this.audit, post);
-    this.slices = new Slices(this.stats, STAT.slices);
-    this.teller = new Teller(this.driver, this.engine, this.stats, post);
+    this.reporter = new FigureReporter(this.driver, this.engine, this.stats, post);
     this.lister = new StatesLister(this.engine);
     this.audit.begin('start', this.now());
   }
 
   private makeTaps(): WorkerTaps {
     return new WorkerTaps({
-      post: (lines, bytes) => this.post({ type: 'record', lines, bytes }),
+      post: (lines, bytes) => this.post({ type: 'recording', lines, bytes }),
       taken: () => this.stats[STAT.recorded] ?? 0,
     });
   }
@@ -127,7 +132,7 @@ export class Dataplane {
         notice: (notice) => this.post({ type: 'notice', notice }),
         peerReport: (content) => this.post({ type: 'peer', name: null, report: content.toString('utf8') }),
         peerName: (peer) => this.post({ type: 'peer', name: peer, report: null }),
-        auditAsked: () => this.onAuditAsked(),
+        auditAsked: () => this.auditForPeer.asked(this.now()),
         taps: this.taps,
         expectation: (content) => this.expectations?.take(content),
       },
@@ -138,7 +143,7 @@ export class Dataplane {
     return new KernelWriter(this.engine, this.io, {
       blocked: (blocked) => this.audit.blocked(blocked, this.now()),
       lost: () => this.audit.begin('audit', this.now()),
-      refused: () => void this.takeEvents(),
+      refused: () => void this.intake.takeEvents(),
       count: (name) => this.driver.count(name),
       now: () => this.now(),
     });
@@ -148,8 +153,8 @@ export class Dataplane {
     const { expectations } = this.io;
     if (expectations === undefined) return null;
     return new ExpectationSync(expectations, {
-      connection: (message) => this.takeConnection(message),
-      tell: (content) => this.driver.sendExpectation(content),
+      connection: (message) => this.intake.takeConnection(message),
+      send: (content) => this.driver.sendExpectation(content),
       count: (name) => this.driver.count(name),
     });
   }
@@ -163,20 +168,13 @@ export class Dataplane {
     }
     const { state, outbox } = this.driver;
     return new Defer(defer, this.config.deferMs ?? DEFER_MS, {
-      connection: (message) => this.takeConnection(message),
-      takeEvents: () => this.takeEvents(),
+      connection: (message) => this.intake.takeConnection(message),
+      takeEvents: () => this.intake.takeEvents(),
       flush: () => this.driver.flushUrgent(this.now()),
       drained: () => this.engine.dirtyCount() === 0 && outbox.empty(),
       stream: () => (state.open && state.alive ? { sent: state.txSeq, acked: state.txAcked } : null),
       count: (name) => this.driver.count(name),
     });
-  }
-
-  /** A connection that was read from the kernel by itself counts like its event. */
-  private takeConnection(message: Buffer): void {
-    const at = this.io.events.slotOffset(0);
-    this.engine.view().set(message, at);
-    this.engine.takeEvents(at, message.length);
   }
 
   private stepExpectations(now: number): void {
@@ -186,7 +184,7 @@ export class Dataplane {
 
   /** The device takes less than `[sync] mtu` says: nothing of that size ever arrives, so it is no loss like others. */
   private reportTooLong(now: number): void {
-    if (now < this.tooLongAt + TOO_LONG_EVERY) return;
+    if (now < this.tooLongAt + TOO_LONG_EVERY_MS) return;
     const bytes = this.io.tooLong?.() ?? 0;
     if (bytes === 0) return;
     this.tooLongAt = now;
@@ -198,10 +196,10 @@ export class Dataplane {
   wait(): void {
     const now = this.now();
     // Deferred packets are let go by an acknowledgement: then none waits.
-    const quiet = this.defer === null && now - this.inlet.streamAt > QUIET;
+    const quiet = this.defer === null && now - this.inlet.streamAt > QUIET_MS;
     const left = this.dueAt - now;
     // While the peer's datagrams follow each other the next one comes soon, and an acknowledgement goes with its pass.
-    this.io.sleep(this.events, left > 0 && this.inlet.flowing(now, SOON) ? left + SOON : left, quiet);
+    this.io.sleep(this.events, left > 0 && this.inlet.flowing(now, SOON_MS) ? left + SOON_MS : left, quiet);
   }
 
   /** There may be a command. */
@@ -261,24 +259,24 @@ export class Dataplane {
   pass(): void {
     const now = this.now();
     this.engine.setNow(now);
-    this.events = this.takeEvents();
+    this.events = this.intake.takeEvents();
     const heard = this.inlet.take();
     if (heard === 0 && this.handOn(now)) return;
-    this.takeDump();
+    this.intake.takeDump();
     this.defer?.step(this.now());
     this.writer.flush();
     const later = this.now();
-    this.driver.controlSilent = later - (this.stats[STAT.controlAt] ?? later) > CONTROL_SILENT;
+    this.driver.controlSilent = later - (this.stats[STAT.controlAt] ?? later) > CONTROL_SILENT_MS;
     const working = this.driver.working() || this.audit.closing();
     this.stepAudit(later);
     this.stepExpectations(later);
     this.driver.advance(later);
     if (working) this.slices.add(this.now() - later);
     this.verifier.step(later);
-    this.teller.tell(later, this.figures);
+    this.reporter.report(later, this.intake.figures);
     this.reportTooLong(later);
     this.taps?.flush();
-    this.wholeAt = later + WHOLE;
+    this.wholeAt = later + WHOLE_MS;
     this.dueAt = this.deadline();
   }
 
@@ -305,10 +303,10 @@ export class Dataplane {
       this.audit.deadline(now),
       this.verifier.deadline(),
       this.writer.deadline(),
-      this.teller.deadline(),
+      this.reporter.deadline(),
       looks,
       held,
-      now + IDLE,
+      now + IDLE_MS,
     );
   }
 
@@ -320,69 +318,11 @@ export class Dataplane {
     return this.io.now();
   }
 
-  private onAuditAsked(): void {
-    if (this.auditFor !== null) return;
-    this.auditFor = { finished: this.audit.finished, corrections: this.audit.corrections };
-    this.audit.begin('audit', this.now());
-  }
-
-  // Until now no digest was sent, and those of the peer had no answer: compared at once, not at the next turn.
+  /** While an audit lasts no digest is sent, and the peer's have no answer: its end is the time to compare. */
   private stepAudit(now: number): void {
     const { finished } = this.audit;
     this.audit.step(now);
     if (this.audit.finished !== finished) this.driver.verify(now);
-    this.answerAudit(now);
-  }
-
-  private answerAudit(now: number): void {
-    if (this.auditFor === null || this.audit.busy() || this.audit.finished === this.auditFor.finished) return;
-    this.driver.auditDone(this.audit.corrections - this.auditFor.corrections, now);
-    this.auditFor = null;
-  }
-
-  private takeEvents(): number {
-    let taken = 0;
-    const { events } = this.io;
-    const before = this.engine.counter('inserts');
-    for (let batch = 0; batch < MOST_BATCHES; batch++) {
-      const result = events.receive();
-      if (result.kind === 'overrun') {
-        // What was lost is lost: the table is read again, and until then this node's digest proves nothing. How it begins
-        // stands with audit.lost().
-        this.figures.overruns += 1;
-        this.post({ type: 'notice', notice: { kind: 'sync.overrun', overruns: this.figures.overruns } });
-        this.audit.lost();
-        continue;
-      }
-      if (result.kind !== 'messages') {
-        this.audit.drained(this.now());
-        break;
-      }
-      for (let i = 0; i < result.count; i++) this.engine.takeEvents(events.slotOffset(i), events.length(i));
-      taken += result.count;
-      if (result.count < events.slots && !this.audit.losing) break;
-    }
-    this.figures.created += this.engine.counter('inserts') - before;
-    this.figures.events += taken;
-    return taken;
-  }
-
-  private takeDump(): number {
-    if (!this.audit.running()) return 0;
-    let taken = 0;
-    const { dump } = this.io;
-    const begun = this.now();
-    let spent = 0;
-    // The kernel makes the next piece while one is read, so it is never empty before its end: the clock ends the slice.
-    for (let batch = 0; batch < MOST_BATCHES && spent < DUMP_SLICE; batch++) {
-      const result = dump.receive();
-      if (result.kind === 'overrun') this.audit.again();
-      if (result.kind !== 'messages') break;
-      for (let i = 0; i < result.count; i++) this.audit.take(dump.slotOffset(i), dump.length(i));
-      taken += result.count;
-      spent = this.now() - begun;
-    }
-    if (taken > 0) this.slices.add(spent);
-    return taken;
+    this.auditForPeer.step(now);
   }
 }

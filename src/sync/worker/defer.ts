@@ -5,7 +5,7 @@
 import type { DeferQueue } from '../../kernel/defer-queue.ts';
 import { seqAfter } from '../wire/sequence.ts';
 
-export interface DeferPorts {
+interface DeferPorts {
   /** The connection as the kernel has it now, a whole message. */
   connection(message: Buffer): void;
   /** Takes what the kernel has reported. */

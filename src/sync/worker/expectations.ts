@@ -20,11 +20,11 @@ const MOST_LOOKS = 256;
 
 const ENOENT = 2;
 
-export interface ExpectationPorts {
+interface ExpectationPorts {
   /** A connection as the kernel has it now, a whole message: as if its event had just come. */
   connection(message: Buffer): void;
   /** Behind all that waits to be told now. False: there is no room. */
-  tell(content: Buffer): boolean;
+  send(content: Buffer): boolean;
   count(name: string): void;
 }
 
@@ -32,7 +32,7 @@ export class ExpectationSync {
   private readonly kernel: Expectations;
   private readonly ports: ExpectationPorts;
   private readonly looks: { at: number; payload: Buffer }[] = [];
-  private toldTo: string | null = null;
+  private sentTo: string | null = null;
 
   constructor(kernel: Expectations, ports: ExpectationPorts) {
     this.kernel = kernel;
@@ -51,17 +51,17 @@ export class ExpectationSync {
    */
   step(now: number, forwards: boolean, peer: string | null, inStep: () => boolean): void {
     const { events, overrun } = this.kernel.receive();
-    if (overrun) this.toldTo = null;
+    if (overrun) this.sentTo = null;
     while ((this.looks[0]?.at ?? Number.POSITIVE_INFINITY) <= now) this.look(this.looks.shift()?.payload);
     if (!forwards) return;
     for (const { gone, payload } of events) {
       if (!gone) this.look(payload);
       if (!gone && this.looks.length < MOST_LOOKS) this.looks.push({ at: now + LOOK_AGAIN, payload });
-      this.tell(gone, payload);
+      this.send(gone, payload);
     }
-    if (peer === null || peer === this.toldTo || !inStep()) return;
-    this.toldTo = peer;
-    for (const payload of this.kernel.list().slice(0, MOST_WAITING)) this.tell(false, payload);
+    if (peer === null || peer === this.sentTo || !inStep()) return;
+    this.sentTo = peer;
+    for (const payload of this.kernel.list().slice(0, MOST_WAITING)) this.send(false, payload);
   }
 
   /** What the peer tells. */
@@ -90,8 +90,8 @@ export class ExpectationSync {
     if (message !== null) this.ports.connection(message);
   }
 
-  private tell(gone: boolean, payload: Buffer): void {
+  private send(gone: boolean, payload: Buffer): void {
     const content = encodeExpectation({ gone, payload });
-    if (content === null || !this.ports.tell(content)) this.ports.count('expectation_left_out');
+    if (content === null || !this.ports.send(content)) this.ports.count('expectation_left_out');
   }
 }

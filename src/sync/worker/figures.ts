@@ -1,12 +1,12 @@
-/** What the worker tells the control thread about itself: figures in the shared array, changes as messages. */
+/** What the worker reports of itself to the control thread: figures in the shared array, changes as messages. */
 import type { SyncDriver } from '../dialect/carpio/runner.ts';
 import { stepReason } from '../session/words.ts';
 import type { Engine } from '../table/engine.ts';
 import type { FromWorker } from './messages.ts';
 import { STAT } from './messages.ts';
 
-/** Told at most this often, ms. */
-const TELL = 10;
+/** Reported at most this often. */
+const EVERY_MS = 10;
 
 /** What only the loop counts. */
 export interface LoopFigures {
@@ -17,16 +17,16 @@ export interface LoopFigures {
   created: number;
 }
 
-export class Teller {
+export class FigureReporter {
   private readonly driver: SyncDriver;
   private readonly engine: Engine;
   private readonly stats: Float64Array;
   private readonly post: (message: FromWorker) => void;
-  private toldAt = 0;
+  private reportedAt = 0;
   private lastStep: string | undefined;
   private lastRefused = 0;
-  /** The comparisons that were told last; another one is told even when nothing else turns the loop. */
-  private told: { own: object | null; mirrored: object | null } = { own: null, mirrored: null };
+  /** The comparisons that were reported last; a new one is reported even when nothing else turns the loop. */
+  private reported: { own: object | null; mirrored: object | null } = { own: null, mirrored: null };
 
   constructor(driver: SyncDriver, engine: Engine, stats: Float64Array, post: (message: FromWorker) => void) {
     this.driver = driver;
@@ -35,13 +35,13 @@ export class Teller {
     this.post = post;
   }
 
-  tell(now: number, figures: LoopFigures): void {
-    if (now - this.toldAt < TELL && now >= this.toldAt) return;
-    this.toldAt = now;
+  report(now: number, figures: LoopFigures): void {
+    if (now - this.reportedAt < EVERY_MS && now >= this.reportedAt) return;
+    this.reportedAt = now;
     const { ownCompared, mirroredCompared } = this.driver.state;
-    this.told = { own: ownCompared, mirrored: mirroredCompared };
+    this.reported = { own: ownCompared, mirrored: mirroredCompared };
     this.write(now, figures);
-    this.tellStep(now);
+    this.reportStep(now);
     const refused = Object.values(this.driver.refused).reduce((sum, n) => sum + n, 0);
     if (refused !== this.lastRefused) {
       this.lastRefused = refused;
@@ -49,7 +49,7 @@ export class Teller {
     }
   }
 
-  private tellStep(now: number): void {
+  private reportStep(now: number): void {
     const { inStep, cause } = this.driver.inStep(now);
     // A silence that goes on is the same news; another count of states is not.
     const step = inStep === null ? cause?.type : JSON.stringify(cause);
@@ -58,11 +58,11 @@ export class Teller {
     this.post({ type: 'step', inStep, reason: cause === null ? null : stepReason(cause) });
   }
 
-  /** When there is something to tell that could not be told yet, ms. */
+  /** When there is something to report that could not be reported yet, ms. */
   deadline(): number {
     const { ownCompared, mirroredCompared } = this.driver.state;
-    const news = ownCompared !== this.told.own || mirroredCompared !== this.told.mirrored;
-    return news ? this.toldAt + TELL : Number.POSITIVE_INFINITY;
+    const news = ownCompared !== this.reported.own || mirroredCompared !== this.reported.mirrored;
+    return news ? this.reportedAt + EVERY_MS : Number.POSITIVE_INFINITY;
   }
 
   private write(now: number, figures: LoopFigures): void {

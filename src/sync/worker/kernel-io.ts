@@ -1,7 +1,7 @@
 /** The dataplane's outside on Linux: netlink and raw sockets read by recvmmsg, an eventfd for commands, poll(2). */
 import { randomBytes } from 'node:crypto';
 import { nativeAead } from '../../kernel/aead.ts';
-import { BatchReceiver } from '../../kernel/batch.ts';
+import { type Batch, BatchReceiver } from '../../kernel/batch.ts';
 import { openConntrack, requestDump, sendMessages } from '../../kernel/conntrack.ts';
 import { type DeferQueue, openDeferQueue } from '../../kernel/defer-queue.ts';
 import type { Instruction } from '../../kernel/event-filter.ts';
@@ -11,7 +11,7 @@ import { closeQuietly, libc, Sock } from '../../kernel/libc.ts';
 import { PollSet, type Ready } from '../../kernel/poll-set.ts';
 import { addressOfName, openSyncSocket, SYNC_GROUP } from '../../kernel/sync-socket.ts';
 import type { Area, Engine } from '../table/engine.ts';
-import type { Batch, BatchSource, DataplaneHost, DataplaneIo } from './dataplane-io.ts';
+import type { BatchSource, DataplaneHost, DataplaneIo } from './dataplane-io.ts';
 import type { WorkerConfig } from './messages.ts';
 import { threadClock } from './messages.ts';
 

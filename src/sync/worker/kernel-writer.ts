@@ -12,7 +12,7 @@ import type { DataplaneIo } from './dataplane-io.ts';
 /** Ms until a piece is given again. */
 const AGAIN = 10;
 
-export interface WriterPorts {
+interface WriterPorts {
   /** The kernel takes nothing (true), or has taken all that it had not (false). */
   blocked(blocked: boolean): void;
   /** Refusals were lost: nobody knows what the kernel holds. */

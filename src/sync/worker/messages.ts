@@ -26,7 +26,7 @@ export interface WorkerConfig {
   /** The kernel's timeouts by protocol state, seconds (engine.ts says which place means what). */
   timeouts: number[];
   /** What enters the session machine is recorded. */
-  record?: boolean;
+  recording?: boolean;
   /** The loop may take real-time priority, the lowest there is. */
   realtime?: boolean;
 }
@@ -72,7 +72,7 @@ export type FromWorker =
   | { type: 'verified'; id: number; result: VerifyResult }
   | { type: 'states'; id: number; states: StateView[]; cursor: number }
   /** Lines of a recording. */
-  | { type: 'record'; lines: string[]; bytes: number }
+  | { type: 'recording'; lines: string[]; bytes: number }
   | { type: 'stopped' };
 
 /** Places in the shared Float64Array. The worker writes, the control thread reads (but for

@@ -6,7 +6,7 @@ import { Tap } from '../../contract/tap.ts';
 /** Bytes on their way to the control thread. */
 const MOST_UNDERWAY = 4 * 1024 * 1024;
 
-export interface WorkerTapsPorts {
+interface WorkerTapsPorts {
   post(lines: string[], bytes: number): void;
   /** Bytes that the control thread has taken over so far. */
   taken(): number;

@@ -1,7 +1,7 @@
 /** The rules of `defer` are put in, mended and taken away without anybody waiting for them; what is missing is said. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { DeferSide } from '../../../src/sync/control/defer-rules.ts';
+import { DeferRuleKeeper } from '../../../src/sync/control/defer-rules.ts';
 
 const rules = suite('rules of defer');
 
@@ -14,7 +14,7 @@ function scene() {
     warnings: [] as string[],
   };
   const held: (() => void)[] = [];
-  const side = new DeferSide(
+  const side = new DeferRuleKeeper(
     {
       put: () =>
         new Promise((resolve, reject) => {

@@ -76,7 +76,7 @@ function scene() {
   };
   const sync = new ExpectationSync(kernel, {
     connection: () => void looks++,
-    tell: (content) => told.push(decodeExpectation(content)?.gone ?? false) > 0,
+    send: (content) => told.push(decodeExpectation(content)?.gone ?? false) > 0,
     count: (name) => void counted.push(name),
   });
   return { events, told, counted, done, sync, looks: () => looks, refuse: (errno: number | null) => (refuse = errno) };

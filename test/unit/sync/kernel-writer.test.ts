@@ -5,9 +5,9 @@ import { feed, finish, listAll, makeEngine } from '../../../scripts/reference/ha
 import { inverse, type State } from '../../../scripts/reference/state.ts';
 import { encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
 import { Conntrack } from '../../../scripts/sim/cluster/conntrack.ts';
+import type { Batch } from '../../../src/kernel/batch.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
 import { Audit } from '../../../src/sync/worker/audit.ts';
-import type { Batch } from '../../../src/sync/worker/dataplane-io.ts';
 import { KernelWriter } from '../../../src/sync/worker/kernel-writer.ts';
 
 const test = suite('a kernel that takes no changes');

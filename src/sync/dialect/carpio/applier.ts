@@ -10,7 +10,7 @@ import { decodeRepair } from '../../wire/repair.ts';
 import { ReportAssembler } from '../../wire/report-parts.ts';
 import { contentOf, type Datagram } from './inbox.ts';
 
-export interface ApplierPorts {
+interface ApplierPorts {
   step(event: SyncEvent): void;
   count(name: string): void;
   flushKernel(): void;

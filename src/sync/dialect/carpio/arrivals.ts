@@ -5,7 +5,7 @@ import type { Applier } from './applier.ts';
 import type { Datagram, Inbox, OpenedHello } from './inbox.ts';
 import type { KeyRoll } from './key-roll.ts';
 
-export interface ArrivalParts {
+interface ArrivalParts {
   /** This node's name; the tie-break between equals. */
   readonly name: string;
   readonly state: SyncState;

@@ -10,7 +10,7 @@ import type { Outbox } from './outbox.ts';
 const MOST_BEHIND = 1024;
 const BEHIND_AT_ONCE = 64;
 
-export interface DepartureParts {
+interface DepartureParts {
   readonly engine: Engine;
   readonly state: SyncState;
   readonly outbox: Outbox;

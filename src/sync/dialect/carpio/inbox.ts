@@ -35,7 +35,7 @@ export interface OpenedHello extends Hello {
   counter: bigint;
 }
 
-export type Arrival =
+type Arrival =
   /** Refused input, and the counter that it is counted under. */
   { kind: 'refused'; cause: string } | { kind: 'hello'; hello: OpenedHello } | { kind: 'fast'; datagram: Datagram };
 

@@ -19,14 +19,14 @@ const STRANGE = 1000;
 /** How long a key that was replaced is taken without a peer being heard, ms. */
 export const HELD_MS = 600_000;
 
-export interface KeyRollPorts {
+interface KeyRollPorts {
   /** Sends HELLOs that ask the peer for its keys. */
   ask(): void;
   say(notice: KeyNotice): void;
 }
 
 /** What a HELLO of the running session tells. */
-export interface HeardKeys {
+interface HeardKeys {
   nonce: string;
   /** Of its header, never used twice. */
   counter: bigint;

@@ -10,7 +10,7 @@ import type { Inbox } from './inbox.ts';
 import type { Outbox } from './outbox.ts';
 import type { Reports } from './reports.ts';
 
-export interface LinkActionParts {
+interface LinkActionParts {
   readonly engine: Engine;
   readonly inbox: Inbox;
   readonly outbox: Outbox;

@@ -26,7 +26,7 @@ import type { KeyRoll } from './key-roll.ts';
 import type { DriverConfig } from './ports.ts';
 
 const IPV4_HEADER = 20;
-/** Below this many free bytes no records are added to a datagram. */
+/** Below this many free bytes no updates are added to a datagram. */
 const LEAST_ROOM = 176;
 /** Control messages that may wait for the window; more than the machine can ever ask for. */
 const MAX_WAITING = 256;
@@ -127,10 +127,10 @@ export class Outbox {
       this.waiting.shift();
     }
     const room = capacity - end;
-    const records = room >= LEAST_ROOM ? this.engine.takeRecords(room - MESSAGE_HEADER) : null;
-    if (records !== null) {
-      end = writeMessageHeader(scratch, end, MSG.UPDATES, records.length);
-      end += records.copy(scratch, end);
+    const updates = room >= LEAST_ROOM ? this.engine.takeRecords(room - MESSAGE_HEADER) : null;
+    if (updates !== null) {
+      end = writeMessageHeader(scratch, end, MSG.UPDATES, updates.length);
+      end += updates.copy(scratch, end);
     }
     if (end === FAST_FIXED) return false;
     const seq = seqAdd(this.state.txSeq, 1);

@@ -14,7 +14,7 @@ import type { Outbox } from './outbox.ts';
 /** Records that one slice of background work touches. */
 const SLICE = 2000;
 
-export interface TableActionParts {
+interface TableActionParts {
   readonly engine: Engine;
   readonly state: SyncState;
   readonly outbox: Outbox;
