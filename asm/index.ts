@@ -6,6 +6,10 @@
 
 import { endHeld } from './kernel/offload';
 import { initTimeouts } from './kernel/timeouts';
+import { owed } from './state/answers';
+
+export { boundAnswers } from './state/answers';
+
 import { live, tombs } from './state/content';
 import { setNow as setTime } from './state/generations';
 import { loadIndexKey } from './state/hash';
@@ -110,6 +114,11 @@ export function tombCount(): u32 {
 }
 
 /** Changes waiting to be sent to the peer. */
+/** Answers to the peer's word that wait for the next round; a sweep says them. */
+export function owedAnswers(): u32 {
+  return owed;
+}
+
 export function dirtyCount(): u32 {
   return dirtyWanted;
 }

@@ -14,10 +14,12 @@
  * Whatever comes late and is taken, and whatever is kept against the peer's word, is told to the peer: what I sent in
  * between may have crossed it, and only so both tables end equal. In a conflict the virtual addresses decide (homes.ts),
  * and where they say nothing preferPeer. Exactly one of the
- * two nodes may prefer the other, or the two would swap or repeat their versions for ever.
+ * two nodes may prefer the other, or the two would swap or repeat their versions for ever. While the news of a role is on
+ * its way both may keep their own; answers.ts bounds what that costs.
  */
 
 import { GROUP, keepImage, lookAheadRing, takeImage } from '../state/ahead';
+import { answer } from '../state/answers';
 import {
   entomb,
   insertLive,
@@ -124,7 +126,7 @@ function onUpsert(late: bool): void {
   if (owner != OWNER_ME) {
     const mine = (said & W_YOURS) != 0 || (late && owner != OWNER_PEER);
     overwrite(r, mine ? tagMine : tagPeer);
-    if (mine) markDirty(r);
+    if (mine) answer(r);
   } else if (late) {
     if (isTouched(r)) {
       count(C_RX_IGNORED);
@@ -132,12 +134,12 @@ function onUpsert(late: bool): void {
       count(C_LATE_TAKEN);
       overwrite(r, tagMine);
     }
-    markDirty(r);
+    answer(r);
   } else {
     count(C_CONFLICTS);
     const home = homeOf(r);
     if (home == HOME_PEER || (home == HOME_UNKNOWN && preferPeer)) overwrite(r, tagPeer);
-    else markDirty(r);
+    else answer(r);
   }
 }
 
@@ -146,7 +148,7 @@ function onNew(late: bool): void {
   if (!r) return;
   stampBulk(r);
   wantKernel(r, 0);
-  if (late) markDirty(r);
+  if (late) answer(r);
 }
 
 /** The record ended here, but the end is not sent (or not written) yet. */
@@ -162,7 +164,7 @@ function onBuried(r: u32, late: bool): void {
   store<u16>(r, 0, R_TOUCH);
   stampBulk(r);
   wantKernel(r, f & F_INK ? F_KCONT | F_KSTAT | (same ? 0 : F_KREC) : 0);
-  if (late) markDirty(r);
+  if (late) answer(r);
 }
 
 /** The record takes the peer's content and this tag; the kernel hears what it must. */
@@ -202,7 +204,7 @@ function onDelete(late: bool): void {
   }
   if (ownerOf(r) == OWNER_ME && (!late || isTouched(r))) {
     count(C_RX_IGNORED);
-    markDirty(r);
+    answer(r);
     return;
   }
   drop(r, ownerOf(r) == OWNER_ME);

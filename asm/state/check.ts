@@ -16,8 +16,8 @@ import {
   flagsOf,
   R_FP_HI,
   R_FP_LO,
-  R_TAG,
   RECORD_SIZE,
+  tagOf,
 } from './layout';
 import { BUCKETS, OUT, SCRATCH } from './memory';
 import { dirtyLinked, dirtyWanted, kernelLinked, kernelWanted } from './queue';
@@ -25,7 +25,7 @@ import { allocated, find, ordinals, recordAt } from './table';
 
 /** Sums while counting, in OUT: for each tag 32 B laid out as in TAGS. */
 function tally(r: u32, f: u32): void {
-  const t = OUT + ((<u32>load<u8>(r, R_TAG)) << 5);
+  const t = OUT + (tagOf(r) << 5);
   if (f & F_TOMB) {
     store<u32>(t, load<u32>(t, T_TOMBS) + 1, T_TOMBS);
     return;
@@ -43,7 +43,7 @@ function checkRecord(r: u32, f: u32): u32 {
   clearScratchExtra();
   fillScratch(r, 0xff);
   if (find(SCRATCH) != r) return 1;
-  if (load<u8>(r, R_TAG) >= TAG_COUNT || ownerOf(r) > 2) return 2;
+  if (tagOf(r) >= TAG_COUNT || ownerOf(r) > 2) return 2;
   if (f & F_DWANT && !(f & F_DIRTY)) return 3;
   if (f & F_KWANT && !(f & F_KQ)) return 4;
   if (f & F_TOMB || (f & F_KEYGEN) != keyGen) return 0;

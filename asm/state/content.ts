@@ -26,6 +26,8 @@ import {
   R_TIMEOUT,
   RECORD_SIZE,
   setFlags,
+  setTag,
+  tagOf,
 } from './layout';
 import { C_DELETES, C_INSERTS, copyWords, count, SCRATCH } from './memory';
 import { cancelDirty, cancelKernel } from './queue';
@@ -49,7 +51,7 @@ export function flipKeyGen(): void {
 }
 
 export function ownerOf(r: u32): u32 {
-  return load<u32>(tagAt(load<u8>(r, R_TAG)), T_OWNER);
+  return load<u32>(tagAt(tagOf(r)), T_OWNER);
 }
 
 function bumpMissing(tag: u32, by: i32): void {
@@ -81,7 +83,7 @@ export function insertLive(s: u32, tag: u32, inKernel: bool): u32 {
   const r = addRecord(s);
   if (!r) return 0;
   setFlags(r, F_USED | vtags | keyGen | (inKernel ? F_INK : 0));
-  store<u8>(r, tag, R_TAG);
+  store<u8>(r, tag, R_TAG); // and no answers yet
   copyExtra(r, s);
   begin(r);
   return r;
@@ -89,13 +91,13 @@ export function insertLive(s: u32, tag: u32, inKernel: bool): u32 {
 
 /** The image `s` becomes the content of the tombstone `r`, which lives again; whether the kernel holds it is kept. */
 export function revive(r: u32, s: u32, tag: u32): void {
-  bumpTombs(load<u8>(r, R_TAG), -1);
+  bumpTombs(tagOf(r), -1);
   tombs--;
   cancelDirty(r);
   cancelKernel(r);
   copyContent(r, s);
   setFlags(r, (flagsOf(r) & ~(F_TOMB | F_KEYGEN)) | keyGen);
-  store<u8>(r, tag, R_TAG);
+  setTag(r, tag);
   begin(r);
 }
 
@@ -104,7 +106,7 @@ function begin(r: u32): void {
   live++;
   fingerprint(r);
   digestAdd(r);
-  if (!(flagsOf(r) & F_INK)) bumpMissing(load<u8>(r, R_TAG), 1);
+  if (!(flagsOf(r) & F_INK)) bumpMissing(tagOf(r), 1);
   stampAge(r);
   stampDump(r);
 }
@@ -117,7 +119,7 @@ export function entomb(r: u32): void {
   digestSub(r);
   live--;
   tombs++;
-  const tag = load<u8>(r, R_TAG);
+  const tag = tagOf(r);
   const f = flagsOf(r);
   if (!(f & F_INK)) bumpMissing(tag, -1);
   bumpTombs(tag, 1);
@@ -127,7 +129,7 @@ export function entomb(r: u32): void {
 
 /** A freed tombstone is no longer counted. */
 export function forgetTomb(r: u32): void {
-  bumpTombs(load<u8>(r, R_TAG), -1);
+  bumpTombs(tagOf(r), -1);
   tombs--;
 }
 
@@ -175,19 +177,19 @@ export function setContent(r: u32, s: u32): bool {
 
 /** Gives the record (live or tombstone) another tag. */
 export function moveTag(r: u32, tag: u32): void {
-  const old: u32 = load<u8>(r, R_TAG);
+  const old: u32 = tagOf(r);
   if (old == tag) return;
   const f = flagsOf(r);
   if (isLive(f)) {
     digestSub(r);
-    store<u8>(r, tag, R_TAG);
+    setTag(r, tag);
     digestAdd(r);
     if (!(f & F_INK)) {
       bumpMissing(old, -1);
       bumpMissing(tag, 1);
     }
   } else {
-    store<u8>(r, tag, R_TAG);
+    setTag(r, tag);
     bumpTombs(old, -1);
     bumpTombs(tag, 1);
   }
@@ -198,7 +200,7 @@ export function setInKernel(r: u32, yes: bool): void {
   const f = flagsOf(r);
   if (yes == ((f & F_INK) != 0)) return;
   setFlags(r, f ^ F_INK);
-  if (isLive(f)) bumpMissing(load<u8>(r, R_TAG), yes ? -1 : 1);
+  if (isLive(f)) bumpMissing(tagOf(r), yes ? -1 : 1);
 }
 
 /** True when both records (or images) have the same reply tuple, that is the same NAT. */

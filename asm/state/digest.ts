@@ -7,7 +7,7 @@
  *   BUCKETS  24 B a bucket: sum lo u64, sum hi u64, count u64
  */
 
-import { R_FP_HI, R_FP_LO, R_TAG } from './layout';
+import { R_FP_HI, R_FP_LO, tagOf } from './layout';
 import { BUCKETS, TAGS } from './memory';
 
 export const T_LO: usize = 0;
@@ -44,7 +44,7 @@ function subFrom(p: u32, lo: u64, hi: u64): void {
 
 /** Adds the record's fingerprint to the sums of its tag. */
 export function digestAdd(r: u32): void {
-  const tag: u32 = load<u8>(r, R_TAG);
+  const tag: u32 = tagOf(r);
   const lo = load<u64>(r, R_FP_LO);
   const hi = load<u64>(r, R_FP_HI);
   const t = tagAt(tag);
@@ -57,7 +57,7 @@ export function digestAdd(r: u32): void {
 
 /** Takes the record's fingerprint out of the sums of its tag. */
 export function digestSub(r: u32): void {
-  const tag: u32 = load<u8>(r, R_TAG);
+  const tag: u32 = tagOf(r);
   const lo = load<u64>(r, R_FP_LO);
   const hi = load<u64>(r, R_FP_HI);
   const t = tagAt(tag);

@@ -7,7 +7,8 @@
  *  16 orig src 16 B | 32 orig dst 16 B | 48 reply src 16 B | 64 reply dst 16 B (IPv4: first 4 bytes, rest 0)
  *  80 reply sport u16 | 82 reply dport u16 | 84 mark u32
  *  88 status u16 (IPS_*) | 90 TCP or SCTP state u8 | 91 wscale u8 (orig << 4 | reply)
- *  92 TCP flags u8 (orig << 4 | reply) | 93 ownership tag u8 | 94 own flags u16
+ *  92 TCP flags u8 (orig << 4 | reply) | 93 ownership tag, bits 0 to 2; answers to the peer (answers.ts), bits 3 to 7
+ *  94 own flags u16
  *  96 fingerprint 16 B
  * 112 next in dirty queue u32 | 116 next in kernel queue u32
  * 120 pf id u64 - or, with F_VTAGS, the two SCTP tags as they stood in the attributes
@@ -177,6 +178,18 @@ export function flagsOf(r: u32): u32 {
 
 export function setFlags(r: u32, flags: u32): void {
   store<u16>(r, flags, R_FLAGS);
+}
+
+/** Bit of R_TAG: an answer to the peer is owed (answers.ts). */
+export const ANSWER_OWED: u32 = 0x80;
+
+/** The ownership tag; the bits above it are those of answers.ts. */
+export function tagOf(r: u32): u32 {
+  return load<u8>(r, R_TAG) & 7;
+}
+
+export function setTag(r: u32, tag: u32): void {
+  store<u8>(r, (load<u8>(r, R_TAG) & 0xf8) | tag, R_TAG);
 }
 
 /** A live record: used and not a tombstone. */

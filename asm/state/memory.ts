@@ -193,3 +193,5 @@ export const C_EXTRA_LOST: u32 = 45;
 /** Ends of offloaded flows that were held back, and those that turned out not to be the end. */
 export const C_OFFLOAD_HELD: u32 = 46;
 export const C_OFFLOAD_BACK: u32 = 47;
+/** Answers to the peer's word that waited for the next round (answers.ts). */
+export const C_ANSWERS_OWED: u32 = 48;

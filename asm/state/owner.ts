@@ -4,6 +4,7 @@
  * together with the kernel's timeouts.
  */
 
+import { payAnswer, recountOwed } from './answers';
 import { moveTag, OWNER_FREE, OWNER_ME, OWNER_NONE, OWNER_PEER, ownerOf } from './content';
 import { T_LIVE, T_MISSING, T_OWNER, T_TOMBS, TAG_COUNT, tagAt } from './digest';
 import { epoch, isTouched, nextEpoch } from './generations';
@@ -95,8 +96,9 @@ export function adoptUnclaimed(): void {
   count(C_ADOPTIONS);
 }
 
-/** Starts another sweep, which also tries what the kernel refused once more. */
+/** Starts another sweep, which also tries what the kernel refused once more, and says what is owed to the peer. */
 export function sweepBegin(): void {
+  recountOwed();
   sweeping = true;
   sweepCursor = 0;
 }
@@ -106,11 +108,13 @@ function canonical(owner: u32): u32 {
 }
 
 function sweepRecord(r: u32): void {
-  const f = flagsOf(r);
+  let f = flagsOf(r);
   if (!(f & F_USED)) return;
   const owner = ownerOf(r);
   moveTag(r, canonical(owner));
+  payAnswer(r);
   if (f & F_TOMB) return;
+  f = flagsOf(r);
   if (!(f & F_INK)) {
     if (f & F_REFUSED && !(f & F_KWANT)) wantKernel(r, 0);
   } else if (owner == OWNER_ME && f & F_MIRROR) {

@@ -8,6 +8,7 @@
 import { forgetTomb, tombs } from './content';
 import { dumpListing } from './generations';
 import {
+  ANSWER_OWED,
   F_DIRTY,
   F_DWANT,
   F_KCONT,
@@ -21,6 +22,7 @@ import {
   flagsOf,
   R_DNEXT,
   R_KNEXT,
+  R_TAG,
   setFlags,
 } from './layout';
 import { C_DIRTY_FORGOTTEN, count } from './memory';
@@ -73,8 +75,10 @@ function forgetOldest(): void {
   }
 }
 
+/** What was to be sent is no longer so; nor is an answer owed. */
 export function cancelDirty(r: u32): void {
   const f = flagsOf(r);
+  store<u8>(r, load<u8>(r, R_TAG) & ~ANSWER_OWED, R_TAG);
   if (!(f & F_DWANT)) return;
   dirtyWanted--;
   setFlags(r, f & ~F_DWANT);

@@ -100,6 +100,17 @@ export function numbersOf(list: readonly number[]): Buffer {
 }
 
 /** The bytes that are hashed (asm/state/hash.ts): the key, and with `value` also what both nodes must agree on. */
+/** An established TCP connection through source NAT, told apart by its port: what most tests need. */
+export function tcpState(port: number, change: Partial<State> = {}): State {
+  const orig = { src: Uint8Array.of(10, 0, 0, 5), dst: Uint8Array.of(198, 51, 100, 80), sport: port, dport: 443 };
+  const reply = { ...inverse({ family: 2, proto: TCP, orig }), dst: Uint8Array.of(203, 0, 113, 2) };
+  return {
+    ...{ family: 2, proto: TCP, zone: 0, orig, reply, status: 0xe, mark: 0, l4: 3 },
+    ...{ wscale: [0, 0], flags: [0, 0], vtags: null, timeout: 100 },
+    ...change,
+  };
+}
+
 export function hashed(state: State, value: boolean): Buffer {
   const pair = state.family === 2 ? 8 : 32;
   const out = Buffer.alloc(8 + pair + (value ? pair + 16 : 0));

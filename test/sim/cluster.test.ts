@@ -37,6 +37,7 @@ const SEEDS: Record<string, number> = {
   'eager-take-over': 1,
   'no-sweep': 6,
   'no-retry': 1,
+  'endless-answers': 2,
   'dropped-piece': 1,
 };
 

@@ -135,6 +135,9 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
       if (driver !== null) Reflect.set(driver, 'retry', { at: Number.POSITIVE_INFINITY, due: () => false });
     },
   }),
+  bug('endless-answers', 'each word of the peer is answered at once, again and again', {
+    patch: ({ io }) => io?.engine.x.boundAnswers(0),
+  }),
   bug('dropped-piece', 'what a kernel did not take for want of memory is dropped, and nobody notices', {
     patch: ({ io }) => {
       if (io === null) return;
@@ -165,6 +168,7 @@ export const HUNTS: Record<string, Hunt> = {
   'eager-take-over': hunt(null, 3),
   'no-sweep': hunt(['maintenance'], 30),
   'no-retry': hunt(['full'], 10),
+  'endless-answers': hunt(null, 30),
   'dropped-piece': hunt(['deaf-kernel'], 10),
 };
 

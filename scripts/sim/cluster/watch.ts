@@ -11,6 +11,7 @@ import type { Box } from './box.ts';
 import type { Entry } from './conntrack.ts';
 import type { Daemon } from './daemon.ts';
 import { inside } from './inside.ts';
+import { LinkBound } from './link-bound.ts';
 import { SYNC } from './plan.ts';
 import { eligible } from './traffic.ts';
 import type { Work } from './work.ts';
@@ -34,7 +35,8 @@ interface Pair {
 
 export class Watch {
   /** How often what was checked. */
-  readonly checks = { inStep: 0, masters: 0, holders: 0, memory: 0, leads: 0, sleeps: 0, roles: 0 };
+  readonly checks = { link: 0, inStep: 0, masters: 0, holders: 0, memory: 0, leads: 0, sleeps: 0, roles: 0 };
+  readonly linkBound = new LinkBound();
   private readonly world: World;
   private readonly pairs = new Map<string, Pair>();
   private readonly holding = new Map<string, number>();
@@ -123,6 +125,7 @@ export class Watch {
       else {
         this.inStep(box);
         this.bounded(box, box.daemon);
+        this.link(box, box.daemon);
       }
     }
     this.holders();
@@ -253,6 +256,13 @@ export class Watch {
         this.holding.delete(key);
       }
     }
+  }
+
+  /** Invariant 10, see link-bound.ts. */
+  private link(box: Box, daemon: Daemon): void {
+    this.checks.link += 1;
+    const wrong = this.linkBound.look(daemon);
+    if (wrong !== null) this.world.problem(`${box.name} ${wrong}`);
   }
 
   /** Invariant 5: nothing grows without bound. */

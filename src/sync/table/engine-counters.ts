@@ -50,6 +50,7 @@ export const COUNTER_NAMES = [
   'extra_lost',
   'offload_held',
   'offload_back',
+  'answers_owed',
 ] as const;
 
 export type CounterName = (typeof COUNTER_NAMES)[number];

@@ -50,6 +50,8 @@ export interface EngineExports {
   liveCount(): number;
   tombCount(): number;
   dirtyCount(): number;
+  owedAnswers(): number;
+  boundAnswers(on: number): void;
   memoryUsed(): number;
   next(record: number): number;
   ownerOf(record: number): number;

@@ -252,6 +252,11 @@ export class Engine {
     return this.x.rxApply(this.at.OUT, records.length, stale ? 1 : 0);
   }
 
+  /** Answers to the peer's word that wait for the next round (asm/state/answers.ts); a sweep says them. */
+  owedAnswers(): number {
+    return this.x.owedAnswers();
+  }
+
   dirtyCount(): number {
     return this.x.dirtyCount();
   }

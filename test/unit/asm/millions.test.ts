@@ -77,6 +77,10 @@ class Both {
   readonly engine: Engine = makeEngine();
   readonly model = new ReferenceTable(FP_KEY, remembered());
 
+  constructor() {
+    this.engine.x.boundAnswers(0);
+  }
+
   event(one: Ready): void {
     feed(this.engine, one.created);
     this.model.event(one.state);

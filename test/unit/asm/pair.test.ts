@@ -177,11 +177,13 @@ function settle(a: Node, b: Node): void {
       b.receive();
     }
     for (const node of [a, b]) {
+      node.engine.setNow(200 * i);
       node.engine.sweepBegin();
       finish((n) => node.engine.sweep(n), 1000);
       node.flushKernel();
     }
-    if (a.engine.dirtyCount() + b.engine.dirtyCount() === 0) return;
+    const waiting = [a, b].map(({ engine }) => engine.dirtyCount() + engine.owedAnswers());
+    if (waiting.every((count) => count === 0)) return;
   }
   assert.unreachable('the two never come to rest');
 }

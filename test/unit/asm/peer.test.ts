@@ -20,22 +20,12 @@ import {
   randomState,
   SCTP,
   type State,
-  TCP,
+  tcpState,
 } from '../../../scripts/reference/state.ts';
 import { decodeRecords, encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
 
 const test = suite('engine and peer');
-
-function make(port: number, change: Partial<State> = {}): State {
-  const orig = { src: Uint8Array.of(10, 0, 0, 5), dst: Uint8Array.of(198, 51, 100, 80), sport: port, dport: 443 };
-  const reply = { ...inverse({ family: 2, proto: TCP, orig }), dst: Uint8Array.of(203, 0, 113, 2) };
-  return {
-    ...{ family: 2, proto: TCP, zone: 0, orig, reply, status: 0xe, mark: 0, l4: 3 },
-    ...{ wscale: [0, 0], flags: [0, 0], vtags: null, timeout: 100 },
-    ...change,
-  };
-}
 
 /** After each step: who owns the only state, its mark, and whether the kernel and the peer are to hear of it. */
 function now(engine: Engine): string {
@@ -51,7 +41,7 @@ type Start = 'absent' | 'peer' | 'none' | 'mine untouched' | 'mine touched' | 'e
 /** An engine with one state (mark 1) in the given situation, everything told. */
 function start(how: Start): Engine {
   const engine = makeEngine();
-  const state = make(1, { mark: 1 });
+  const state = tcpState(1, { mark: 1 });
   if (how === 'peer' || how === 'mine untouched') engine.applyRecords(encodeUpsert(state), false);
   if (how === 'none') {
     engine.dumpBegin(true);
@@ -71,11 +61,11 @@ function start(how: Start): Engine {
 type Kind = 'fresh' | 'late' | 'yours';
 
 function upsert(engine: Engine, kind: Kind): void {
-  engine.applyRecords(encodeUpsert(make(1, { mark: 2 }), kind === 'yours'), kind === 'late');
+  engine.applyRecords(encodeUpsert(tcpState(1, { mark: 2 }), kind === 'yours'), kind === 'late');
 }
 
 function remove(engine: Engine, kind: Kind): void {
-  engine.applyRecords(encodeDelete(make(1), kind === 'yours'), kind === 'late');
+  engine.applyRecords(encodeDelete(tcpState(1), kind === 'yours'), kind === 'late');
 }
 
 const UPSERTS: [Start, Kind, string][] = [
@@ -141,8 +131,8 @@ test('a conflict ends: the one that prefers takes, the other has told', () => {
   const a = makeEngine();
   const b = makeEngine();
   b.setPreferPeer(true);
-  event(a, make(1, { mark: 1 }));
-  event(b, make(1, { mark: 2 }));
+  event(a, tcpState(1, { mark: 1 }));
+  event(b, tcpState(1, { mark: 2 }));
   for (let i = 0; i < 3; i++) {
     for (const datagram of syncOutput(a)) b.applyRecords(datagram, false);
     for (const datagram of syncOutput(b)) a.applyRecords(datagram, false);
@@ -154,21 +144,21 @@ test('a conflict ends: the one that prefers takes, the other has told', () => {
 
 test('an equal record that comes again costs the kernel nothing', () => {
   const engine = start('peer');
-  engine.applyRecords(encodeUpsert(make(1, { mark: 1 })), false);
+  engine.applyRecords(encodeUpsert(tcpState(1, { mark: 1 })), false);
   assert.is(now(engine), 'peer 1');
 });
 
 test('a bulk: what the peer does not own any more goes, here and in the kernel', () => {
   const a = makeEngine();
   const b = makeEngine();
-  for (let i = 0; i < 100; i++) event(a, make(i));
+  for (let i = 0; i < 100; i++) event(a, tcpState(i));
   for (const datagram of syncOutput(a)) b.applyRecords(datagram, false);
   kernelOutput(b);
-  for (let i = 0; i < 10; i++) destroy(a, make(i));
+  for (let i = 0; i < 10; i++) destroy(a, tcpState(i));
   syncOutput(a); // lost
-  event(a, make(500));
+  event(a, tcpState(500));
   syncOutput(a); // lost
-  event(b, make(900));
+  event(b, tcpState(900));
   assert.is.not(b.digest('peer').count, a.digest('me').count);
   a.bulkBegin();
   b.peerBulkBegin();
@@ -188,7 +178,7 @@ test('a bulk: what the peer does not own any more goes, here and in the kernel',
 test('changes during a bulk: ended states do not come back, new ones are not missed', () => {
   const a = makeEngine();
   const b = makeEngine();
-  for (let i = 0; i < 1000; i++) event(a, make(i));
+  for (let i = 0; i < 1000; i++) event(a, tcpState(i));
   syncOutput(a);
   a.bulkBegin();
   b.peerBulkBegin();
@@ -196,9 +186,9 @@ test('changes during a bulk: ended states do not come back, new ones are not mis
   for (let records = a.takeRecords(300); records !== null; records = a.takeRecords(300)) {
     b.applyRecords(Buffer.from(records), false);
     if (a.bulkActive() === 0) continue;
-    destroy(a, make(999 - round * 3));
-    destroy(a, make(round * 2));
-    event(a, make(2000 + round));
+    destroy(a, tcpState(999 - round * 3));
+    destroy(a, tcpState(round * 2));
+    event(a, tcpState(2000 + round));
     round++;
   }
   finish((n) => b.peerBulkEnd(n));
@@ -230,16 +220,16 @@ const shared = makeEngine();
 
 test('sizes on the wire', () => {
   const size = (state: State): number => encodeUpsert(state).length;
-  const udp = make(1, { proto: 17, l4: 0 });
+  const udp = tcpState(1, { proto: 17, l4: 0 });
   assert.is(size(udp), 21);
-  assert.is(size(make(1, { wscale: [7, 7], flags: [3, 3] })), 24);
+  assert.is(size(tcpState(1, { wscale: [7, 7], flags: [3, 3] })), 24);
   assert.is(encodeDelete(udp).length, 14);
 });
 
 test('a record with a bit that has no meaning, or cut short, is refused with the rest of its datagram', () => {
-  const good = encodeUpsert(make(1));
-  const next = encodeUpsert(make(2));
-  const icmp = make(1, { proto: ICMP, l4: 0, orig: { ...make(1).orig, dport: 8 << 8 } });
+  const good = encodeUpsert(tcpState(1));
+  const next = encodeUpsert(tcpState(2));
+  const icmp = tcpState(1, { proto: ICMP, l4: 0, orig: { ...tcpState(1).orig, dport: 8 << 8 } });
   const patch = (bytes: Buffer, at: number, value: number): Buffer => {
     const out = Buffer.from(bytes);
     out[at] = value;
@@ -256,9 +246,9 @@ test('a record with a bit that has no meaning, or cut short, is refused with the
     ['protocol part of UDP', patch(good, 1, 17)],
     ['a delete with NAT', patch(good, 0, 0x81)],
     ['ICMP type that is not tracked', patch(encodeUpsert({ ...icmp, reply: inverse(icmp) }), 12, 5)],
-    ['wscale 15', patch(encodeUpsert(make(1, { wscale: [7, 7] })), good.length, 0xf0)],
-    ['TCP flag 0x08', patch(encodeUpsert(make(1, { flags: [7, 7] })), good.length, 0x08)],
-    ['SCTP part 0x20', patch(encodeUpsert(make(1, { proto: SCTP, l4: 4 })), l4At, 0x24)],
+    ['wscale 15', patch(encodeUpsert(tcpState(1, { wscale: [7, 7] })), good.length, 0xf0)],
+    ['TCP flag 0x08', patch(encodeUpsert(tcpState(1, { flags: [7, 7] })), good.length, 0x08)],
+    ['SCTP part 0x20', patch(encodeUpsert(tcpState(1, { proto: SCTP, l4: 4 })), l4At, 0x24)],
     ['one byte', Buffer.from([0])],
     ...Array.from({ length: good.length - 1 }, (_, i): [string, Buffer] => [`first ${i + 1}`, good.subarray(0, i + 1)]),
   ];
@@ -271,7 +261,7 @@ test('a record with a bit that has no meaning, or cut short, is refused with the
   }
   const engine = makeEngine();
   assert.is(engine.applyRecords(Buffer.concat([next, good]), false), 2);
-  assert.is(engine.applyRecords(encodeUpsert(make(3, { proto: GRE, l4: 0 })), false), 1);
+  assert.is(engine.applyRecords(encodeUpsert(tcpState(3, { proto: GRE, l4: 0 })), false), 1);
   assert.is(engine.applyRecords(Buffer.alloc(0), false), 0);
   assert.is(engine.applyRecords(Buffer.alloc(20_000), false), -1, 'more than the area takes');
 });

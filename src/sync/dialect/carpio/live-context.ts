@@ -24,7 +24,7 @@ class LiveCounts implements Counts {
   }
 
   get dirty(): number {
-    return this.engine.dirtyCount();
+    return this.engine.dirtyCount() + this.engine.owedAnswers();
   }
 
   get missing(): number {

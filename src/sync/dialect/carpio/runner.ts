@@ -27,6 +27,7 @@ import { KeyRoll } from './key-roll.ts';
 import { LinkActions } from './link-actions.ts';
 import { LiveContext } from './live-context.ts';
 import { Outbox } from './outbox.ts';
+import { OwedAnswers } from './owed-answers.ts';
 import type { DriverConfig, DriverPorts } from './ports.ts';
 import { RefusedRetry } from './refused-retry.ts';
 import { Reports } from './reports.ts';
@@ -56,6 +57,7 @@ export class SyncDriver {
   private readonly tasks: Tasks;
   private readonly homes: HomeKeeper;
   private readonly retry = new RefusedRetry();
+  private readonly answers = new OwedAnswers();
   private bulkBytes = 0;
   /** Before this moment no HELLO is answered that asks for one, ms. */
   private answerAt = 0;
@@ -177,7 +179,7 @@ export class SyncDriver {
   deadline(now: number): number {
     this.setNow(now);
     if (this.working()) return now;
-    return Math.min(this.retry.at, nextSyncDeadline(this.state, this.context));
+    return Math.min(this.retry.at, this.answers.at, nextSyncDeadline(this.state, this.context));
   }
 
   /** The table has changed (kernel events, a dump): send what waits. */
@@ -286,9 +288,11 @@ export class SyncDriver {
   }
 
   private background(): void {
-    if (this.retry.due(this.counts().missing, this.context.now)) this.table.sweep();
+    const { now } = this.context;
+    const refused = this.retry.due(this.counts().missing, now);
+    if (this.answers.due(this.engine.owedAnswers(), now) || refused) this.table.sweep();
     this.tasks.work();
-    this.homes.work(this.context.now);
+    this.homes.work(now);
     this.repairer.work();
     this.ports.flushKernel();
   }

@@ -123,7 +123,7 @@ export class TableActions {
   // Only asked for when nothing waits to be sent (compare.ts), so it leaves at once and describes this very point of the stream.
   private sendDigest(): void {
     const { engine, state, outbox, step, fill } = this.parts;
-    if (engine.dirtyCount() > 0) {
+    if (engine.dirtyCount() + engine.owedAnswers() > 0) {
       step({ type: 'verify' });
       return;
     }
