@@ -285,6 +285,7 @@ export class SyncDriver {
   private setNow(now: number): void {
     this.context.now = now;
     this.outbox.now = now;
+    this.engine.setNow(now);
   }
 
   private background(): void {
