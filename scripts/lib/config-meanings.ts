@@ -19,6 +19,9 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     text: 'a better node takes over from a worse one that is alive, all vhids together. `false`: who is master stays master',
   },
   'carp.log': { text: '0 nothing, 1 role changes and bad packets, 2 every advert' },
+  'carp.peers_only': {
+    text: 'the own addresses of all other hosts that may speak for the virtual addresses: adverts from others are refused. A Carpio peer with the pair key proves its adverts and needs no entry once it has; without an entry here nobody else counts then',
+  },
   'vip.vhid': {
     text: 'the same on both nodes, unique on its interface; also the last byte of the virtual MAC `00:00:5e:00:01:vhid`',
   },

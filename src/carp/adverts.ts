@@ -31,6 +31,17 @@ export interface AdvertPorts {
   warn(message: string): void;
   /** Called before anything that arrives is looked at (Election.look). */
   look(): void;
+  /** The counter that proves this advertisement to the peer; null: there is nothing to prove it with. */
+  prove(advert: ProvableAdvert): bigint | null;
+}
+
+interface ProvableAdvert {
+  vhid: number;
+  family: Family;
+  source: string;
+  advbase: number;
+  advskew: number;
+  demote: number;
 }
 
 /** The source addresses of this node's advertisements on one device. */
@@ -174,13 +185,11 @@ export class Adverts {
       this.ports.sendResult(vhid.key, false);
       return;
     }
-    const counter = takeCounter(vhid.counter, randomBytes(8).readBigUInt64BE());
     const { advbase, advskew, demote } = action;
-    const payload = encodeAdvert(
-      { vhid: vhid.vip.vhid, advbase, advskew, demote, counter },
-      vhid.key20,
-      vhid.addresses,
-    );
+    const timers = { vhid: vhid.vip.vhid, advbase, advskew, demote };
+    const proof = this.ports.prove({ ...timers, family, source });
+    const counter = proof ?? takeCounter(vhid.counter, randomBytes(8).readBigUInt64BE());
+    const payload = encodeAdvert({ ...timers, counter }, vhid.key20, vhid.addresses);
     rememberSent(vhid.sent, counter, payload.subarray(16, ADVERT_BYTES), source);
     for (const to of destinations(vhid.vip, family)) {
       vhid.sender.send(family, ipPacket(family, source, to, payload), to);

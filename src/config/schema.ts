@@ -127,6 +127,7 @@ const node = section('node', {
 const carp = section('carp', {
   preempt: flag.default(true),
   log: integer(0, 2).default(1),
+  peers_only: list(unicast, MAX_PEERS, 'addresses').default([]),
 });
 
 const PASSWORD = 'at most 20 bytes of text without NUL';

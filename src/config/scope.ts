@@ -13,6 +13,7 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
   interfaces: 'own',
   'carp.preempt': 'shared',
   'carp.log': 'own',
+  'carp.peers_only': 'own',
   'vip.vhid': 'shared',
   'vip.interface': 'shared',
   'vip.addresses': 'shared',

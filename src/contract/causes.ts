@@ -108,7 +108,11 @@ export type LostAdvertsCause =
 export type DeniedCause =
   | { why: 'denied_bow_out'; is: CarpState }
   | { why: 'denied_role'; is: CarpState }
-  | { why: 'denied_timers'; heard: Standing; said: Standing };
+  | { why: 'denied_timers'; heard: Standing; said: Standing }
+  /** The peer proves its adverts, and this one proves nothing. */
+  | { why: 'unproven' }
+  /** From a host that `[carp] peers_only` does not name. */
+  | { why: 'stranger' };
 
 /** Why a demotion from outside was refused. */
 export type DemotionRefused =

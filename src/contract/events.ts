@@ -77,6 +77,8 @@ export type CarpEvent =
   | ({ kind: 'carp.dual_master_healed'; from: string; cause: RivalEnd } & Place)
   | ({ kind: 'carp.announced'; cause: AnnounceCause } & Place)
   | { kind: 'carp.stall'; slept_ms: number }
+  /** The peer proves its adverts, or does not any more. */
+  | { kind: 'carp.proof'; on: boolean }
   | { kind: 'carp.diagnosis'; vhid: number; interface: string; what: DiagnosisName; over: boolean; reason: string };
 
 export type GuardEvent =

@@ -85,6 +85,8 @@ const SIMPLE = {
   told_twice: 'told twice to stop',
   again: 'again after take-over',
   peer_let_go: 'the peer has let go',
+  unproven: 'it does not prove that the peer sends it now: forged, or played again',
+  stranger: 'it is from a host that [carp] peers_only does not name',
   name_length: 'a demotion reason is 1 to 128 characters long',
 } as const satisfies Partial<Record<Cause['why'], string>>;
 
@@ -202,6 +204,10 @@ function carpSentence(event: Extract<NodeEvent, { kind: `carp.${string}` | `guar
       return linkSentence(event);
     case 'carp.multicast_back':
       return `${on(event)}: adverts from ${event.from} arrive again`;
+    case 'carp.proof':
+      return event.on
+        ? 'the peer proves its adverts: from now on one that proves nothing is refused'
+        : 'the peer does not prove its adverts any more';
     case 'carp.stall':
       return `this node did not run for ${event.slept_ms} ms`;
     case 'carp.announced':

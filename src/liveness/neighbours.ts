@@ -87,9 +87,13 @@ export class Neighbours {
     this.arp.onRole(key, state);
   }
 
-  /** A valid advertisement; one from the peer's own address is held against what the peer says over the sealed sync link. */
-  onAdvert(masked: MaskedAdvert): void {
-    this.ear.onAdvert(masked);
+  /**
+   * A valid advertisement; one from the peer's own address is held against what the peer says, unless it has
+   * proven itself.
+   */
+  onAdvert(masked: MaskedAdvert, proven: boolean): void {
+    if (proven) this.ear.onProven(masked);
+    else this.ear.onAdvert(masked);
     this.diagnoser.onAdvert(masked.key, masked.from);
   }
 

@@ -90,6 +90,11 @@ export class PeerEar {
     else this.takeAdvert(masked);
   }
 
+  /** One that has proven itself needs nobody's word. */
+  onProven(masked: MaskedAdvert): void {
+    this.takeAdvert(masked);
+  }
+
   /** What the peer says of itself; null: it is not heard any more. */
   onPeer(received: ReceivedReport | null): void {
     if (received !== null) this.early?.onReport(received);

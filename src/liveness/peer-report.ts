@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { nodeRole, peerReport } from '../carp/report.ts';
 import type { GroupState, PeerReport, PeerVhid } from '../carp/types.ts';
 import type { NodeRole } from '../contract/status.ts';
+import type { ProofNote } from './proof/machine.ts';
 
 const MAX_VHIDS = 1024;
 const timer = z.number().int().min(0).max(255);
@@ -16,6 +17,10 @@ const vhidSchema = z.object({
   advskew: timer,
   address: z.string().max(64).optional(),
 });
+
+const sequence = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const epoch = z.string().regex(/^[0-9a-f]{32}$/);
+const noteSchema = z.object({ epoch, sequence, heard: z.object({ epoch, sequence }).optional() });
 
 const reportSchema = z.object({
   master: z.boolean(),
@@ -33,6 +38,7 @@ const reportSchema = z.object({
     .string()
     .regex(/^[0-9a-f]{16}$/)
     .optional(),
+  proof: noteSchema.optional(),
 });
 
 export interface ReceivedReport {
@@ -47,6 +53,8 @@ export interface ReceivedReport {
   channel: string | null;
   /** The counter that its guardian will bow out with. */
   lastWords: bigint | null;
+  /** How it proves its advertisements; null: it does not. */
+  proof: ProofNote | null;
 }
 
 /** Keys of the vhids that this node is MASTER of. */
@@ -67,6 +75,7 @@ export interface ReportExtras {
   channel?: string;
   /** 16 hex digits */
   lastWords: string;
+  proof?: ProofNote;
 }
 
 /** This node's report, as text. */
@@ -84,7 +93,8 @@ export function readReport(text: string): ReceivedReport | null {
   }
   const parsed = reportSchema.safeParse(value);
   if (!parsed.success) return null;
-  const { role, version, vhids, demotion, goingDown, linkDown, inStep, own, lists, channel, lastWords } = parsed.data;
+  const { role, version, vhids, demotion, goingDown, linkDown, inStep, own, lists, channel, lastWords, proof } =
+    parsed.data;
   const checked: Record<string, PeerVhid> = {};
   for (const [key, { address, ...vhid }] of Object.entries(vhids)) {
     checked[key] = address === undefined ? vhid : { ...vhid, address };
@@ -97,5 +107,10 @@ export function readReport(text: string): ReceivedReport | null {
     lists: lists ?? null,
     channel: channel ?? null,
     lastWords: lastWords === undefined ? null : BigInt(`0x${lastWords}`),
+    proof: proof === undefined ? null : noteOf(proof),
   };
+}
+
+function noteOf({ heard, ...note }: z.output<typeof noteSchema>): ProofNote {
+  return heard === undefined ? note : { ...note, heard };
 }

@@ -26,6 +26,8 @@ import { Neighbours } from '../liveness/neighbours.ts';
 import { roleOf } from '../liveness/peer-ear.ts';
 import type { ReceivedReport } from '../liveness/peer-report.ts';
 import { masterKeys } from '../liveness/peer-report.ts';
+import { AdvertProof } from '../liveness/proof/runner.ts';
+import { ProofStore } from '../liveness/proof/store.ts';
 import type { MaskedAdvert } from '../liveness/unmask/machine.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { Prepared } from '../replicate/prepared.ts';
@@ -57,6 +59,7 @@ export class CarpSide {
   readonly adverts: Adverts;
   readonly vipSet: VipSet;
   readonly neighbours: Neighbours;
+  private readonly proof: AdvertProof;
   private readonly guard: GuardKeeper;
   private readonly vipFaults: VipFaults;
   private readonly standing: Standing;
@@ -73,12 +76,20 @@ export class CarpSide {
     const { log, recorder, runDir } = ports;
     const warn = (message: string): void => log.warning(message);
     this.adverts = new Adverts({
-      advert: (key, family, advert, from) => this.neighbours.onAdvert({ key, family, advert, from }),
+      advert: (key, family, advert, from) => this.onAdvert({ key, family, advert, from }),
+      prove: (advert) => this.proof.prove(advert),
       sendResult: (key, ok) => this.election.feed({ type: 'sendResult', key, ok }),
       refused: (counter, role, vhid, from) => this.onRefused(counter, role, vhid, from),
       warn,
       look: () => this.election.look(),
     });
+    const store = new ProofStore(this.config.node.state_dir, warn);
+    this.proof = new AdvertProof({
+      read: () => store.read(),
+      write: (memory) => store.write(memory),
+      changed: (on) => this.publish({ kind: 'carp.proof', on }),
+    });
+    this.proof.setOthers(this.config.carp.peers_only);
     this.guard = this.makeGuard(warn);
     this.vipSet = new VipSet({ node: this.config.node.name, runDir }, this.adverts, this.guard, log);
     this.neighbours = new Neighbours({
@@ -112,8 +123,8 @@ export class CarpSide {
   }
 
   /** Resolves when the guardian is there: no address may come up before. */
-  startGuard(): Promise<void> {
-    return this.guard.start();
+  async startGuard(): Promise<void> {
+    await Promise.all([this.guard.start(), this.proof.begin()]);
   }
 
   /** The devices of the virtual addresses, down. @throws Error in one line */
@@ -135,6 +146,7 @@ export class CarpSide {
   change({ config, vips }: Prepared): void {
     this.config = config;
     this.vips = vips;
+    this.proof.setOthers(config.carp.peers_only);
     this.election.feed({ type: 'config', config: groupConfig(config, vips, this.links) });
     this.vipSet.apply(vips, this.links);
     this.neighbours.configure(config, this.links);
@@ -143,6 +155,7 @@ export class CarpSide {
 
   /** The pair's key, or another one: from now on the peer's word on the sync link counts. */
   trustPeer(secrets: readonly Uint8Array[]): void {
+    this.proof.setSecrets(secrets);
     this.neighbours.trustPeer(secrets, this.config, this.links);
   }
 
@@ -160,6 +173,8 @@ export class CarpSide {
   }
 
   onPeer(received: ReceivedReport | null): void {
+    // A silent peer goes on proving: only its own word takes that back.
+    if (received !== null) this.proof.onReport(received.proof, received.lastWords);
     this.neighbours.onPeer(received);
   }
 
@@ -183,6 +198,7 @@ export class CarpSide {
     this.vipSet.close();
     await this.guard.stop();
     this.adverts.close();
+    await this.proof.close();
   }
 
   private makeGuard(warn: (message: string) => void): GuardKeeper {
@@ -213,11 +229,13 @@ export class CarpSide {
       tell: (master, report) => handle()?.setRole(master, report),
       extras: () => {
         const channel = this.ports.channelAddress();
+        const proof = this.proof.note();
         return {
           version: VERSION,
           own: ownAddresses(this.vips, this.links),
           lists: Object.fromEntries(this.vips.map((vip) => [vipKey(vip), vip.addresses])),
           ...(channel ? { channel } : {}),
+          ...(proof ? { proof } : {}),
           lastWords: this.adverts.lastCounter.toString(16).padStart(16, '0'),
         };
       },
@@ -273,6 +291,18 @@ export class CarpSide {
 
   private weigh(): void {
     this.standing.weigh(this.config.sync !== null);
+  }
+
+  private onAdvert(masked: MaskedAdvert): void {
+    const { key, family, advert, from } = masked;
+    const v = this.election.state.vhids[key];
+    const verdict = this.proof.judge(key, { ...advert, vhid: v?.config.vhid ?? 0, family, source: from });
+    if (verdict === 'proven' || verdict === 'plain') {
+      this.neighbours.onAdvert(masked, verdict === 'proven');
+      return;
+    }
+    this.adverts.count(verdict);
+    this.onRefused(verdict, roleOf(key), v?.config.vhid ?? null, from, { why: verdict });
   }
 
   private onUnmasked({ key, from }: MaskedAdvert, cause: DeniedCause): void {

@@ -27,7 +27,7 @@ export const UNMASK = {
   goodbyeUs: 1_000_000,
 } as const;
 
-/** Advertisements in the balance; one more pushes out the oldest, which then counts. */
+/** Advertisements in the balance. Who sends more of what the peer denies is no peer: the next ones are refused at once. */
 const MOST_HELD = 64;
 
 export interface MaskedAdvert {
@@ -66,10 +66,10 @@ export function createMask(): MaskState {
 /** The peer's advertisement (its source is one of the peer's own addresses). What was decided by it, if anything. */
 export function maskedAdvert(state: MaskState, masked: MaskedAdvert, now: number): Judged[] {
   const before = expireMask(state, now);
-  if (contradiction(state, masked, now) === null) return [...before, { masked, refused: null }];
+  const denied = contradiction(state, masked, now);
+  if (denied === null || state.held.length >= MOST_HELD) return [...before, { masked, refused: denied }];
   state.held.push({ masked, atUs: now });
-  const pushed = state.held.length > MOST_HELD ? state.held.shift() : undefined;
-  return pushed === undefined ? before : [...before, { masked: pushed.masked, refused: null }];
+  return before;
 }
 
 /** A report of the peer came over the sealed sync link; null: it is silent. */

@@ -1,6 +1,7 @@
 /** Somebody on the segment who plays captured advertisements again. */
 import type { Lab } from '../../../scripts/lab/lab.ts';
 import type { NodeName } from '../../../scripts/lab/plan.ts';
+import { internetChecksum } from '../../../src/net/checksum.ts';
 import type { Frame } from './sniff.ts';
 
 /** Sends whole frames from a machine of the lab. */
@@ -30,5 +31,14 @@ export function withTimers(frame: Buffer, advbase: number, advskew: number): Buf
   for (let i = 0; i < 36; i += 2) sum += forged.readUInt16BE(carp + i);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   forged.writeUInt16BE(~sum & 0xffff, carp + 6);
+  return forged;
+}
+
+/** The same IPv4 packet from another address: CARP's digest does not cover who sends it. */
+export function fromAddress(frame: Buffer, address: string): Buffer {
+  const forged = Buffer.from(frame);
+  forged.set(address.split('.').map(Number), 14 + 12);
+  forged.writeUInt16BE(0, 14 + 10);
+  forged.writeUInt16BE(internetChecksum(forged.subarray(14, 14 + 20)), 14 + 10);
   return forged;
 }

@@ -76,7 +76,7 @@ on_event = "/bin/true"
 load('what is left out gets its default, and a section left out is off', () => {
   const config = good(HEAD + VIP);
   assert.equal(config.node, { name: 'fw-a', state_dir: '/var/lib/carpio', control: '/run/carpio/control.sock' });
-  assert.equal(config.carp, { preempt: true, log: 1 });
+  assert.equal(config.carp, { preempt: true, log: 1, peers_only: [] });
   const { password, ...vip } = config.vip[0]!;
   assert.is(password.length, 7);
   assert.equal(vip, {
