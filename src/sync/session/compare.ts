@@ -1,5 +1,4 @@
-/** Comparison of the digests: the proof that the pair is in step, and what happens when it is not. */
-
+/** Compares the digests: the proof that the pair is in step, and what follows when the proof fails. Pure. */
 import { judgeRepair, startRepair } from '../repair/mirror-rules.ts';
 import type { DigestMessage } from '../wire/datagram.ts';
 import { seqAfter } from '../wire/sequence.ts';
@@ -15,27 +14,26 @@ export function onDigest(
   context: Context,
   actions: SyncAction[],
 ): void {
-  // Until a repair has ended, its own proof is the only digest that says anything.
+  // Until a bulk or a repair has ended the digests differ for a known reason. Only the one that proves a repair counts.
   if (state.bulkIn || (state.repairIn !== null && state.repairIn.phase !== 'proving')) return;
-  // While a change of ownership is on its way the two sums speak of different sets: no verdict, neither good nor bad.
+  // While a change of ownership is on its way, the two sums are about different sets: no verdict, neither good nor bad.
   if (event.adoptSeen !== state.adoptId || state.late || seqAfter(state.lateSeq, event.digest.applied)) return;
   const before = state.mirroredCompared;
-  // The first ones since the peer is heard (again): this node's own was made before them, so it proves nothing of today to
-  // the peer (madeAt). The next one does, and need not wait for its turn. Each such answer brings the other's nearer to
-  // today, so two or three are all.
+  // The first digest since the peer is heard (again). This node's own last digest is older, so it proves nothing about
+  // today to the peer (madeAt). Send the next one at once. The peer answers in the same way; each answer is younger
+  // than the one before, so two or three are enough.
   if (before === null || context.now - before.at > TIMING.stale) state.digestNow = true;
-  const { unclaimed } = event.digest;
-  // With no master there is nobody either who could say of what only this node knows that it has ended.
+  // Without a master nobody can report that a state has ended which only this node knows.
   const leaderless = !state.masterAny && state.peerMasterAny === false;
   if (state.inherited || leaderless) takeInherited(state, event.digest, context, actions);
   state.mirroredCompared = {
     equal: event.equal,
     missing: context.counts.missing,
     at: madeAt(state, event.digest),
-    unclaimed,
+    unclaimed: event.digest.unclaimed,
   };
   const { missing, unsure } = context.counts;
-  // A node that does not know its own kernel's table has no word on what that kernel lacks.
+  // A node that does not know its own kernel's table does not know what that kernel lacks.
   if (!unsure) actions.push({ type: 'sendVerdict', verdict: { seq: event.seq, equal: event.equal, missing } });
   judgeRepair(state, event.equal, actions);
   if (event.equal) {
@@ -47,19 +45,24 @@ export function onDigest(
   if (before?.equal !== false) {
     actions.push({ type: 'event', event: { kind: 'sync.mismatch', count: context.counts.mirrored } });
   }
+  onMismatch(state, event.digest, context, actions);
+}
+
+function onMismatch(state: SyncState, digest: DigestMessage, context: Context, actions: SyncAction[]): void {
   state.differsSince ??= context.now;
   if (context.now < state.resyncAt) return;
-  // What the own kernel has kept may be most of what is missing: its dump is worth a little patience.
+  // This node's kernel may have kept most of what is missing, so wait a little for the end of the dump.
   if (context.counts.unsure && context.now - state.differsSince < TIMING.dumpPatience) return;
   state.resyncAt = context.now + state.resyncWait;
   state.resyncWait = Math.min(state.resyncWait * 2, TIMING.resyncMax);
-  startRepair(state, Number(event.digest.count), context, actions);
+  startRepair(state, Number(digest.count), context, actions);
 }
 
 /**
- * The first digest of a peer that has started anew, or one while neither node is master of anything. One that has kept its kernel's table will make these states its own,
- * and what it does not name has ended. One that comes with nothing at all knows nothing of them: they are only here, so
- * this node owns them, and the newcomer must learn them before it is in step, whoever of the two becomes master.
+ * The first digest of a peer that has started again, or one while neither node is master of anything. A peer that has
+ * kept its kernel's table claims these states itself, and those that it does not name have ended. A peer with an empty
+ * table knows none of them: they exist only here, so this node owns them, and the peer must learn them before it is in
+ * step, whichever node becomes master.
  */
 function takeInherited(state: SyncState, digest: DigestMessage, context: Context, actions: SyncAction[]): void {
   state.inherited = false;
@@ -70,14 +73,14 @@ function takeInherited(state: SyncState, digest: DigestMessage, context: Context
 }
 
 /**
- * When the peer made this digest at the earliest: after it had applied what it says it had. A digest that was lost and
- * sent again is not of the moment at which it arrives.
+ * The earliest moment at which the peer can have made this digest: after it had applied what the digest says it had. A
+ * digest that was lost and sent again is older than its arrival.
  */
 function madeAt(state: SyncState, digest: DigestMessage): number {
   return sentAt(state, digest.applied);
 }
 
-/** What this node owns has changed at once: the last verdict, and those still on their way, are about something else. */
+/** What this node owns has changed at once: the last verdict, and those still on their way, are about another set. */
 export function forgetVerdicts(state: SyncState): void {
   state.ownCompared = null;
   state.ownedSeq = state.txSeq;

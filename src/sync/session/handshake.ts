@@ -1,10 +1,12 @@
-/** Handshake and liveness of the sync session: who the peer is, whether it is there, when a session begins and ends. */
+/**
+ * Handshake and liveness of the session: who the peer is, whether it is there, when a session begins and ends. Pure.
+ */
 import type { Context, SyncAction, SyncEvent, SyncState } from './state.ts';
 import { adopted, freshStream, LIMITS, TIMING } from './state.ts';
 
 /**
- * A HELLO that could be opened. A session begins only when the peer has echoed this node's own nonce: that proves the
- * HELLO is no recording of another session. A nonce that once had a session here cannot have a second one.
+ * A HELLO that one of the keys has opened. A session begins only when the HELLO echoes this node's present nonce: that
+ * proves that it is no replay from another session. A nonce that had a session here cannot have a second one.
  */
 export function onHello(
   state: SyncState,
@@ -20,8 +22,8 @@ export function onHello(
   const knowsUs = event.echo === state.ownNonce;
   if (!current && state.usedNonces.includes(event.nonce)) {
     actions.push({ type: 'refuse', cause: 'replayed_hello' });
-    // Or it is no recording: one of an earlier session, overtaken on its way, has begun the session that is silent now, and the
-    // peer waits in the one before. With a nonce of its own this node can begin anew, and no recording is worth anything.
+    // This may be a delayed HELLO rather than a replay. If it opened the wrong session, the peer is still waiting in
+    // the previous one, so renew our nonce and start again: no replay is valid under the new nonce.
     if (state.open && !state.alive) renewSession(state, context, actions);
     return;
   }
@@ -52,10 +54,10 @@ function openSession(
 }
 
 /**
- * A new nonce is a new peer: the one whose states are mirrored here has died, or has lost all it knew. Its connections
- * live on, and the newcomer's empty table says nothing about them: a master owns them from now on, a backup keeps them
- * for whoever becomes master (compare.ts: for itself, when the newcomer has kept nothing). Were they left to the
- * newcomer, its first digest would remove them on both nodes.
+ * A new nonce is a new peer: the peer whose states are mirrored here has died, or has lost its table. Its connections
+ * live on, and the empty table of the new peer proves nothing about them. A master owns them from now on. A backup
+ * keeps them unclaimed for whoever becomes master, or owns them itself when the new peer has kept nothing (compare.ts).
+ * If they stayed mirrored, the first digest of the new peer would remove them on both nodes.
  * @returns true when a backup keeps some
  */
 function inherit(state: SyncState, context: Context, actions: SyncAction[]): boolean {
@@ -67,7 +69,7 @@ function inherit(state: SyncState, context: Context, actions: SyncAction[]): boo
   return false;
 }
 
-/** Ends the session on this side: the next one gets a nonce of its own, so nothing of the old one is valid in it. */
+/** Ends the session on this side. The next one has a new nonce, so nothing of the old one is valid in it. */
 export function renewSession(state: SyncState, context: Context, actions: SyncAction[]): void {
   Object.assign(state, freshStream());
   state.ownNonce = context.nonce;
@@ -86,7 +88,7 @@ function sendHello(state: SyncState, now: number, actions: SyncAction[]): void {
   actions.push({ type: 'sendHello' });
 }
 
-/** A datagram of the running session has arrived. */
+/** A datagram of this session has arrived. */
 export function heard(state: SyncState, now: number, actions: SyncAction[]): void {
   state.heardAt = now;
   if (state.alive) return;
@@ -95,16 +97,16 @@ export function heard(state: SyncState, now: number, actions: SyncAction[]): voi
   actions.push({ type: 'event', event: { kind: 'sync.peer', alive: true } });
 }
 
-/** The link can carry again: the peer, which has been silent, hears of this node at once and not at the next turn of a timer. */
+/** The link has its carrier again: send to the silent peer at once, and do not wait for a timer. */
 export function carrierBack(state: SyncState, now: number): void {
   state.beatAt = now;
   if (!state.alive) state.helloAt = now;
-  // A short cut is over before it counts as silence.
+  // A short cut ends before it counts as silence, so what it lost is sent again from here.
   state.rto = TIMING.rtoMin;
   if (state.rtoAt !== null) state.rtoAt = now;
 }
 
-/** Silence, and the HELLOs that look for the peer while it is silent. */
+/** Notices silence, and sends the HELLOs that look for the peer meanwhile. */
 export function livenessTimers(state: SyncState, now: number, actions: SyncAction[]): void {
   if (state.alive && state.heardAt !== null && now - state.heardAt >= TIMING.dead) {
     state.alive = false;

@@ -35,9 +35,9 @@ const no = (cause: StepCause, checkedMsAgo: number | null = null): InStep => ({ 
 
 /**
  * The fact with its age: both nodes' states were equal on both sides, kernel included, that long ago.
- * @param counts of this node's table. `unsure`: it has lost events, so whatever was compared before, it does not know its
- *   own table; `missing`: what this kernel lacks by now; `unclaimed`: states that no digest covers, and that the peer may
- *   not have
+ * @param counts of this node's table. `unsure`: it has lost events, so whatever was compared before, it does not know
+ *   its own table; `missing`: what this kernel lacks by now; `unclaimed`: states that no digest covers, and that the
+ *   peer may not have
  */
 export function inStep(
   state: SyncState,

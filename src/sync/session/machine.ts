@@ -1,9 +1,9 @@
 /**
  * The session between two Carpio nodes on the sync link: a pure state machine `(state, event, context) -> actions`.
  *
- * It decides about handshake, order, acknowledgement, ownership and the comparison of digests. It never touches a
- * record, a socket, a clock or a random number: the context brings time, a fresh nonce and the table's counts; the
- * driver (dialect/carpio/runner.ts) carries the actions out on the WebAssembly table. Daemon, simulator and replayer run this code.
+ * It decides about handshake, order, acknowledgement, ownership, repair and the comparison of digests. It touches no
+ * state, no socket, no clock and no random number: the context brings the time, a fresh nonce and the table's counts,
+ * and dialect/carpio/runner.ts carries the actions out. Daemon, simulator and replayer run this code.
  */
 
 import { dropRepairIn } from '../repair/mirror-rules.ts';
@@ -29,7 +29,7 @@ export function stepSync(state: SyncState, event: SyncEvent, context: Context): 
   repairTimers(state, event.type === 'tick' && beginReady(state, context), context, actions);
   compareTimers(state, context, actions);
   streamTimers(state, context.now, actions);
-  // What counted while the peer was heard does not outlive that: in a new session it could make both give in.
+  // What was known of the peer does not outlive its silence: in a new session it could make both nodes yield.
   const forgotten = peerMasterAny !== null && state.peerMasterAny === null;
   if (forgotten || state.peerNonce !== peerNonce) preference(state, context.now, actions);
   return actions;

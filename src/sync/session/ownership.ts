@@ -1,10 +1,12 @@
 /**
- * Who owns a state: the node that forwards it. A node that is master adopts what it has mirrored, in one step whatever
- * the number of states (invariant 4), as soon as the peer is master of nothing or is gone.
+ * Who owns a state: the node that forwards it. A master adopts what it has mirrored as soon as the peer is master of
+ * nothing or is gone. The adoption is one step, however many states there are (invariant 4 in docs/architecture.md).
  *
- * With the peer there, the adoption is a message in the stream (ADOPT): the peer gives its states away when it applies
- * it, and what it still had to say about them is marked as late, so that nothing falls between the two. With the peer
- * gone, the session ends with the adoption; when the peer returns, both tables meet anew.
+ * With the peer there, the adoption is a message in the stream (ADOPT). The peer yields its states when it applies
+ * ADOPT, and until its last changes to them are applied here (`late`) no digests are compared, so that nothing is lost
+ * between the two. With the peer gone, the session ends with the adoption; when the peer returns, a new one begins.
+ *
+ * Pure.
  */
 
 import { dropRepairIn } from '../repair/mirror-rules.ts';
@@ -13,9 +15,10 @@ import { renewSession } from './handshake.ts';
 import { adopted, type Context, type SyncAction, type SyncState, TIMING } from './state.ts';
 
 /**
- * The rule for a state that both nodes claim: the master's word counts, and between equals the senior's. Never may both
- * prefer the other: each would give the state away, and both drop it then as what its owner no longer names. So a node that has just
- * stopped to lead keeps its word until the peer has heard of it; that for so long neither gives in only costs repetitions.
+ * The rule for a state that both nodes claim: the master owns it, and between equals the senior does. The two nodes
+ * must never prefer each other: each would yield the state, and then each would drop it, because its owner does not
+ * name it any more. So a node that has just stopped to be master goes on claiming until the peer knows. When meanwhile
+ * both claim, that costs only repeated updates.
  */
 export function preference(state: SyncState, now: number, actions: SyncAction[]): void {
   const peerMaster = state.peerMasterAny === true;
@@ -24,7 +27,7 @@ export function preference(state: SyncState, now: number, actions: SyncAction[])
   actions.push({ type: 'prefer', peer: given && !unheard });
 }
 
-/** The peer has heard by now that this node has stopped to lead. */
+/** By now the peer knows that this node is master no more. */
 export function preferenceTimers(state: SyncState, now: number, actions: SyncAction[]): void {
   if (state.steppedDownAt === null || now - state.steppedDownAt < TIMING.unheard) return;
   state.steppedDownAt = null;
@@ -39,7 +42,7 @@ export function considerAdoption(state: SyncState, context: Context, actions: Sy
     else if (state.peerMasterAny === true) adoptLeft(state, context, actions);
     return;
   }
-  // What the peer itself has not decided about yet may still turn out to be the same connections.
+  // The peer's unclaimed states may turn out to be the same connections.
   const proven = state.mirroredCompared?.equal === true && state.mirroredCompared.unclaimed === 0 && !state.bulkIn;
   if (counts.unclaimed > 0 && state.alive && state.peerMasterAny === true && proven) {
     actions.push({ type: 'dropUnclaimed' });
@@ -56,11 +59,11 @@ function adoptAlone(state: SyncState, context: Context, actions: SyncAction[]): 
 
 function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]): void {
   const { mirrored, unclaimed } = context.counts;
-  // Only what is proven to be all that the peer owns: it gives away everything at once, and what this node has not got
-  // by then would be nobody's.
+  // The mirrored states must be proven to be all that the peer owns: it yields everything at once, and a state that is
+  // missing here would then have no owner.
   if (state.mirroredCompared?.equal !== true || state.bulkIn) return;
   if (unclaimed > 0) {
-    // The peer's verdicts so far are about less than this node owns now.
+    // The peer's verdicts so far are about fewer states than this node owns now.
     forgetVerdicts(state);
     actions.push({ type: 'adoptUnclaimed' });
   }
@@ -73,9 +76,10 @@ function adoptWithPeer(state: SyncState, context: Context, actions: SyncAction[]
 }
 
 /**
- * Both lead, and each has claimed what it forwards itself (homes.ts). What still belongs to nobody here, and is proven to be
- * none of the peer's, only this node knows: both daemons have started anew, and nobody is left who could say that it has
- * ended. If both have such states the senior begins; what it sends finds its owner at the junior.
+ * Both are master, and each has claimed what it forwards itself (table/homes.ts). Only this node knows the states that
+ * are still unclaimed here and are proven not to be the peer's: both daemons have started again, and nobody is left who
+ * could report their end. If both nodes have such states the senior adopts first; its updates settle the owner on the
+ * junior.
  */
 function adoptLeft(state: SyncState, context: Context, actions: SyncAction[]): void {
   const { unclaimed } = context.counts;
@@ -87,13 +91,13 @@ function adoptLeft(state: SyncState, context: Context, actions: SyncAction[]): v
 }
 
 /**
- * The peer has adopted this node's states. Two adoptions that cross (both became master at the same moment) would leave
- * every state without an owner if both nodes gave: the junior gives, the senior does not.
+ * The peer has adopted this node's states. When two adoptions cross, because both nodes became master at the same
+ * moment, the junior yields and the senior does not: if both yielded, no state would have an owner.
  */
 export function onAdopt(state: SyncState, id: number, crossed: boolean, actions: SyncAction[]): void {
   state.adoptSeen = id;
   if (crossed && !state.junior) return;
-  // What is given now is not in the snapshot of the peer's states, and would be taken for too much.
+  // The peer's snapshot does not have the states that are yielded now, so the repair would drop them here.
   dropRepairIn(state, actions);
   state.late = true;
   forgetVerdicts(state);

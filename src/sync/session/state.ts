@@ -1,20 +1,25 @@
-/** State, events and actions of the sync session (machine.ts), with every time and limit it uses. */
-
+/**
+ * State, events and actions of the sync session (machine.ts), with every time and limit it uses. Every time is in
+ * milliseconds: a field that ends in `At` or `Since` is a moment of the context's monotonic clock, the others are
+ * durations. Pure.
+ */
 import type { RepairAction, RepairEvent, RepairState } from '../repair/state.ts';
 import type { DigestMessage, FastFixed, VerdictMessage } from '../wire/datagram.ts';
 
-/** Milliseconds. */
+/** Durations, milliseconds. */
 export const TIMING = {
   hello: 200,
-  /** A HELLO that shows the peer does not know us is answered at once, but not more often than this. */
+  /** A HELLO which shows that the peer does not know this node is answered at once, but not more often than this. */
   helloReply: 50,
   heartbeat: 100,
   digest: 250,
-  /** An acknowledgement waits for company: shortly when the link is quiet, longer when datagrams follow each other. */
+  /** An acknowledgement waits so long for a datagram to carry it: shorter when nothing has come for `quiet`. */
   ackDelay: 2,
   ackDelayBusy: 10,
   quiet: 50,
-  /** How long the peer may not have heard that this node has stopped to lead: three heartbeats, one of them at once. */
+  /**
+   * For so long the peer may not know yet that this node is master no more: three heartbeats, one of them sent at once.
+   */
   unheard: 300,
   /** Silence after which the peer counts as gone. */
   dead: 1000,
@@ -22,28 +27,30 @@ export const TIMING = {
   rtoMax: 500,
   resyncMin: 200,
   resyncMax: 10_000,
-  /** How long a mismatch waits for the end of a dump of the own kernel. */
+  /** A mismatch waits so long for the end of a dump of this node's kernel. */
   dumpPatience: 5000,
-  /** A comparison older than this is no proof any more. */
+  /** An older comparison is no proof any more. */
   stale: 2000,
 } as const;
 
 export const LIMITS = {
   /** Datagrams sent and not yet acknowledged. */
   window: 128,
-  /** Datagrams sent again at once when nothing is heard, and when the peer names a gap (it keeps what came behind it). */
+  /**
+   * Datagrams sent again at once: when nothing is heard, and when the peer names a gap (it keeps those behind the gap).
+   */
   burst: 16,
   gapBurst: 4,
   /** Peer nonces remembered, so that a replayed HELLO of an ended session cannot end the running one. */
   nonces: 64,
-  /** Entries of the log of what was sent when, and ms between two of them: longer than a comparison is fresh. */
+  /** Entries of the log of what was sent when, and ms between two entries: the log must outlast `stale`. */
   sentLog: 256,
   sentEvery: 10,
-  /** In-order datagrams after which an acknowledgement goes out without delay. */
+  /** So many datagrams in order are acknowledged without delay. */
   ackEvery: 16,
 } as const;
 
-/** What the table tells the machine. */
+/** What the machine knows of the table. */
 export interface Counts {
   own: number;
   mirrored: number;
@@ -52,14 +59,14 @@ export interface Counts {
   dirty: number;
   /** States, mirrored or adopted, that this kernel should hold and does not. */
   missing: number;
-  /** This node's table is being read again from its kernel: its digest proves nothing now. */
+  /** An audit is running: this node's digest proves nothing now. */
   unsure: boolean;
 }
 
 export interface Context {
   /** Monotonic milliseconds. */
   now: number;
-  /** 32 hex digits that nobody has used before; taken when a session must begin anew. */
+  /** 32 hex digits that nobody has used before; taken when this node begins another session. */
   nonce: string;
   counts: Counts;
 }
@@ -68,55 +75,57 @@ interface Comparison {
   equal: boolean;
   missing: number;
   at: number;
-  /** States of the one who was compared that belong to nobody yet. */
+  /** Unclaimed states of the node whose states were compared. */
   unclaimed: number;
 }
 
-/** What begins anew with every session. */
+/** What every session begins with afresh. */
 interface StreamState extends RepairState {
   txSeq: number;
   txAcked: number;
   rto: number;
   rtoAt: number | null;
-  /** The acknowledgement a gap was last answered for, and when. */
+  /** For which acknowledgement a gap was answered last, and when. */
   gapFor: number;
   gapAt: number;
   rxSeq: number;
-  /** The highest number heard; when it is beyond `rxSeq` something in between is missing. */
+  /** The highest number received; when it is beyond `rxSeq`, a datagram between them is missing. */
   rxHigh: number;
   ackAt: number | null;
   ackedAt: number;
   unacked: number;
-  /** Own adoptions of the peer's states; the last one the peer has applied; the peer's last one applied here. */
+  /** This node's last adoption; the last one that the peer has applied; the peer's last one applied here. */
   adoptId: number;
   adoptSeenByPeer: number;
   adoptSeen: number;
-  /** The peer's digest means something only when it had applied this stream up to `lateSeq`; `late`: changes of that kind still wait to be sent. */
+  /**
+   * A digest of the peer is only compared when the peer had applied this node's stream up to `lateSeq`. `late`: a
+   * change that the peer must apply first still waits to be sent.
+   */
   lateSeq: number;
   late: boolean;
   digestAt: number;
   digestNow: boolean;
   bulkOut: 'no' | 'begin' | 'running';
   bulkIn: boolean;
-  /** Since when the digests differ. */
   differsSince: number | null;
   resyncAt: number;
   resyncWait: number;
   /** The peer's verdict on this node's states, and this node's verdict on the peer's. */
   ownCompared: Comparison | null;
   mirroredCompared: Comparison | null;
-  /** Verdicts on digests up to this number of the own stream are about other states than those this node owns now. */
+  /** Verdicts on digests up to this number of this node's stream are about another set than it owns now. */
   ownedSeq: number;
-  /** When numbers of the own stream left, oldest first: how old a digest is that speaks of them. */
+  /** When the numbers of this node's stream were sent, oldest first: it gives the age of a digest that names one. */
   sentLog: { seq: number; at: number }[];
-  /** This node, no master, holds states that the peer owned in its last life; the peer's first digest decides about them. */
+  /** This node is no master, and holds states that the peer owned before it started again. Its first digest decides. */
   inherited: boolean;
 }
 
 export interface SyncState extends StreamState {
   ownNonce: string;
   peerNonce: string | null;
-  /** The peer's nonce as last heard; the next HELLO echoes it. */
+  /** The nonce of the peer's last HELLO; the next HELLO echoes it. */
   echo: string | null;
   usedNonces: string[];
   open: boolean;
@@ -126,17 +135,17 @@ export interface SyncState extends StreamState {
   helloSentAt: number;
   beatAt: number;
   masterAny: boolean;
-  /** When this node stopped to be master of anything, while the peer may not have heard of it yet. */
+  /** When this node stopped to be master of anything; null when the peer knows it. */
   steppedDownAt: number | null;
   peerMasterAny: boolean | null;
-  /** Tie-break of two equals: true on exactly one of the two nodes. */
+  /** Tie-break between equals: true on exactly one of the two nodes. */
   junior: boolean;
   repairs: number;
 }
 
 export type SyncEvent =
   | { type: 'tick' }
-  /** This session's key is not to be used any more. */
+  /** This session's key must not be used any more. */
   | { type: 'renew' }
   | { type: 'hello'; nonce: string; echo: string | null; junior: boolean }
   | { type: 'fast'; fixed: FastFixed }
@@ -144,22 +153,22 @@ export type SyncEvent =
   /** The sync link's carrier has come back. */
   | { type: 'carrier' }
   | { type: 'report'; masterAny: boolean }
-  /** `crossed`: the peer had not seen this node's own last adoption when it sent its. */
+  /** `crossed`: the peer had not applied this node's last adoption when it sent its own. */
   | { type: 'adopt'; id: number; crossed: boolean }
   | { type: 'bulkBegin' }
-  /** Everything the peer has sent is applied, and what it no longer named is gone. */
+  /** Everything that the peer has sent is applied, and what it did not name is gone. */
   | { type: 'bulkEnd' }
   | { type: 'resync' }
   | { type: 'digest'; digest: DigestMessage; seq: number; adoptSeen: number; equal: boolean }
   | { type: 'verdict'; verdict: VerdictMessage }
-  /** Ownership or content changed here in a way that the peer must learn before its digest means anything. */
+  /** Something has changed here that the peer must apply before its digest can be compared. */
   | { type: 'late' }
-  /** All that waited to be sent has been given to the stream. */
+  /** All that waited to be sent is in the stream. */
   | { type: 'drained' }
   /** A datagram with the next sequence number has left. */
   | { type: 'sent' }
   | { type: 'bulkSent' }
-  /** Compare now. */
+  /** Send a digest now. */
   | { type: 'verify' }
   /** Ask the peer for everything, whatever the digests say. */
   | { type: 'wantResync' }
@@ -179,7 +188,7 @@ export type LinkAction =
   | { type: 'sendHello' }
   /** Keys for (ownNonce, peerNonce); both streams begin at 1; fingerprints get the session's key. */
   | { type: 'openSession' }
-  /** The session has ended: drop its keys and what was kept for sending again. */
+  /** The session has ended: drop its keys, and what was kept to be sent again. */
   | { type: 'closeSession' }
   | { type: 'resend'; from: number; to: number }
   /** A datagram outside the stream: acknowledgement and report. */
@@ -212,7 +221,7 @@ export type TableAction =
   | { type: 'beginBulk' }
   | { type: 'peerBulkBegin' }
   | { type: 'adoptPeer' }
-  /** The peer that owned them is gone: its states are nobody's. */
+  /** The peer that owned them is gone: the mirrored states become unclaimed. */
   | { type: 'disownPeer' }
   | { type: 'adoptUnclaimed' }
   | { type: 'dropUnclaimed' }

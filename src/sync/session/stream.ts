@@ -1,5 +1,4 @@
-/** The ordered stream of datagrams in both directions: acknowledgement, gaps, sending again, the window. */
-
+/** The ordered stream of datagrams in both directions: acknowledgement, gaps, sending again, the window. Pure. */
 import type { FastFixed } from '../wire/datagram.ts';
 import { seqAdd, seqAfter } from '../wire/sequence.ts';
 import { heard } from './handshake.ts';
@@ -11,7 +10,7 @@ export function windowOpen(state: SyncState): boolean {
   return state.open && ((state.txSeq - state.txAcked) | 0) < LIMITS.window;
 }
 
-/** A datagram of this session (its seal was right). */
+/** A datagram of this session, opened. */
 export function onFast(state: SyncState, fixed: FastFixed, context: Context, actions: SyncAction[]): void {
   const back = !state.alive;
   heard(state, context.now, actions);
@@ -38,15 +37,15 @@ export function onFast(state: SyncState, fixed: FastFixed, context: Context, act
 }
 
 /**
- * The peer is heard again. What it has not acknowledged by now the silence has swallowed: all of it goes out once more, and
- * nothing waits for a timer that the silence has made long. It is no more than a window, as any burst.
+ * The peer is heard again. What it has not acknowledged by now was lost in the silence: send all of it again at once,
+ * and not at a timer that has grown long meanwhile. It is a window at most, as any burst.
  */
 function afterSilence(state: SyncState, now: number, actions: SyncAction[]): void {
   state.rto = TIMING.rtoMin;
   resend(state, now, LIMITS.window, actions);
 }
 
-/** Is a datagram missing that others have overtaken? */
+/** Is a datagram missing while later ones are here? */
 export function hasGap(state: SyncState): boolean {
   return seqAfter(state.rxHigh, state.rxSeq);
 }
@@ -62,7 +61,7 @@ function onAck(state: SyncState, fixed: FastFixed, context: Context, actions: Sy
     state.rtoAt = state.txAcked === state.txSeq ? null : context.now + state.rto;
   }
   if (!fixed.gap || state.txAcked === state.txSeq) return;
-  // One answer for each gap: the repeated requests for it that are already on their way ask for the same datagrams.
+  // One answer for each gap: requests that are already on their way ask for the same datagrams.
   if (state.gapFor === state.txAcked && context.now - state.gapAt < TIMING.rtoMin) return;
   state.gapFor = state.txAcked;
   state.gapAt = context.now;
@@ -95,7 +94,7 @@ function ackSent(state: SyncState, now: number): void {
   state.unacked = 0;
 }
 
-/** The heartbeat (which is also the late acknowledgement) and sending again. */
+/** Sends what was lost again, and the heartbeat, which is also the delayed acknowledgement. */
 export function streamTimers(state: SyncState, now: number, actions: SyncAction[]): void {
   if (!state.open) return;
   if (state.rtoAt !== null && now >= state.rtoAt) {
@@ -119,8 +118,8 @@ function noteSent(state: SyncState, now: number): void {
 }
 
 /**
- * When this number of the own stream left this node, or a little earlier; longer ago than the log goes back: `-Infinity`.
- * What was kept and sent again is as old as it was when it was sent first.
+ * When this number of this node's stream was sent first, or a little earlier; `-Infinity` when that is longer ago than
+ * the log goes back.
  */
 export function sentAt(state: SyncState, seq: number): number {
   for (let i = state.sentLog.length - 1; i >= 0; i--) {
