@@ -1,12 +1,9 @@
 /**
- * The typed side of asm/repair/iblt.ts: one set of 64-bit ids as coded symbols, or the search for the differences between two
- * sets. It lives in an instance of the module of its own, whose memory goes away with it.
+ * The typed side of asm/repair/iblt.ts: one set of 64-bit ids as coded symbols, or the search for the differences
+ * between two sets. Each has an instance of the module of its own, whose memory goes away with it.
  */
-
-/** Bytes of one symbol on the wire: xor of ids u64, xor of their keyed checks u64, big endian. */
-export const SYMBOL_SIZE = 16;
-/** Bytes of an id: the first word of the fingerprint. Little endian, as in a record. */
-export const ID_SIZE = 8;
+import { OUT_SIZE } from '../table/engine-exports.ts';
+import { ID_SIZE, SYMBOL_SIZE } from '../wire/repair.ts';
 
 /** Work of one slice: about a millisecond. */
 const SLICE = 200_000;
@@ -27,21 +24,20 @@ interface CodedSymbolsExports {
   ibFoundRead(from: number, n: number, offset: number): void;
 }
 
-const OUT_SIZE = 0x4000;
 const SOLVING = ['dry', 'more', 'solved', 'damaged'] as const;
 type Solving = (typeof SOLVING)[number];
 
 export class CodedSymbols {
-  /** Symbols that are made (owner), or worked in (seeker). */
+  /** Symbols that are made (owner), or that the ids are worked into (seeker). */
   made = 0;
-  /** Symbols of the peer taken in. */
+  /** Symbols taken from the peer. */
   taken = 0;
   private readonly x: CodedSymbolsExports;
   private readonly out: number;
 
   /**
    * @param key 16 bytes that both nodes derive, fresh for every repair
-   * @param expected about how many ids will be added: memory that grows once is cheaper than memory that grows often
+   * @param expected about how many ids will be added: to grow memory once is cheaper than to grow it often
    */
   constructor(module: WebAssembly.Module, key: Uint8Array, expected = 0) {
     this.x = new WebAssembly.Instance(module).exports as unknown as CodedSymbolsExports;
@@ -69,12 +65,12 @@ export class CodedSymbols {
     return this.x.ibAdd(this.out, ids.length / ID_SIZE) !== 0;
   }
 
-  /** All ids are there; symbols may be made or taken from now on. */
+  /** All ids are added: symbols may be made or taken from now on. */
   seal(): void {
     this.x.ibSeal();
   }
 
-  /** Begins to bring the ids into the symbols up to `to`; `step` or `solve` does the work. false: no memory. */
+  /** Begins to work the ids into the symbols up to `to`; `step` or `solve` does the work. false: no memory. */
   pass(to: number): boolean {
     if (this.x.ibPass(to) === 0) return false;
     this.made = to;
@@ -107,12 +103,12 @@ export class CodedSymbols {
     return true;
   }
 
-  /** Seeker: one slice. `dry`: no more can be found without more symbols; `solved`: every difference is found. */
+  /** Seeker: one slice. `dry`: nothing more can be found without more symbols; `solved`: every difference is found. */
   solve(): Solving {
     return SOLVING[this.x.ibSolve(SLICE)] ?? 'damaged';
   }
 
-  /** Seeker: the ids found, those of both sides. */
+  /** Seeker: the ids that one side has and the other has not. */
   differences(): Buffer {
     const n = this.found;
     const out = Buffer.from(new ArrayBuffer(n * ID_SIZE));

@@ -9,7 +9,7 @@ import type { RepairActions, RepairContext, RepairHost, RepairIn, RepairWorkEven
 export function startRepair(state: RepairHost, owned: number, context: RepairContext, actions: RepairActions): void {
   const { mirrored, unclaimed, unsure } = context.counts;
   state.repairs += 1;
-  // While the first dump still brings states that are nobody's, it is not known which of them the peer has too.
+  // While the first dump still brings unclaimed states, it is not known which of them the peer has too.
   if (unsure || state.repairFails >= REPAIR.rounds || !worthwhile(owned, mirrored + unclaimed)) {
     state.repairFails = 0;
     actions.push({ type: 'sendResync' });
@@ -29,7 +29,7 @@ export function startRepair(state: RepairHost, owned: number, context: RepairCon
   actions.push({ type: 'askRepair', id: state.repairId });
 }
 
-/** What the digest says of the repair that has just been carried out. */
+/** The digest judges the repair that has just been carried out. */
 export function judgeRepair(state: RepairHost, equal: boolean, actions: RepairActions): void {
   const repair = state.repairIn;
   state.repairIn = null;
@@ -42,7 +42,7 @@ export function judgeRepair(state: RepairHost, equal: boolean, actions: RepairAc
   }
 }
 
-/** Ends this node's own repair before its time. */
+/** Ends this node's repair before its proof. */
 export function dropRepairIn(state: RepairHost, actions: RepairActions): void {
   const repair = state.repairIn;
   if (repair === null) return;
@@ -50,7 +50,7 @@ export function dropRepairIn(state: RepairHost, actions: RepairActions): void {
   actions.push({ type: 'endRepair', id: repair.id }, { type: 'closeMirror' });
 }
 
-/** Ends this node's own repair as one that was of no use. */
+/** Ends this node's repair as a failed one. */
 export function failRepair(state: RepairHost, actions: RepairActions): void {
   dropRepairIn(state, actions);
   state.repairFails += 1;
@@ -71,14 +71,14 @@ function onBegin(
   actions: RepairActions,
 ): void {
   const { mirrored, unclaimed } = context.counts;
-  // Bounds the memory too: what is worth while is in proportion to this node's own table.
+  // This bounds the memory too: what is worth while is in proportion to this node's table.
   const believed = worthwhile(begin.total, mirrored + unclaimed) && begin.symbols <= mostSymbols(begin.total);
   if (repair.phase !== 'asked' || !believed) {
     actions.push({ type: 'refuse', cause: 'bad_repair' });
     failRepair(state, actions);
     return;
   }
-  // As with a digest: while a change of ownership is on its way, the two sets are not the same set.
+  // As with a digest: while a change of ownership is on its way, the two nodes count different sets.
   if (adoptSeen !== state.adoptId || state.late || seqAfter(state.lateSeq, begin.applied)) {
     dropRepairIn(state, actions);
     return;
@@ -95,7 +95,7 @@ function onSymbols(
   message: Extract<RepairMessage, { type: 'symbols' }>,
   actions: RepairActions,
 ): void {
-  // Found already: what was still on its way is of no use.
+  // All differences are found: symbols that were still on their way are of no use.
   if (repair.phase === 'applying' || repair.phase === 'proving') return;
   const n = message.symbols.length / REPAIR.symbolCost;
   if (repair.phase !== 'reading' || message.first !== repair.received || repair.received + n > repair.expected) {
@@ -117,7 +117,7 @@ function onDry(state: RepairHost, repair: RepairIn, actions: RepairActions): voi
   actions.push({ type: 'askMore', id: repair.id, symbols: repair.expected });
 }
 
-/** A message of the owner's. */
+/** A message of the owner. */
 export function onMirrorMessage(
   state: RepairHost,
   repair: RepairIn,
@@ -135,7 +135,7 @@ export function onMirrorMessage(
   }
 }
 
-/** What this node's own work on the repair has come to. */
+/** The result of this node's work on its repair. */
 export function onMirrorWork(
   state: RepairHost,
   repair: RepairIn,

@@ -1,15 +1,14 @@
-/** The mirror's part of a repair by difference: finds what differs, drops what only it has, asks for what it has not. */
+/** The mirror's work on a repair: finds what differs, drops what only it has, asks for what it has not. */
 import type { Engine } from '../table/engine.ts';
 import type { RepairMessage } from '../wire/repair.ts';
-import { idsIn, MASK_SIZE } from '../wire/repair.ts';
-import { CodedSymbols, ID_SIZE } from './coded-symbols.ts';
+import { BUCKETS, ID_SIZE, idsIn, MASK_SIZE } from '../wire/repair.ts';
+import { CodedSymbols } from './coded-symbols.ts';
 import type { PickLock } from './owner-runner.ts';
 import { PICK_MOST, repairKey, shortDigests, WALK_SLOTS } from './owner-runner.ts';
 
-/** The states that may be the owner's: those mirrored, and those found in the own kernel that are nobody's yet. */
+/** The states that may be the peer's: the mirrored ones, and the unclaimed ones that the dump of the kernel showed. */
 const CANDIDATES = ['peer', 'none'] as const;
-const BUCKETS = 256;
-/** Slots that a slice which drops states looks at; it also ends when the kernel's queue is long. */
+/** A slice that drops states visits so many slots; it also ends when the kernel's queue is long. */
 const APPLY_SLOTS = 16_384;
 
 type MirrorWork =
@@ -26,7 +25,7 @@ interface Group {
   ids: Buffer;
 }
 
-/** ASK: the bucket digests of what may be the owner's. */
+/** ASK: the bucket digests of what may be the peer's. */
 export function askFor(engine: Engine, id: number): Extract<RepairMessage, { type: 'ask' }> {
   const [peer, none] = CANDIDATES.map((owner) => engine.buckets(owner));
   const sums = (peer ?? []).map(({ sum, count }, i) => ({
@@ -53,7 +52,7 @@ export class RepairMirror {
   private broken = false;
 
   /**
-   * At the very place of BEGIN in the stream: from here on, what the owner tells anew is marked.
+   * At the place of BEGIN in the stream: from here on, what the owner sends is marked.
    * @throws RangeError without memory for the symbols
    */
   constructor(engine: Engine, lock: PickLock, key: Buffer, begin: Extract<RepairMessage, { type: 'begin' }>) {
@@ -185,7 +184,9 @@ function sortByBucket(ids: Buffer): { sorted: Buffer; starts: Uint32Array } {
   return { sorted: Buffer.from(sorted.buffer), starts };
 }
 
-/** Parts the ids by bucket into sets that fit the table's set of picks. `all`: buckets without differences count too. */
+/**
+ * Parts the ids by bucket into sets that fit the table's set of picks. `all`: buckets without differences count too.
+ */
 function groupsOf(ids: Buffer, all: boolean): Group[] {
   const { sorted, starts } = sortByBucket(ids);
   const groups: Group[] = [];

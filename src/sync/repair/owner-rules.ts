@@ -4,7 +4,7 @@ import { REFUSAL } from '../wire/repair.ts';
 import { mostSymbols, REPAIR, worthwhile } from './cost.ts';
 import type { RepairActions, RepairContext, RepairHost, RepairOut, RepairWorkEvent } from './state.ts';
 
-/** The mirror asks for a repair; one that still ran is forgotten. */
+/** The mirror asks for a repair. One that still runs is dropped. */
 export function onAsk(
   state: RepairHost,
   ask: Extract<RepairMessage, { type: 'ask' }>,
@@ -65,7 +65,7 @@ function refuse(state: RepairHost, repair: RepairOut, reason: number, actions: R
   dropRepairOut(state, actions);
 }
 
-/** A message of the mirror's. */
+/** A message of the mirror. */
 export function onOwnerMessage(
   state: RepairHost,
   repair: RepairOut,
@@ -81,7 +81,7 @@ export function onOwnerMessage(
   }
 }
 
-/** What this node's own work for the repair has come to. */
+/** The result of this node's work on the peer's repair. */
 export function onOwnerWork(
   state: RepairHost,
   repair: RepairOut,

@@ -1,17 +1,17 @@
-/** The owner's part of a repair by difference: symbols of its own states, and the states that are wanted. */
+/** The owner's work on a repair: makes symbols of its states, and sends the states that are wanted. */
 import { createHmac } from 'node:crypto';
 import type { Engine } from '../table/engine.ts';
 import type { RepairMessage } from '../wire/repair.ts';
-import { MASK_SIZE, symbolsIn } from '../wire/repair.ts';
-import { CodedSymbols, ID_SIZE } from './coded-symbols.ts';
+import { ID_SIZE, MASK_SIZE, symbolsIn } from '../wire/repair.ts';
+import { CodedSymbols } from './coded-symbols.ts';
 import { firstSymbols } from './cost.ts';
 
-/** Slots of the table that one slice looks at: about a millisecond. */
+/** One slice visits so many slots of the table: about a millisecond. */
 export const WALK_SLOTS = 65_536;
 /** Ids that one set of picks takes (asm/repair/difference.ts). */
 export const PICK_MOST = 20_000;
 
-/** The key of checks and indices: fresh for every repair, known to the pair only. */
+/** The key of checks and indices: new for every repair, and known to the pair only. */
 export function repairKey(fingerprintKey: Buffer, id: number): Buffer {
   const text = Buffer.from(`carpio repair ${id}`);
   return createHmac('sha256', fingerprintKey).update(text).digest().subarray(0, 16);
@@ -22,7 +22,7 @@ export interface PickLock {
   holder: object | null;
 }
 
-/** What the digests of the buckets are compared by: 32 bits of each sum. */
+/** Bucket digests as ASK carries them: 32 bits of each sum. */
 export function shortDigests(buckets: readonly { sum: bigint }[]): Uint32Array {
   return Uint32Array.from(buckets, ({ sum }) => Number((sum >> 64n) & 0xffff_ffffn));
 }
@@ -34,7 +34,7 @@ export class RepairOwner {
   private readonly id: number;
   private readonly coded: CodedSymbols;
   private readonly mask = Buffer.alloc(MASK_SIZE);
-  /** Where the walk for the snapshot goes on; `null`: it has ended. */
+  /** Where the walk for the snapshot continues; `null`: it has ended. */
   private cursor: number | null = 0;
   private passing = false;
   private target: number;
@@ -44,7 +44,7 @@ export class RepairOwner {
   private broken = false;
 
   /**
-   * At the very point of the stream that BEGIN stands for; the snapshot's walk may come later (repair/rules.ts).
+   * At the point of the stream where BEGIN stands; the walk for the snapshot may follow later (rules.ts).
    * @throws RangeError without memory for the symbols
    */
   constructor(
@@ -80,7 +80,7 @@ export class RepairOwner {
     this.wants.push(ids);
   }
 
-  /** The last WANT has come: the states are marked from now on. */
+  /** The last WANT has come: marks the states that are to be sent. */
   mark(): void {
     this.marking = { ids: Buffer.concat(this.wants), at: 0, end: 0, cursor: null };
     this.wants = [];

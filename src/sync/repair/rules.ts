@@ -1,6 +1,7 @@
 /**
- * Repair by difference, the pure part: when to ask for it, when to give it up, how much of it is worth while. The one
- * whose digest of the peer's states does not fit is the *mirror*, the peer is the *owner*:
+ * Repair: makes two tables equal by their difference. These are its pure rules: when to ask for one, when to give it
+ * up, how much of it is worth while. The node whose digest of the peer's states does not fit is the *mirror*, the peer
+ * is the *owner*:
  *
  *   mirror                                   owner
  *   ASK (its bucket digests)           ->
@@ -9,15 +10,15 @@
  *                                      <-    SYMBOLS ...
  *   MORE, until all differences are found ->
  *   drops what only it has
- *   WANT (ids of what only the owner has) -> sends those states as ordinary records
+ *   WANT (ids of what only the owner has) -> sends those states as ordinary updates
  *                                      <-    DIGEST: the proof
  *
  * Both snapshots belong to the point of the owner's stream where BEGIN stands, though both are taken in slices while
- * traffic goes on: whatever the owner changes after that point travels behind BEGIN, and the mirror never drops what was
- * told anew since BEGIN. So changes meanwhile cost a symbol or a record too many, and never a state.
+ * traffic goes on. Whatever the owner changes after that point travels behind BEGIN, and the mirror never drops a state
+ * that came behind BEGIN. So a change meanwhile costs a symbol or an update too many, and never a state.
  *
- * The repair itself proves nothing and need not: the digests are compared again when it has ended. When that fails twice,
- * or the differences are so many that a list of all states is cheaper, everything is sent (BULK).
+ * The repair itself proves nothing: the digests are compared again when it has ended. After two repairs that left a
+ * difference, or when a list of all states is cheaper, everything is sent (BULK). Pure.
  */
 import type { RepairMessage } from '../wire/repair.ts';
 import { REPAIR } from './cost.ts';
@@ -46,7 +47,7 @@ function onMessage(
   const { repairIn, repairOut } = state;
   const toMirror = message.type === 'begin' || message.type === 'symbols' || message.type === 'refuse';
   const repair = toMirror ? repairIn : repairOut;
-  // What was on its way when one side gave up.
+  // A message that was on its way when one side gave up.
   if (repair === null || repair.id !== message.id) return;
   repair.progressAt = context.now;
   if (toMirror && repairIn !== null) onMirrorMessage(state, repairIn, message, adoptSeen, context, actions);

@@ -22,7 +22,7 @@ type RepairOwnerAction = Extract<
 >;
 
 export class Repairer {
-  /** Bytes of all repairs of what is mirrored here, both ways, and of the updates that came meanwhile. */
+  /** Bytes of all repairs of what is mirrored here, in both directions, and of the updates that they brought. */
   bytes = 0;
   private readonly engine: Engine;
   private readonly state: RepairState & { readonly rxSeq: number };
@@ -42,7 +42,7 @@ export class Repairer {
     this.ports = ports;
   }
 
-  /** A session begins or ends: nothing of the old one goes on. */
+  /** A session begins or ends: no repair outlives it. */
   reset(key: Buffer): void {
     this.closeOwner();
     this.closeMirror();
@@ -57,7 +57,7 @@ export class Repairer {
     this.ports.step({ type: 'repairMessage', message, adoptSeen });
   }
 
-  /** Bytes of updates that were applied while a repair of what is mirrored here waits for its proof. */
+  /** Bytes of updates. While a repair of what is mirrored here waits for its proof, they belong to the repair. */
   onUpdates(length: number): void {
     if (this.state.repairIn?.phase === 'proving') this.bytes += length;
   }
@@ -78,7 +78,7 @@ export class Repairer {
     this.ownerBusy = false;
     if (result === 'marked') this.ports.step({ type: 'repairMarked' });
     if (result !== 'idle') this.closeOwner();
-    // Without memory nothing more is sent; the mirror loses its patience and asks again.
+    // Without memory nothing more is sent: the mirror gives up after its patience and asks again.
   }
 
   private workMirror(mirror: RepairMirror): void {
@@ -91,7 +91,7 @@ export class Repairer {
     else if (result.type === 'broken') this.ports.step({ type: 'repairBroken' });
   }
 
-  /** What may join the stream when nothing else wants to: symbols and ids, at most `room` bytes of content each. */
+  /** What may join the stream when nothing else waits: symbols and ids, at most `room` bytes of content each. */
   nextMessage(room: number): Buffer | null {
     const want = this.mirror?.nextMessage(room) ?? null;
     if (want !== null) return this.counted(want);
@@ -152,7 +152,7 @@ export class Repairer {
     this.closeMirror();
     const ms = Math.round(this.ports.now() - since);
     this.ports.repaired({ differences, bytes: this.bytes - this.bytesBefore, ms });
-    // The peer goes by this node's last digest, which told it of states that were nobody's until now.
+    // This node's last digest reported unclaimed states that have an owner now: send a new one.
     this.ports.step({ type: 'verify' });
   }
 
@@ -181,7 +181,7 @@ export class Repairer {
     }
   }
 
-  // Only asked for when nothing waits to be sent, so BEGIN describes this very point of the stream.
+  // The rules ask for it only when nothing waits to be sent, so BEGIN describes exactly this point of the stream.
   private begin(id: number): void {
     const { ask } = this;
     if (ask === null || ask.id !== id || this.engine.dirtyCount() > 0) return;

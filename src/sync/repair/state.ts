@@ -1,6 +1,6 @@
 /**
- * A repair as the session machine sees it: what the rules keep of one, what they may know of the session around it, which
- * events reach them and what they decide. Pure.
+ * A repair as the session machine sees it: what the rules keep of one, what they may know of the session around it,
+ * which events reach them and what they decide. Pure.
  */
 import type { RepairMessage } from '../wire/repair.ts';
 

@@ -86,7 +86,10 @@ export interface DigestMessage {
   /** How many states the sender owns, and the sum of their fingerprints modulo 2^128 (16 bytes). */
   count: bigint;
   sum: Buffer;
-  /** The sender's own latest ADOPT, and how far it had applied the receiver's stream: both decide whether a comparison means anything. */
+  /**
+   * The sender's own latest ADOPT, and how far it had applied the receiver's stream: both decide whether a comparison
+   * means anything.
+   */
   adoptId: number;
   applied: number;
   /** States found in the sender's kernel that belong to nobody yet: until they do, the digest is not its last word. */

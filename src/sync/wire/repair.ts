@@ -1,18 +1,19 @@
 /**
- * Messages of the repair by difference (repair/rules.ts), all part of the ordered stream. Big endian, but for ids, which
- * stand as in a record. The one who asks is the mirror, the other the owner of the states.
+ * Messages of a repair (repair/rules.ts), all part of the ordered stream. Big endian, except ids, which are little
+ * endian as in memory. The node that asks is the mirror, the other one is the owner of the states.
  *
  *   ASK      mirror -> owner   u32 id, u32 states that may be the owner's, 256 x u32 bucket digests
- *   BEGIN    owner -> mirror   u32 id, u32 states owned, u32 symbols that follow, u32 number of the mirror's stream that
- *                              was applied, 32 B mask of the differing buckets (bit b & 7 of byte b >> 3)
+ *   BEGIN    owner -> mirror   u32 id, u32 states owned, u32 symbols that follow, u32 number up to which the mirror's
+ *                              stream was applied, 32 B mask of the differing buckets (bit b & 7 of byte b >> 3)
  *   SYMBOLS  owner -> mirror   u32 id, u32 index of the first, n x 16 B: xor of ids, xor of checks
  *   MORE     mirror -> owner   u32 id, u32 symbols wanted in all
  *   WANT     mirror -> owner   u32 id, u8 1 = the last, n x 8 B ids
  *   REFUSE   owner -> mirror   u32 id, u8 reason (REFUSAL)
  *   END      mirror -> owner   u32 id: given up
  *
- * A bucket digest is the low half of the upper word of the sum of fingerprints: 32 of 128 bits are enough, since a bucket
- * that is wrongly thought equal only makes the round fail, and the whole digest is compared afterwards.
+ * A bucket digest is the low half of the upper word of the sum of fingerprints. 32 of 128 bits are enough: a bucket
+ * that is wrongly taken for equal only makes this repair fail, because the whole digest is compared afterwards. Pure
+ * codec.
  */
 import type { Message } from './datagram.ts';
 import { MSG, message } from './datagram.ts';
@@ -20,10 +21,12 @@ import { MSG, message } from './datagram.ts';
 export const REFUSAL = { few: 1, bulk: 2, costly: 3, memory: 4 } as const;
 
 export const MASK_SIZE = 32;
-const BUCKETS = 256;
-const ID = 8;
-const SYMBOL = 16;
-/** Bytes of the content of a SYMBOLS and a WANT before what is repeated. */
+export const BUCKETS = 256;
+/** Bytes of an id: the first word of the fingerprint, little endian. */
+export const ID_SIZE = 8;
+/** Bytes of one symbol: xor of ids u64, xor of their keyed checks u64, big endian. */
+export const SYMBOL_SIZE = 16;
+/** Bytes of the content of SYMBOLS and WANT before the symbols and the ids. */
 const SYMBOLS_HEAD = 8;
 const WANT_HEAD = 5;
 
@@ -38,11 +41,11 @@ export type RepairMessage =
 
 /** How many symbols, and how many ids, fit in a message with `room` bytes of content. */
 export function symbolsIn(room: number): number {
-  return Math.max(1, Math.floor((room - SYMBOLS_HEAD) / SYMBOL));
+  return Math.max(1, Math.floor((room - SYMBOLS_HEAD) / SYMBOL_SIZE));
 }
 
 export function idsIn(room: number): number {
-  return Math.max(1, Math.floor((room - WANT_HEAD) / ID));
+  return Math.max(1, Math.floor((room - WANT_HEAD) / ID_SIZE));
 }
 
 function words(...values: number[]): Buffer {
@@ -87,12 +90,12 @@ export function decodeRepair(type: Message['type'], content: Buffer): RepairMess
     case MSG.REPAIR_BEGIN:
       return decodeBegin(id, rest);
     case MSG.REPAIR_SYMBOLS:
-      if (rest.length < 4 || (rest.length - 4) % SYMBOL !== 0) return null;
+      if (rest.length < 4 || (rest.length - 4) % SYMBOL_SIZE !== 0) return null;
       return { type: 'symbols', id, first: rest.readUInt32BE(0), symbols: Buffer.from(rest.subarray(4)) };
     case MSG.REPAIR_MORE:
       return rest.length < 4 ? null : { type: 'more', id, symbols: rest.readUInt32BE(0) };
     case MSG.REPAIR_WANT:
-      if (rest.length < 1 || (rest.length - 1) % ID !== 0) return null;
+      if (rest.length < 1 || (rest.length - 1) % ID_SIZE !== 0) return null;
       return { type: 'want', id, last: rest.readUInt8(0) === 1, ids: Buffer.from(rest.subarray(1)) };
     case MSG.REPAIR_REFUSE:
       return rest.length < 1 ? null : { type: 'refuse', id, reason: rest.readUInt8(0) };

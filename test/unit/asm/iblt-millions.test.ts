@@ -8,7 +8,8 @@ import * as assert from 'uvu/assert';
 import { wasm } from '../../../scripts/reference/harness.ts';
 import { ReferenceIblt, type Symbol64 } from '../../../scripts/reference/iblt.ts';
 import { below, randomSource } from '../../../scripts/reference/state.ts';
-import { CodedSymbols, ID_SIZE, SYMBOL_SIZE } from '../../../src/sync/repair/coded-symbols.ts';
+import { CodedSymbols } from '../../../src/sync/repair/coded-symbols.ts';
+import { ID_SIZE, SYMBOL_SIZE } from '../../../src/sync/wire/repair.ts';
 
 const test = suite('iblt: millions of operations');
 const module = new WebAssembly.Module(wasm);
