@@ -1,18 +1,17 @@
 /**
- * Keys of the peer's HELLOs. Each nonce has a key of its own, which takes a key derivation (some 20 us): a stranger on
- * the sync link could keep the node busy with nothing but made-up nonces. So the keys of nonces that have proven right are
- * kept, and only so many others are tried: HELLOs of the peer one knows are always heard, and a flood costs a hundredth
- * of a processor. A peer that begins anew in the middle of a flood is heard as soon as one of its HELLOs (five a second)
- * is among those that are tried.
+ * Keys of the peer's HELLOs. Each nonce has a key of its own, and to derive one takes some 20 us: a stranger on the
+ * sync link could keep the node busy with made-up nonces. So the keys of nonces that have opened a HELLO are kept, and
+ * other nonces are tried at a bounded rate. HELLOs of the known peer are always opened, and a flood costs a hundredth
+ * of a processor. A peer that starts again during a flood is heard as soon as one of its HELLOs (five a second) is
+ * tried.
  */
-
 import type { Aead } from '../../contract/aead.ts';
 import type { PairKeys } from './pair-keys.ts';
 import { helloKey } from './seal.ts';
 
-/** Unknown nonces tried in a second, and at once. */
+/** Unknown nonces that are tried in a second, and at once. */
 export const HELLO_TRIES = { perSecond: 500, burst: 50 } as const;
-/** A peer has one nonce; another while it renews its session. */
+/** A peer has one nonce, and another one while it renews its session. */
 const KEPT = 4;
 
 export class HelloKeys {
@@ -28,7 +27,7 @@ export class HelloKeys {
     this.generation = keys.generation;
   }
 
-  /** One for each secret. `null`: too many unknown nonces just now, this one is not looked at. */
+  /** One for each secret. `null`: too many unknown nonces just now, so this one is not tried. */
   find(nonce: Buffer, now: number): Aead[] | null {
     if (this.generation !== this.keys.generation) this.kept.clear();
     this.generation = this.keys.generation;
@@ -42,7 +41,7 @@ export class HelloKeys {
     return this.keys.secrets.map((secret) => helloKey(secret, nonce));
   }
 
-  /** Is this nonce one that a holder of a secret has used? */
+  /** Has a holder of a secret used this nonce? */
   knows(nonce: Buffer): boolean {
     return this.kept.has(nonce.toString('hex'));
   }

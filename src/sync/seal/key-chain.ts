@@ -1,24 +1,25 @@
 /**
- * One direction's keys of a session, one after the other. Each key is made from the one before by HMAC-SHA-256, and the one
- * before is forgotten: who reads today's key out of a machine cannot open what was recorded yesterday.
+ * The keys of one direction of a session, one after the other. HMAC-SHA-256 makes each key from the one before, which
+ * is then forgotten: who reads today's key out of a machine cannot open what was captured yesterday.
  *
- * The epoch stands in the upper 16 bits of the header's counter, which are authenticated with the rest; the lower 48 count
- * on through all epochs, so the replay window knows nothing of keys and no number is used twice. The sender goes on to the
- * next key when it likes; the receiver follows at the first datagram that opens with it, and takes those of the epoch
- * before for as long as they can still be on the way. Nothing is agreed on, so nothing stops. It takes one step at a time: the
- * sender goes on only when the peer has acknowledged something of the epoch it is in.
+ * The epoch stands in the upper 16 bits of the header's counter, which are authenticated with the rest. The lower 48
+ * bits count through all epochs, so the replay window needs no keys and no number is used twice. The sender goes on to
+ * the next key at any time. The receiver follows at the first datagram that opens with the next key, and accepts
+ * datagrams of the epoch before for as long as they can still be on their way. Nothing is agreed on, so nothing stops.
+ * The sender goes on only when the peer has acknowledged something of the present epoch, so the receiver follows one
+ * step at a time.
  *
- * When the pair's own key has been changed on both nodes, the next step mixes the new one in: from there on, who has the old
- * one and a recording of the session's begin can't compute the keys any more.
+ * When the pair's own key has been changed on both nodes, the next step mixes the new one in. From then on, somebody
+ * who has the old key and a capture of the session's begin cannot compute the keys any more.
  */
 import { createHmac } from 'node:crypto';
 import type { Aead, AeadMaker } from '../../contract/aead.ts';
 import { HEADER_SIZE } from '../wire/datagram.ts';
 
-/** A key is used this long (ms) and for this many datagrams at most, whichever comes first: far below what GCM bears. */
+/** A key is used for so many ms and so many datagrams, whichever comes first: far below what GCM bears. */
 const KEY_LIFE = { ms: 3_600_000, datagrams: 1 << 26 } as const;
-/** Datagrams of the epoch before are taken this long, ms: more than the stream waits before it sends again. */
-const GRACE = 5000;
+/** Datagrams of the epoch before are accepted for so long: longer than the stream waits before it sends again. */
+const GRACE_MS = 5000;
 const EPOCH_SHIFT = 48n;
 const COUNT_MASK = (1n << EPOCH_SHIFT) - 1n;
 const MOST_EPOCHS = 0xffff;
@@ -67,12 +68,12 @@ export class SendChain {
     return this.secret;
   }
 
-  /** The key in use has had its life. */
+  /** Has the key in use come to the end of its life? */
   old(now: number): boolean {
     return now - this.since >= this.life.ms || this.used >= this.life.datagrams;
   }
 
-  /** Goes on to the next key. The peer must have followed to the one in use. */
+  /** Goes on to the next key. The peer must have followed to the present one. */
   renew(now: number, mix: Mix | null = null): void {
     if (this.epoch >= MOST_EPOCHS) return;
     this.key = next(this.key, mix);
@@ -90,7 +91,7 @@ export class SendChain {
     return (BigInt(this.epoch) << EPOCH_SHIFT) | this.count;
   }
 
-  /** @param clear header with the counter that `take` has just given */
+  /** @param clear the header, with the counter that `take` has just returned */
   seal(clear: Buffer, plain: Uint8Array): Buffer {
     return this.aead.seal(clear, plain);
   }
@@ -102,14 +103,14 @@ export class ReceiveChain {
   private aead: Aead;
   private epoch = 0;
   private before: { aead: Aead; until: number } | null = null;
-  /** Made at the first datagram that claims it: made-up ones cost one key for each secret, not one each. */
+  /** Made at the first datagram that claims the next epoch: forged ones cost one key for each secret, not one each. */
   private after: { key: Buffer; aead: Aead; under: string }[] | null = null;
   private secret: string;
   private readonly mixes: (under: string) => readonly Mix[];
 
   /**
    * @param under names the pair's secret that the key was made of
-   * @param mixes the secrets that the peer may go over to
+   * @param mixes the secrets that the peer may mix in
    */
   constructor(key: Buffer, make: AeadMaker, under = '', mixes: (under: string) => readonly Mix[] = () => []) {
     this.make = make;
@@ -124,12 +125,12 @@ export class ReceiveChain {
     return this.secret;
   }
 
-  /** The secrets are others now. */
+  /** The pair's secrets have been replaced. */
   refresh(): void {
     this.after = null;
   }
 
-  /** The body, or null: not sealed by the peer, or of an epoch that is over or far away. */
+  /** The body; null: not sealed by the peer, or of an epoch that is over or too far ahead. */
   open(datagram: Buffer, counter: bigint, now: number): Buffer | null {
     const ahead = Number(counter >> EPOCH_SHIFT) - this.epoch;
     if (ahead === 0) return this.aead.open(datagram, HEADER_SIZE);
@@ -154,7 +155,7 @@ export class ReceiveChain {
     for (const { key, aead, under } of this.after) {
       const body = aead.open(datagram, HEADER_SIZE);
       if (body === null) continue;
-      this.before = { aead: this.aead, until: now + GRACE };
+      this.before = { aead: this.aead, until: now + GRACE_MS };
       this.key = key;
       this.aead = aead;
       this.secret = under;

@@ -1,6 +1,7 @@
 /**
- * Which counters of sealed datagrams have been seen: each is accepted once, and only when it is among the last `SIZE`
- * (the sliding window of RFC 4303, 3.4.3). Datagrams that overtake each other are accepted, recorded ones are not.
+ * Which counters of sealed datagrams have been seen: each is accepted once, and only while it is among the last `SIZE`
+ * (the sliding window of RFC 4303 section 3.4.3). Datagrams that overtake each other are accepted, replayed ones are
+ * not.
  */
 const SIZE = 1024;
 
@@ -8,7 +9,7 @@ export class ReplayWindow {
   private highest = 0;
   private readonly seen = new Uint32Array(SIZE / 32);
 
-  /** Could a datagram with this counter be new? Ask before opening it; nothing is remembered. */
+  /** Could a datagram with this counter be new? Asked before it is opened; nothing is remembered. */
   fresh(counter: bigint): boolean {
     const n = Number(counter);
     if (!Number.isSafeInteger(n) || n === 0) return false;

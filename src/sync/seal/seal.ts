@@ -1,9 +1,9 @@
 /**
- * Sealing of the sync link's datagrams: AES-256-GCM with keys by HKDF-SHA-256 from the pair's shared secret and both
- * nodes' nonces, so every session and each direction has a key of its own and a restart never repeats a GCM nonce.
+ * Seals the sync link's datagrams: AES-256-GCM, with keys by HKDF-SHA-256 from the pair's shared secret and both nodes'
+ * nonces. So every session and each direction has a key of its own, and a restart never repeats a GCM nonce.
  *
- * Without a pair key the same code runs under a key that everybody can compute: damage on the wire is found, nothing
- * is kept secret or proven. The node then reports the link as open; it never looks sealed.
+ * Without a pair key the same code runs under a key that everybody can compute: damage on the wire is found, but
+ * nothing is kept secret and nothing is proven. The node then reports the link as open; it never looks sealed.
  */
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync } from 'node:crypto';
 import type { Aead, AeadMaker } from '../../contract/aead.ts';
@@ -22,17 +22,17 @@ function derive(secret: Buffer | null, salt: Buffer, info: string, length: numbe
   return Buffer.from(hkdfSync('sha256', secret ?? OPEN_SECRET, salt, `carpio/1 ${info}`, length));
 }
 
-/** The key of the HELLOs that one node sends while it uses this nonce. */
+/** The key of the HELLOs that a node sends while it uses this nonce. */
 export function helloKey(secret: Buffer | null, nonce: Buffer): Aead {
   return nodeAead(derive(secret, nonce, 'hello', 32));
 }
 
-/** What a pair's secret adds to the keys of a session that began under another, 32 bytes (key-chain.ts). */
+/** What a secret of the pair adds to the keys of a session that began under another, 32 bytes (key-chain.ts). */
 export function chainSecret(secret: Buffer | null): Buffer {
   return derive(secret, Buffer.alloc(0), 'chain', 32);
 }
 
-/** The bytes of a session's first keys, seen from the node that owns `own`. */
+/** The bytes of a session's first keys, as the node that has the nonce `own` uses them. */
 export function sessionSecrets(
   secret: Buffer | null,
   own: Buffer,
@@ -46,15 +46,15 @@ export function sessionSecrets(
   };
 }
 
-/** The same as ciphers: what a session begins with (key-chain.ts goes on from there). */
+/** The same as ciphers. */
 export function sessionKeys(secret: Buffer | null, own: Buffer, peer: Buffer, make: AeadMaker = nodeAead): SessionKeys {
   const { send, receive, fingerprint } = sessionSecrets(secret, own, peer);
   return { send: make(send), receive: make(receive), fingerprint };
 }
 
-/** With Node's own cipher objects; kernel/aead.ts does the same for less. */
+/** By Node's own cipher objects; kernel/aead.ts does the same in less time. */
 export function nodeAead(bytes: Buffer): Aead {
-  // A key object costs a third of the time of raw bytes at each use: Node need not look at it again.
+  // At each use a key object takes a third of the time of raw bytes, because Node does not read the bytes again.
   const key = createSecretKey(bytes);
   return {
     seal(clear, plain) {

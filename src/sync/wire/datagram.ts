@@ -9,19 +9,18 @@
  *     4  u32  session mark of the sender (the first four bytes of its nonce)
  *     8  u64  counter, never used twice under one key; with the mark it is the GCM nonce
  *
- * HELLO carries the sender's 16-byte nonce in clear behind the header, then a sealed body (JSON). FAST is a sealed
- * body alone: a fixed part of 12 bytes, then messages (type u8, length u16, content) up to the end:
+ * HELLO carries the sender's 16-byte nonce in clear behind the header, then a sealed body (JSON). FAST is a sealed body
+ * alone: a fixed part of 12 bytes, then messages (type u8, length u16, content) up to the end:
  *
- *     0  u32  ack: the last sequence number of the peer's stream that is applied here, the kernel included
+ *     0  u32  ack: the last sequence number of the peer's stream that is applied here, in the kernel too
  *     4  u32  seq: number of this datagram in the sender's stream, 0 when it is not part of it
  *     8  u8   flags: 1 gap (a number behind `ack` is missing: send again from there), 2 acknowledge at once
  *     9  u8   reserved, 0
  *     10 u16  adoptSeen: the last ADOPT of the peer that the sender had applied
  *
- * Big endian. What version 1 writes, later versions read (invariant 8): a new message type is skipped by those who do
- * not know it; a change of a known layout needs a new version number in HELLO.
+ * Big endian. What version 1 writes, later versions read (invariant 8): a node skips a message type that it does not
+ * know, and a change of a known layout needs a new version number in HELLO.
  */
-
 export const MAGIC = 0xca12;
 export const WIRE_VERSION = 1;
 export const HEADER_SIZE = 16;
@@ -33,10 +32,10 @@ export const MESSAGE_HEADER = 3;
 export const KIND_HELLO = 1;
 export const KIND_FAST = 2;
 const FLAG_GAP = 1;
-/** Packets wait for the acknowledgement (defer): it must not wait for company. */
+/** Packets wait for the acknowledgement (worker/defer.ts): it must not wait for a datagram that carries it. */
 const FLAG_URGENT = 2;
 
-/** Message types inside FAST. Those of the first group are only valid in a datagram that has a sequence number. */
+/** Message types inside FAST. Those below REPORT are only valid in a datagram that has a sequence number. */
 export const MSG = {
   UPDATES: 1,
   DIGEST: 2,
@@ -45,7 +44,7 @@ export const MSG = {
   BULK_END: 5,
   RESYNC: 6,
   VERDICT: 7,
-  /** Repair by difference (wire/repair.ts). */
+  /** A repair (wire/repair.ts). */
   REPAIR_ASK: 8,
   REPAIR_BEGIN: 9,
   REPAIR_SYMBOLS: 10,
@@ -53,7 +52,7 @@ export const MSG = {
   REPAIR_WANT: 12,
   REPAIR_REFUSE: 13,
   REPAIR_END: 14,
-  /** An expectation of a helper's (wire/expectation.ts). */
+  /** An expectation of a helper (wire/expectation.ts). */
   EXPECT: 15,
   REPORT: 16,
   VERIFY: 17,
@@ -92,7 +91,7 @@ export interface DigestMessage {
    */
   adoptId: number;
   applied: number;
-  /** States found in the sender's kernel that belong to nobody yet: until they do, the digest is not its last word. */
+  /** Unclaimed states of the sender: until they have an owner, the digest is not its final one. */
   unclaimed: number;
 }
 

@@ -1,12 +1,12 @@
 /**
- * An expectation in the stream (message 15). Pure codec.
+ * An expectation in the stream (message 15): which connection a helper of the kernel lets in. Pure codec.
  *
  *     0  u8   1 it is there, 2 it is gone
  *     1  u8   family (2, 10)
  *     2       attributes one after the other: type u8, length u16 (big endian), content as ctnetlink has it
  *
- * The attributes' contents go from kernel to kernel as they are: nested ones carry their headers in little endian, the
- * order of every machine this product is built for.
+ * The contents of the attributes go from kernel to kernel as they are. Nested ones carry their headers in little
+ * endian, the order of every machine that Carpio is built for.
  */
 
 /** A payload of the kernel's: nfgenmsg and attributes. */

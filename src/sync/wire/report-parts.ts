@@ -1,6 +1,6 @@
 /**
  * A node's report that is too long for one datagram travels in parts. Content of a REPORT_PART: id of the report u8,
- * index u8, count u8, bytes. A lost part costs the whole report; the next heartbeat brings it again.
+ * index u8, count u8, bytes. A lost part loses the whole report; the next heartbeat brings the report again. Pure.
  */
 import { MSG, message } from './datagram.ts';
 
@@ -24,7 +24,7 @@ export function splitReport(report: Buffer, room: number, id: number): Buffer[] 
   });
 }
 
-/** Puts parts together again; keeps those of one report at most. */
+/** Puts the parts together again; keeps the parts of one report at most. */
 export class ReportAssembler {
   private id = -1;
   private parts: (Buffer | undefined)[] = [];
