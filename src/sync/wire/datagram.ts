@@ -86,8 +86,8 @@ export interface DigestMessage {
   count: bigint;
   sum: Buffer;
   /**
-   * The sender's own latest ADOPT, and how far it had applied the receiver's stream: both decide whether a comparison
-   * means anything.
+   * The sender's last ADOPT, and how far it had applied the receiver's stream: both decide whether the digest may be
+   * compared.
    */
   adoptId: number;
   applied: number;

@@ -48,7 +48,9 @@ export class Arrivals {
     }
   }
 
-  /** The machine's verdict on the datagram is among its actions, in its place: what it decides behind that comes after. */
+  /**
+   * The machine's verdict on the datagram is among its actions, in its place: what it decides behind that comes after.
+   */
   private judge(datagram: Datagram): void {
     const { inbox, applier, decide, perform } = this.parts;
     for (const action of decide({ type: 'fast', fixed: datagram.fixed })) {

@@ -1,13 +1,15 @@
-/** Keeps the table's list of virtual addresses true while each node is master of something, and claims by it, in slices. */
-
+/**
+ * While each node is master of something, a state belongs to the master of its virtual address (table/homes.ts). Keeps
+ * the table's list of those addresses up to date, and claims states by it, in slices.
+ */
 import type { SyncState } from '../../session/state.ts';
 import type { Engine } from '../../table/engine.ts';
 import { type Home, homesOf, vhidsOf } from '../../table/homes.ts';
 
-/** Records that one slice looks at. */
+/** One slice visits so many states. */
 const SLICE = 2000;
-/** The table is gone over again this often, ms: for what came to this node in another way. */
-const AGAIN = 5000;
+/** The whole table is walked again this often, for states that came to this node in another way. */
+const AGAIN_MS = 5000;
 
 type Vhids = ReturnType<typeof vhidsOf>;
 
@@ -48,17 +50,18 @@ export class HomeKeeper {
     if (this.cursor === null) return;
     const next = this.engine.claimHomes(this.cursor, SLICE);
     this.cursor = next;
-    if (next === null) this.nextAt = now + AGAIN;
+    if (next === null) this.nextAt = now + AGAIN_MS;
   }
 
   private refresh(now: number): void {
     const { masterAny, peerMasterAny, alive } = this.state;
     const shared = masterAny && peerMasterAny === true && alive;
-    // Asked in every pass of the loop, and nearly always the same.
+    // Called in every pass of the loop, and nearly always the same.
     const { last, own, peer } = this;
     if (last.own === own && last.peer === peer && last.shared === shared) return;
     this.last = { own, peer, shared };
-    // A peer that tells no addresses does not know the rule: kept by one node alone, states would change hands for ever.
+    // A peer that reports no addresses does not know this rule. If one node alone kept it, states would change their
+    // owner for ever.
     const known = Object.keys(this.peer.vhids.lists).length > 0;
     const homes: Home[] = shared && known ? homesOf(this.own.vhids, this.peer.vhids) : [];
     const text = JSON.stringify(homes.map(({ bytes, prefix, mine }) => [...bytes, prefix, mine]));

@@ -1,4 +1,6 @@
-/** Opens what arrives on the sync link: seal, replay window, keys of HELLOs. Keeps the datagrams that overtook others. */
+/**
+ * Opens what arrives on the sync link: seal, replay window, keys of HELLOs. Keeps the datagrams that overtook others.
+ */
 import { HelloKeys } from '../../seal/hello-keys.ts';
 import { countOf, ReceiveChain } from '../../seal/key-chain.ts';
 import { type PairSecret, secretId } from '../../seal/pair-keys.ts';

@@ -1,22 +1,22 @@
 /**
- * The change of the pair's key under a running session. A node that has been given a new key goes on taking those before, tells
- * the peer in HELLOs which it has, and asks for the peer's. As soon as both have the new one, each direction goes over to it with
- * its next session key (key-chain.ts); nothing stops, and no state changes its owner. Until then the two nodes say that they
- * differ.
+ * The change of the pair's key under a running session. A node with a new key still accepts the keys before it, names
+ * its keys to the peer in HELLOs, and asks for the peer's. As soon as both have the new one, each direction goes over
+ * to it with its next session key (seal/key-chain.ts): nothing stops, and no state changes its owner. Until then both
+ * nodes report that they differ.
  *
- * Which keys the peer has is taken from HELLOs of this session alone, and never from one that is older than another: a
- * recording cannot make this node seal with a key that the peer has dropped.
+ * Which keys the peer has is read from HELLOs of this session alone, and never from an older HELLO after a younger one:
+ * a replay cannot make this node seal with a key that the peer has dropped.
  */
 import type { KeyNotice } from '../../../contract/sync-notice.ts';
 import type { Mix } from '../../seal/key-chain.ts';
 import type { PairKeys } from '../../seal/pair-keys.ts';
 import type { SyncState } from '../../session/state.ts';
 
-/** Between two questions for the peer's keys, ms. */
-const ASK = 1000;
-/** HELLOs under another key are the peer's word when they go on for this long and nothing else is heard, ms. */
-const STRANGE = 1000;
-/** How long a key that was replaced is taken without a peer being heard, ms. */
+/** Between two questions for the peer's keys. */
+const ASK_MS = 1000;
+/** HELLOs under another key are the peer's when they go on for so long and nothing else is heard. */
+const STRANGE_MS = 1000;
+/** A key that was replaced is accepted for so long without a word of the peer. */
 export const HELD_MS = 600_000;
 
 interface KeyRollPorts {
@@ -25,7 +25,7 @@ interface KeyRollPorts {
   say(notice: KeyNotice): void;
 }
 
-/** What a HELLO of the running session tells. */
+/** What a HELLO of this session says. */
 interface HeardKeys {
   nonce: string;
   /** Of its header, never used twice. */
@@ -50,12 +50,12 @@ export class KeyRoll {
     this.ports = ports;
   }
 
-  /** This node's keys have been replaced. What the peer has is asked anew: it may have dropped some. */
+  /** This node's keys have been replaced. The peer is asked again which it has: it may have dropped some. */
   changed(now: number): void {
     this.peer = { ...this.peer, ids: [] };
     this.changedAt = now;
     this.askAt = now;
-    // How it ends is said in any case.
+    // The end of the change is reported in any case.
     this.said = null;
   }
 
@@ -70,14 +70,14 @@ export class KeyRoll {
 
   /** Somebody's HELLO that none of the keys opens. */
   strangeHello(now: number): void {
-    const first = this.strange === null || now - this.strange.last > 2 * STRANGE ? now : this.strange.first;
+    const first = this.strange === null || now - this.strange.last > 2 * STRANGE_MS ? now : this.strange.first;
     this.strange = { first, last: now };
   }
 
-  /** What a direction that runs under `under` goes over to; null: it stays. */
+  /** The secret that a direction under `under` goes over to; null: it stays. */
   goal(under: string): Mix | null {
     const { ids } = this.keys;
-    // Asked for each datagram, and nearly always there is no other key to go to.
+    // Called for each datagram, and nearly always there is no other key to go over to.
     if (ids.length === 1 && ids[0] === under) return null;
     const id = this.state.peerNonce === this.peer.nonce ? this.keys.common(this.peer.ids, this.state.junior) : null;
     return id === null || id === under ? null : (this.keys.mixes(under).find((mix) => mix.id === id) ?? null);
@@ -90,7 +90,7 @@ export class KeyRoll {
     if (through) this.changedAt = null;
     const settled = through && this.said !== null;
     if (this.state.open && this.state.alive && !settled && ids.length > 1 && now >= this.askAt) {
-      this.askAt = now + ASK;
+      this.askAt = now + ASK_MS;
       this.ports.ask();
     }
     this.say(this.verdict(now, through));
@@ -108,7 +108,7 @@ export class KeyRoll {
       return { state: 'expired', reason };
     }
     const since = this.strange;
-    if (since === null || now - since.last > STRANGE || since.last - since.first < STRANGE) return null;
+    if (since === null || now - since.last > STRANGE_MS || since.last - since.first < STRANGE_MS) return null;
     const mend = 'put the same key on both nodes and reload carpio there';
     return { state: 'other', reason: `the peer uses another key: nothing is synced, CARP goes on; ${mend}` };
   }

@@ -1,4 +1,7 @@
-/** The session machine's decisions about the link, carried out: HELLOs, sessions and their keys, heartbeats, sending again. */
+/**
+ * The session machine's decisions about the link, carried out: HELLOs, sessions and their keys, heartbeats, sending
+ * again.
+ */
 import type { SyncNotice } from '../../../contract/sync-notice.ts';
 import type { Repairer } from '../../repair/runner.ts';
 import type { LinkAction } from '../../session/state.ts';

@@ -1,5 +1,6 @@
-/** What the session machine may know, read when it asks: most steps look at one or two of the counts, some at none. */
-
+/**
+ * What the session machine may know, read when the machine asks: most steps need one or two of the counts, some none.
+ */
 import type { Context, Counts } from '../../session/state.ts';
 import type { Engine } from '../../table/engine.ts';
 
@@ -49,7 +50,7 @@ export class LiveContext implements Context {
     return this.made;
   }
 
-  /** What the last step could know, as plain data; the nonce only if it was taken. For a recording. */
+  /** The same as plain data, for a recording; the nonce only if the last step took it. */
   taken(): Omit<Context, 'nonce'> & { nonce?: string } {
     const { own, mirrored, unclaimed, dirty, missing, unsure } = this.counts;
     const plain = { now: this.now, counts: { own, mirrored, unclaimed, dirty, missing, unsure } };

@@ -1,5 +1,4 @@
-/** What leaves on the sync link: HELLOs, the ordered stream (kept until acknowledged), heartbeats. Sealing included. */
-
+/** Seals and sends what leaves on the sync link: HELLOs, the ordered stream (kept until acknowledged), heartbeats. */
 import type { Aead } from '../../../contract/aead.ts';
 import { SendChain } from '../../seal/key-chain.ts';
 import { type PairSecret, secretId } from '../../seal/pair-keys.ts';
@@ -26,21 +25,23 @@ import type { KeyRoll } from './key-roll.ts';
 import type { DriverConfig } from './ports.ts';
 
 const IPV4_HEADER = 20;
-/** Below this many free bytes no updates are added to a datagram. */
+/** With fewer free bytes no updates are added to a datagram. */
 const LEAST_ROOM = 176;
-/** Control messages that may wait for the window; more than the machine can ever ask for. */
+/** Messages that may wait for the window: more than the machine can ever ask for. */
 const MAX_WAITING = 256;
 
 export class Outbox {
   /** Monotonic ms, set by the driver. */
   now = 0;
-  /** From giving the last acknowledged datagram to the link until the peer's kernel had its states and said so, ms. */
+  /**
+   * Milliseconds from sending the last acknowledged datagram until the peer acknowledged it, its states in its kernel.
+   */
   lag: number | null = null;
-  /** Packets wait for what is sent now: the peer acknowledges it at once. */
+  /** Packets wait for what is sent now: the peer is to acknowledge it at once. */
   urgent = false;
   /**
-   * The link has no carrier. Nothing is given to the kernel then: it would keep the heartbeats of some seconds for a
-   * neighbour that it cannot ask for, and send them all when the carrier is back, before anything of use.
+   * The link has no carrier, and nothing is given to the kernel. It would keep the heartbeats of some seconds, because
+   * it cannot resolve the neighbour, and send all of them when the carrier is back, before anything of use.
    */
   muted = false;
   sent = 0;
@@ -50,7 +51,7 @@ export class Outbox {
   private readonly state: SyncState;
   private readonly transmit: (datagram: Buffer) => void;
   private readonly capacity: number;
-  /** The clear header and the body that are being made; a body that must be kept is copied. */
+  /** The clear header and the body of the datagram in hand; a body that must be kept is copied. */
   private readonly clear = Buffer.alloc(HEADER_SIZE);
   private readonly scratch: Buffer;
   private mark = { nonce: '', number: 0 };
@@ -59,7 +60,7 @@ export class Outbox {
   private readonly kept = new Map<number, { body: Buffer; at: number }>();
   private keptFrom = 1;
   private key: SendChain | null = null;
-  /** The last number of the stream that left under an earlier key than the one in use. */
+  /** The last number of the stream that was sent under an earlier key. */
   private keyFrom = 0;
   private readonly roll: KeyRoll;
   private helloCounter = 0n;
@@ -158,19 +159,20 @@ export class Outbox {
     for (let seq = from; ; seq = seqAdd(seq, 1)) {
       const body = this.kept.get(seq)?.body;
       if (body === undefined) return;
-      // Only the acknowledgement is of today: the rest says what was true when the datagram was made.
+      // Only the acknowledgement is new: the rest was true when the datagram was made.
       body.writeUInt32BE(this.state.rxSeq, 0);
       this.fast(body);
       if (seq === to) return;
     }
   }
 
-  /** @param ask the peer is to answer with its own */
+  /** @param ask the peer is to answer with its own HELLO */
   hello(ask = false): void {
     const { ownNonce, echo } = this.state;
     const nonce = Buffer.from(ownNonce, 'hex');
     const { keys, name } = this.config;
-    // The counter goes on when only the secrets are others: with one of the same, no number may be used twice.
+    // The counter goes on when only the secrets have changed: one may be the same, and no number may be used twice with
+    // it.
     if (this.helloNonce !== ownNonce) this.helloCounter = 0n;
     if (this.helloNonce !== ownNonce || this.helloKeysOf !== keys.generation) {
       this.helloNonce = ownNonce;
@@ -202,8 +204,8 @@ export class Outbox {
   }
 
   /**
-   * To the next key, when it is time. Only when the peer has acknowledged something of the one in use: it follows one step at a
-   * time, and a step that it did not hear of would end the session.
+   * Goes on to the next key when it is time, and only when the peer has acknowledged something under the present one:
+   * the peer follows one step at a time, and a step that it missed would end the session.
    */
   private renewKey(key: SendChain): void {
     if (!this.state.alive || !seqAfter(this.state.txAcked, this.keyFrom)) return;

@@ -1,5 +1,4 @@
-/** What the driver is told and what it needs of the world around it. */
-
+/** The configuration of the driver (runner.ts), and what it needs of the world around it. */
 import type { AeadMaker } from '../../../contract/aead.ts';
 import type { SyncNotice } from '../../../contract/sync-notice.ts';
 import type { TapMaker } from '../../../contract/tap.ts';
@@ -29,10 +28,10 @@ export interface DriverPorts {
   peerReport(content: Buffer): void;
   /** The peer's name, when a session begins. */
   peerName(name: string): void;
-  /** The peer wants this node to read its kernel's table again and to say how much had to be mended (`auditDone`). */
+  /** The peer asks for an audit of this node's kernel; `auditDone` answers with the corrections. */
   auditAsked(): void;
-  /** Records what enters the session machine. */
+  /** For a recording of what enters the session machine. */
   taps?: TapMaker | null;
-  /** The peer tells of an expectation (wire/expectation.ts). */
+  /** The peer has an expectation (wire/expectation.ts). */
   expectation?(content: Buffer): void;
 }

@@ -1,9 +1,9 @@
 /**
- * Carries out what the session machine decides, in the `carpio` dialect. Deterministic and without I/O of its own: link,
- * kernel, clock and entropy come through `DriverPorts`, so that the simulator runs this very file.
+ * Carries out what the session machine decides, in the `carpio` dialect. Deterministic and without I/O of its own:
+ * link, kernel, clock and entropy come through `DriverPorts`, so that the simulator runs this very file.
  *
- * What the peer sends comes in by arrivals.ts, what leaves goes out by departures.ts; link-actions.ts and table-actions.ts do
- * what the machine decides.
+ * What the peer sends comes in by arrivals.ts, what leaves goes out by departures.ts; link-actions.ts and
+ * table-actions.ts do what the machine decides.
  */
 import type { KeyNotice } from '../../../contract/sync-notice.ts';
 import type { Tap } from '../../../contract/tap.ts';
@@ -154,8 +154,8 @@ export class SyncDriver {
   }
 
   /**
-   * Sends on what kernel events have changed, when nothing else is due; then it returns when `advance` must be called at
-   * the latest. Else null, and nothing was done.
+   * Sends on what kernel events have changed, when nothing else is due; then it returns when `advance` must be called
+   * at the latest. Else null, and nothing was done.
    */
   handOn(now: number): number | null {
     if (this.working() || !this.departures.idle()) return null;

@@ -1,8 +1,7 @@
 /**
- * The session machine's decisions about the table, carried out: who owns what, the sweeps that follow, what is to be told of the
- * table as a whole. Work that grows with the table is done in slices (tasks.ts).
+ * The session machine's decisions about the table, carried out: owners, the sweeps that follow, digests and bulks. Work
+ * that grows with the table is done in slices (table/tasks.ts).
  */
-
 import type { Repairer } from '../../repair/runner.ts';
 import type { RepairAction } from '../../repair/state.ts';
 import type { SyncEvent, SyncState, TableAction } from '../../session/state.ts';
@@ -11,7 +10,7 @@ import type { Tasks } from '../../table/tasks.ts';
 import { encodeAdopt, encodeDigest, encodeVerdict, MSG, message } from '../../wire/datagram.ts';
 import type { Outbox } from './outbox.ts';
 
-/** Records that one slice of background work touches. */
+/** One slice of background work visits so many states. */
 const SLICE = 2000;
 
 interface TableActionParts {
@@ -68,14 +67,14 @@ export class TableActions {
     }
   }
 
-  /** Walks the table once more: after adoption and giving, and after kernel refusals that may have been passing. */
+  /** Walks the table: after a change of owners, and to try again what the kernel has refused. */
   sweep(): void {
     const { engine, tasks } = this.parts;
     engine.sweepBegin();
     tasks.begin('sweep', () => engine.sweep(SLICE) !== 0);
   }
 
-  /** All that the peer sent of its own has arrived; what it did not name is gone. */
+  /** All states of the peer have arrived: drops the mirrored ones that it did not name. */
   endBulk(): void {
     const { engine, tasks, step } = this.parts;
     tasks.begin(
@@ -106,7 +105,7 @@ export class TableActions {
         break;
       case 'dropUnclaimed':
         if (tasks.has('drop')) break;
-        // The peer is in step as soon as it hears that there is nothing left that belongs to nobody.
+        // The peer is in step as soon as it learns that no unclaimed state is left.
         tasks.begin(
           'drop',
           () => engine.unclaimedDrop(SLICE) !== 0,
@@ -115,12 +114,13 @@ export class TableActions {
         break;
       default:
         repairer.perform(action);
-        // A BEGIN stands for this very point of the stream: it leaves at once.
+        // BEGIN describes this point of the stream, so it leaves at once.
         if (action.type === 'beginRepair') fill();
     }
   }
 
-  // Only asked for when nothing waits to be sent (compare.ts), so it leaves at once and describes this very point of the stream.
+  // The machine asks for it only when nothing waits to be sent (session/ready.ts), so the digest leaves at once and
+  // describes exactly this point of the stream.
   private sendDigest(): void {
     const { engine, state, outbox, step, fill } = this.parts;
     if (engine.dirtyCount() + engine.owedAnswers() > 0) {
