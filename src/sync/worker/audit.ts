@@ -1,17 +1,17 @@
 /**
- * Reading the kernel's whole connection table again: at the start, after lost events, and when somebody asks for proof.
- * Events go on meanwhile; the module knows which lines of the dump they have made old. While it lasts this node's
- * digest proves nothing, so none is sent.
+ * An audit: reads the kernel's whole connection table again, at the start, after lost events, and when somebody asks
+ * for proof. Events go on meanwhile; the module knows which lines of the dump they have overtaken. During an audit this
+ * node's digest proves nothing, so none is sent.
  */
 import { dumpSequence, dumpState } from '../../kernel/conntrack.ts';
 import type { Engine } from '../table/engine.ts';
 
-/** Records that one slice of the final walk looks at. */
+/** One slice of the final walk visits so many states. */
 const SLICE = 4000;
-/** Ms between two dumps when one after the other turns out to be in vain: a kernel in trouble is not helped by haste. */
-const AGAIN = 100;
-/** A dump that makes no progress for this long (ms) is asked for again. */
-const STUCK = 5000;
+/** Between two dumps when one after the other fails: haste does not help a kernel in trouble. */
+const AGAIN_MS = 100;
+/** A dump without progress for so long is asked for again. */
+const STUCK_MS = 5000;
 
 type Phase = 'idle' | 'dumping' | 'closing';
 
@@ -23,19 +23,18 @@ interface AuditPorts {
 }
 
 export class Audit {
-  /** Differences between table and kernel that finished audits have mended. */
+  /** Differences between table and kernel that finished audits have corrected. */
   corrections = 0;
-  /** Audits that have ended. */
   finished = 0;
   private readonly engine: Engine;
   private readonly ports: AuditPorts;
   private phase: Phase = 'idle';
   private wanted = false;
-  /** Events were lost, and older ones still wait in the socket. */
+  /** Events were lost, and older events still wait in the socket. */
   private lossy = false;
-  /** The kernel takes no changes: what the table believes to be in it may not be. */
+  /** The kernel takes no changes: what the table takes for its content may not be there. */
   private stuck = false;
-  /** Something of the dump that runs, or all of it, is from such a time, and is not read. */
+  /** Part of the running dump, or all of it, is from such a time, and is not read. */
   private tainted = false;
   private atStart = false;
   private sequence = 0;
@@ -52,7 +51,7 @@ export class Audit {
     return this.phase === 'dumping';
   }
 
-  /** The dump is read, and the table is walked for what it did not show. */
+  /** The dump is read, and the table is walked for states that the dump did not show. */
   closing(): boolean {
     return this.phase === 'closing';
   }
@@ -62,9 +61,10 @@ export class Audit {
   }
 
   /**
-   * Events were lost; what still waits in the socket is older than the loss. Read after the dump has begun, it would count
-   * as newer than the dump, and what was lost of it (its end) would never be missed. And until the socket is empty the
-   * kernel loses everything further without another word (netlink_overrun, NETLINK_S_CONGESTED). So first `drained`.
+   * Events were lost. The events that still wait in the socket are older than the loss. Read after the dump has begun,
+   * they would count as newer than the dump, and the lost end of one of their states would never be noticed. Also,
+   * until the socket is empty the kernel drops every further event without another report (netlink_overrun,
+   * NETLINK_S_CONGESTED). So the dump waits for `drained`.
    */
   lost(): void {
     this.ports.unsure(true);
@@ -75,7 +75,7 @@ export class Audit {
     return this.lossy;
   }
 
-  /** The events' socket has been read until it was empty. */
+  /** The socket of the events has been read until it was empty. */
   drained(now: number): void {
     if (!this.lossy) return;
     this.lossy = false;
@@ -83,8 +83,9 @@ export class Audit {
   }
 
   /**
-   * The kernel takes no changes, or does again (kernel-writer.ts). What waits to be given is in the table as if the kernel had it
-   * (or had it no more), so a dump of that time would end or bring back what it must not.
+   * The kernel takes no changes, or takes them again (kernel-writer.ts). The table counts a waiting change as done, so
+   * a dump of that time would end states that only wait to be written, and bring back states that only wait to be
+   * removed.
    */
   blocked(blocked: boolean, now: number): void {
     this.stuck = blocked;
@@ -93,7 +94,10 @@ export class Audit {
     else this.begin('audit', now);
   }
 
-  /** `start`: what is found belongs to nobody yet. `audit`: what is found and was not known is this node's own. */
+  /**
+   * `start`: states that are found are unclaimed. `audit`: states that are found and were not known are this node's
+   * own.
+   */
   begin(kind: 'start' | 'audit', now: number): void {
     this.ports.unsure(true);
     if (this.lossy || this.stuck) return;
@@ -109,7 +113,7 @@ export class Audit {
     this.ask(now);
   }
 
-  /** The dump's own buffer ran over: pieces are missing, so it is asked for again when this one has ended. */
+  /** The dump's buffer ran over: pieces are missing, so another dump is asked for when this one has ended. */
   again(): void {
     this.wanted = true;
   }
@@ -117,41 +121,42 @@ export class Audit {
   /** One received piece in the module's memory. */
   take(offset: number, length: number): void {
     const piece = Buffer.from(this.engine.memory.buffer, offset, length);
-    // Left of a dump that was asked for again: its end is not this one's, and all that it did not show would be taken for gone.
+    // A rest of an earlier dump. Its end is not the end of this one: all that it did not show would count as gone.
     if (dumpSequence(piece) !== this.sequence) return;
     this.progressAt = 0;
-    // The module meets every message of a piece anyway. What it says nothing special of has no end in it.
+    // The module reads every message of a piece anyway. Where it reports nothing special, the dump's end is not in it.
     if (!this.tainted && this.engine.takeDump(offset, length) === 0) return;
-    // Taken again: the table may have grown, and then the view of before is empty.
+    // A new view: the table may have grown, and then the old view is empty.
     const state = dumpState(Buffer.from(this.engine.memory.buffer, offset, length));
     if (typeof state === 'number') this.wanted = true;
     if (state !== 'more') this.phase = 'closing';
   }
 
-  /** When `step` has something to do, ms; `Infinity`: other things must come first, and the loop turns for them anyway. */
+  /** When `step` has something to do, ms; `Infinity`: other work must come first, and the loop turns for it anyway. */
   deadline(now: number): number {
     if (this.phase !== 'closing' || this.lossy || this.stuck) return Number.POSITIVE_INFINITY;
-    if (this.wanted) return this.askedAt + AGAIN;
+    if (this.wanted) return this.askedAt + AGAIN_MS;
     return this.engine.sweeping() ? Number.POSITIVE_INFINITY : now;
   }
 
   step(now: number): void {
     if (this.phase === 'dumping') {
       if (this.progressAt === 0) this.progressAt = now;
-      if (now - this.progressAt > STUCK) this.ask(now);
+      if (now - this.progressAt > STUCK_MS) this.ask(now);
       return;
     }
     if (this.phase !== 'closing' || this.lossy || this.stuck) return;
     if (this.wanted) {
-      if (now - this.askedAt < AGAIN) return;
-      // Something was lost while reading: nothing may be concluded from what was not seen.
+      if (now - this.askedAt < AGAIN_MS) return;
+      // Something of the dump was lost: a state that it did not show may still be there.
       this.wanted = false;
       this.phase = 'dumping';
       this.engine.dumpBegin(this.atStart);
       this.ask(now);
       return;
     }
-    // An adoption goes over what it took: what is not in the kernel was gone before, and must not be taken for ended.
+    // The sweep after an adoption visits what was adopted. What is not in the kernel may not have been written yet, and
+    // must not count as ended.
     if (this.engine.sweeping() || this.engine.dumpEnd(SLICE) !== 0) return;
     this.phase = 'idle';
     this.finished += 1;
@@ -167,7 +172,7 @@ export class Audit {
     try {
       this.ports.requestDump(this.sequence);
     } catch {
-      // EBUSY: the last dump is still being read from this socket. Asked again when it makes no progress.
+      // EBUSY: the last dump is still being read from this socket. `step` asks again when there is no progress.
       this.progressAt = now;
     }
   }

@@ -1,9 +1,8 @@
 /**
- * What the dataplane loop asks of the outside: batches of messages in the module's memory, two ways to the kernel, the
- * sync link, a clock and entropy. The worker has Linux behind it (kernel-io.ts), the simulator a model of it, so that
- * both run the very same loop.
+ * What the dataplane loop needs of the outside: batches of messages in the module's memory, two ways to the kernel, the
+ * sync link, a clock and entropy. The worker has Linux behind it (kernel-io.ts) and the simulator a model of Linux, so
+ * that both run the same loop.
  */
-
 import type { AeadMaker } from '../../contract/aead.ts';
 import type { Batch } from '../../kernel/batch.ts';
 import type { DeferQueue } from '../../kernel/defer-queue.ts';
@@ -11,7 +10,7 @@ import type { Expectations } from '../../kernel/expect.ts';
 import type { Engine } from '../table/engine.ts';
 import type { WorkerConfig } from './messages.ts';
 
-/** Batches of one socket that one pass takes at most, so that none starves the others. */
+/** One pass takes at most so many batches of one socket, so that no socket starves the others. */
 export const MOST_BATCHES = 16;
 
 /** One socket that is read in batches into slots of the module's memory. */
@@ -29,19 +28,19 @@ export interface DataplaneIo {
   readonly wakeFd: number;
   /** Netlink port of the socket that changes the table. */
   readonly controlPort: number;
-  /** What the kernel reports of its table, its refusals of changes, the lines of a dump. */
+  /** The kernel's events, its refusals of changes, and the lines of a dump. */
   readonly events: BatchSource;
   readonly refusals: BatchSource;
   readonly dump: BatchSource;
   /** Datagrams of the sync link, IP header included. */
   readonly datagrams: BatchSource;
-  /** Packets that wait for the peer; or why there is no such queue though it was asked for. */
+  /** Packets that wait for the peer; a text says why there is no such queue though the configuration asks for it. */
   readonly defer?: DeferQueue | string;
-  /** Expectations of the kernel's helpers; absent where there are none. */
+  /** Expectations of the kernel's helpers; left out where there are none. */
   readonly expectations?: Expectations;
   /** The IPv4 address that the datagram in this slot came from. */
   sender(slot: number): string;
-  /** Asks for the whole table. @throws Error when the kernel does not take the request now */
+  /** Asks the kernel for a dump. @throws Error when the kernel does not take the request now */
   requestDump(sequence: number): void;
   /** Gives `length` bytes of messages at `offset` of the module's memory to the kernel. @throws Error */
   change(offset: number, length: number): void;
@@ -50,13 +49,14 @@ export interface DataplaneIo {
   /** The longest packet that the sync link's device has refused for its size since this was asked, bytes; 0: none. */
   tooLong?(): number;
   /**
-   * Sleeps until there is something to read or `ms` are over. After a pass with `events` of the kernel it waits for more
-   * of them, and when the peer sends nothing but acknowledgements (`quiet`) for these, but for nothing else.
+   * Sleeps until there is something to read or `ms` are over. After a pass with `events` of the kernel it lets more
+   * events gather. When the peer sends nothing but acknowledgements (`quiet`) it lets these gather too, but nothing
+   * else.
    */
   sleep(events: number, ms: number, quiet: boolean): void;
   /** Whether the last sleep was ended by `wakeFd`; left out where that is not known. */
   woken?(): boolean;
-  /** What the last sleep knew: nothing has come but events and datagrams. */
+  /** By what the last sleep saw, nothing has come but events and datagrams. */
   idle(): boolean;
   /** Monotonic milliseconds. */
   now(): number;

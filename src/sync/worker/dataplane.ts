@@ -29,7 +29,7 @@ const IDLE_MS = 100;
 const CONTROL_SILENT_MS = 200;
 /** A peer that has sent no state for so long sends nothing but acknowledgements. */
 const QUIET_MS = 50;
-/** A loaded peer sends this often (PACE in kernel-io.ts, and a little). */
+/** A loaded peer sends this often (PACE_MS in kernel-io.ts, and a little). */
 const SOON_MS = 3;
 /** As pfsync's. */
 const DEFER_MS = 20;
@@ -281,8 +281,8 @@ export class Dataplane {
   }
 
   /**
-   * A pass in which nothing but events has come, and nothing else is due: they are handed on, and that is all. After a sleep
-   * of milliseconds the processor has forgotten this program, so what a pass runs through is what it costs.
+   * A pass in which nothing but events has come, and nothing else is due: they are handed on, and that is all. After a
+   * sleep of milliseconds the processor has forgotten this program, so what a pass runs through is what it costs.
    */
   private handOn(now: number): boolean {
     const { audit, engine, writer } = this;

@@ -1,6 +1,6 @@
 /**
- * `defer = true`: the first answer of a connection waits until the peer's kernel has the connection. What it answers is read
- * from the kernel and told, then all there is to wait for is that everything told by then is acknowledged.
+ * `defer = true`: the first answer of a connection waits until the peer's kernel has the connection. The connection is
+ * read from the kernel and sent to the peer; the packet goes when all that was sent by then is acknowledged.
  */
 import type { DeferQueue } from '../../kernel/defer-queue.ts';
 import { seqAfter } from '../wire/sequence.ts';
@@ -8,21 +8,21 @@ import { seqAfter } from '../wire/sequence.ts';
 interface DeferPorts {
   /** The connection as the kernel has it now, a whole message. */
   connection(message: Buffer): void;
-  /** Takes what the kernel has reported. */
+  /** Takes the events that wait. */
   takeEvents(): void;
-  /** Gives all changes to the stream, for an acknowledgement without delay. */
+  /** Gives all changes to the stream, and asks for an acknowledgement without delay. */
   flush(): void;
   /** Nothing waits to be given to the stream. */
   drained(): boolean;
-  /** The last number given to the stream, and the last acknowledged; null: there is no peer to wait for. */
+  /** The last number that was sent, and the last that was acknowledged; null: there is no peer to wait for. */
   stream(): { sent: number; acked: number } | null;
-  /** `defer_late`: forwarded without acknowledgement; `defer_unknown`: no such connection. */
+  /** `defer_late`: released without acknowledgement; `defer_unknown`: no such connection. */
   count(name: string): void;
 }
 
 interface Held {
   id: number;
-  /** The number whose acknowledgement releases it; null: not all is given to the stream yet. */
+  /** The acknowledgement of this number releases the packet; null: not all changes are in the stream yet. */
   seq: number | null;
   due: number;
 }
@@ -30,13 +30,13 @@ interface Held {
 export class Defer {
   private readonly queue: DeferQueue;
   private readonly ports: DeferPorts;
-  /** A packet waits this long at most, ms; then it goes, counted: a slow link must not stop connections. */
-  private readonly most: number;
+  /** A packet waits so long at most; then it is released and counted: a slow link must not stop connections. */
+  private readonly mostMs: number;
   private held: Held[] = [];
 
-  constructor(queue: DeferQueue, most: number, ports: DeferPorts) {
+  constructor(queue: DeferQueue, mostMs: number, ports: DeferPorts) {
     this.queue = queue;
-    this.most = most;
+    this.mostMs = mostMs;
     this.ports = ports;
   }
 
@@ -54,17 +54,17 @@ export class Defer {
   private take(now: number): void {
     const packets = this.queue.receive();
     if (packets.length === 0) return;
-    // Without a peer nothing is told; the packets go on below.
-    const told = this.ports.stream() !== null;
-    // What was reported before is older than what is read now.
-    if (told) this.ports.takeEvents();
+    // Without a peer nothing is sent, and `release` lets the packets go.
+    const peer = this.ports.stream() !== null;
+    // The events that wait are older than what is read now.
+    if (peer) this.ports.takeEvents();
     for (const { id, head } of packets) {
-      this.held.push({ id, seq: null, due: now + this.most });
-      const connection = told ? this.queue.connection(head) : null;
+      this.held.push({ id, seq: null, due: now + this.mostMs });
+      const connection = peer ? this.queue.connection(head) : null;
       if (connection !== null) this.ports.connection(connection);
-      else if (told) this.ports.count('defer_unknown');
+      else if (peer) this.ports.count('defer_unknown');
     }
-    if (told) this.ports.flush();
+    if (peer) this.ports.flush();
   }
 
   private mark(): void {

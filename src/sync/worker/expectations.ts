@@ -1,21 +1,22 @@
 /**
- * The helpers' expectations on both nodes. The node that forwards tells each one as it comes and goes, behind the state of
- * the connection it belongs to; the peer puts it into its kernel. After a take-over the data connection that was agreed
- * on before still passes, and the helper reads on in the control connection.
+ * The expectations of the kernel's helpers, on both nodes. The node that forwards sends each one when it comes and when
+ * it goes, behind the state of the connection that it belongs to, and the peer writes it into its kernel. So after a
+ * take-over a data connection that was agreed on before still passes, and the helper goes on reading the control
+ * connection.
  *
- * They are not compared: they live for seconds to minutes, the kernel ends them by itself, and a lost one costs one
- * transfer. A peer that has begun anew is told all of them once it is in step.
+ * Expectations are not compared: they live for seconds to minutes, the kernel ends them by itself, and a lost one costs
+ * one transfer. A peer that has started again gets all of them once it is in step.
  */
 import type { Expectations } from '../../kernel/expect.ts';
 import { decodeExpectation, encodeExpectation } from '../wire/expectation.ts';
 
-/** Expectations that may wait to be told; more are left out, counted. */
+/** So many expectations may wait to be sent; more are left out and counted. */
 const MOST_WAITING = 1024;
 /**
- * The helper tells of an expectation just before it rewrites the command that led to it: what that did to the sequence
- * numbers is seen by another look at the connection a little later. Milliseconds, and how many of them may be pending.
+ * The kernel reports an expectation just before its helper rewrites the command that led to it. Another look at the
+ * connection a little later sees what the rewriting did to the sequence numbers. At most MOST_LOOKS may be pending.
  */
-const LOOK_AGAIN = 10;
+const LOOK_AGAIN_MS = 10;
 const MOST_LOOKS = 256;
 
 const ENOENT = 2;
@@ -23,7 +24,7 @@ const ENOENT = 2;
 interface ExpectationPorts {
   /** A connection as the kernel has it now, a whole message: as if its event had just come. */
   connection(message: Buffer): void;
-  /** Behind all that waits to be told now. False: there is no room. */
+  /** Sends it behind all that waits to be sent now. False: there is no room. */
   send(content: Buffer): boolean;
   count(name: string): void;
 }
@@ -45,9 +46,9 @@ export class ExpectationSync {
   }
 
   /**
-   * @param forwards this node is master of something: what its kernel expects is news for the peer
+   * @param forwards this node is master of something, so its expectations are for the peer
    * @param peer the peer's nonce; `null`: there is none
-   * @param inStep asked only when the peer has not been told all of them
+   * @param inStep called only when the peer has not got all of them
    */
   step(now: number, forwards: boolean, peer: string | null, inStep: () => boolean): void {
     const { events, overrun } = this.kernel.receive();
@@ -56,7 +57,7 @@ export class ExpectationSync {
     if (!forwards) return;
     for (const { gone, payload } of events) {
       if (!gone) this.look(payload);
-      if (!gone && this.looks.length < MOST_LOOKS) this.looks.push({ at: now + LOOK_AGAIN, payload });
+      if (!gone && this.looks.length < MOST_LOOKS) this.looks.push({ at: now + LOOK_AGAIN_MS, payload });
       this.send(gone, payload);
     }
     if (peer === null || peer === this.sentTo || !inStep()) return;
@@ -64,7 +65,7 @@ export class ExpectationSync {
     for (const payload of this.kernel.list().slice(0, MOST_WAITING)) this.send(false, payload);
   }
 
-  /** What the peer tells. */
+  /** An expectation of the peer. */
   take(content: Buffer): void {
     const message = decodeExpectation(content);
     if (message === null) {
@@ -75,7 +76,7 @@ export class ExpectationSync {
       if (message.gone) this.kernel.remove(message.payload);
       else this.kernel.create(message.payload);
     } catch (error) {
-      // One that is gone already has been used or has ended by itself.
+      // An expectation that is gone already was used, or has ended by itself.
       const gone = message.gone && (error as { errno?: number }).errno === ENOENT;
       if (!gone) this.ports.count('expectation_refused');
     }

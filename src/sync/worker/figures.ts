@@ -8,12 +8,12 @@ import { STAT } from './messages.ts';
 /** Reported at most this often. */
 const EVERY_MS = 10;
 
-/** What only the loop counts. */
+/** Figures that only the loop counts. */
 export interface LoopFigures {
   overruns: number;
   /** Kernel events taken. */
   events: number;
-  /** States that came into being here, mirrored ones not counted. */
+  /** States that began here; mirrored ones are not counted. */
   created: number;
 }
 

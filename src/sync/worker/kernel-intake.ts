@@ -44,7 +44,8 @@ export class KernelIntake {
     for (let batch = 0; batch < MOST_BATCHES; batch++) {
       const result = events.receive();
       if (result.kind === 'overrun') {
-        // What was lost is lost: the table is read again (audit.lost), and until then this node's digest proves nothing.
+        // What was lost is lost: the table is read again (audit.lost), and until then this node's digest proves
+        // nothing.
         this.figures.overruns += 1;
         this.ports.overrun(this.figures.overruns);
         this.audit.lost();

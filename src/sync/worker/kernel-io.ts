@@ -15,20 +15,20 @@ import type { BatchSource, DataplaneHost, DataplaneIo } from './dataplane-io.ts'
 import type { WorkerConfig } from './messages.ts';
 import { threadClock } from './messages.ts';
 
-/** Under load a pass begins at most this often: batches cost less than single messages. Milliseconds. */
-const PACE = 2.6;
-/** After so many events in one pass there are others in the next: not worth a question. */
+/** Under load a pass begins at most this often, because a batch costs less than single messages. */
+const PACE_MS = 2.6;
+/** After so many events in one pass more will come in the next, so poll(2) is not asked. */
 const SURE = 4;
-/** Between two slices of background work: at real-time priority nobody else would get the processor. Milliseconds. */
-const BREATH = 0.2;
-/** The kernel makes a piece of its table as large as the largest room that was offered for one, up to this. */
+/** Between two slices of background work: at real-time priority nobody else would get the processor. */
+const BREATH_MS = 0.2;
+/** The kernel makes a piece of a dump as large as the largest buffer that was offered, up to so many bytes. */
 const DUMP_PIECE = 32_768;
 /** Two pieces, some 340 entries, are read in about a millisecond. */
 const DUMP_PIECES = 2;
-/** Between two turns of a dump, ms: there are more than a hundred, and the node is not in step before the last. */
-const DUMP_BREATH = 0.1;
+/** Between two passes of a dump: there are more than a hundred, and the node is not in step before the last. */
+const DUMP_BREATH_MS = 0.1;
 const IP_HEADER = 20;
-/** Places among the descriptors. */
+/** Indices of descriptors in the poll set. */
 const DUMP = 2;
 const WAKE = 3;
 /** Conntrack status bits (nf_conntrack_common.h). */
@@ -36,8 +36,8 @@ const SEEN_REPLY = 0x2;
 const ASSURED = 0x4;
 
 /**
- * What is not synced yet need not be heard of (asm/kernel/filter.ts has the same rule), nor what this node has changed itself:
- * the events of what a backup writes would wake it once more for each datagram.
+ * Events of what is not synced yet are not received (asm/kernel/filter.ts has the same rule), nor those of what this
+ * node has changed itself: the events of what a backup writes would wake it once more for each datagram.
  */
 function wantedEvents(when: WorkerConfig['syncWhen'], controlPort: number): Instruction[] {
   const others = when === 'all' ? null : statusFilter(when === 'answered' ? SEEN_REPLY : ASSURED);
@@ -46,7 +46,7 @@ function wantedEvents(when: WorkerConfig['syncWhen'], controlPort: number): Inst
 
 const EMPTY: Batch = { kind: 'empty' };
 
-/** @param ready what poll(2) has said of this socket; no look at one that has nothing costs less than a look. */
+/** @param ready what poll(2) said about this socket: without data it is not read at all */
 function sourceOf(receiver: BatchReceiver, fd: number, ready?: Ready): BatchSource {
   return {
     slots: receiver.slots,
@@ -96,7 +96,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
   const pieces = receiver({ offset: areas.netlink.offset, slots: DUMP_PIECES, size: DUMP_PIECE }, false);
   const expectations = openExpectations();
   const defer = config.defer === true ? tryDefer() : undefined;
-  // The first ones can wait for company.
+  // The first two may be left to gather (`pause`).
   const fds = [conntrack.events, link.fd, conntrack.dump, wakeFd, expectations.fd];
   if (typeof defer === 'object') fds.push(defer.fd);
   const polled = new PollSet(fds);
@@ -112,7 +112,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
       ...refusals,
       receive: () => {
         const result = refusals.receive();
-        // What is refused has often ended this moment, and its event has come after poll(2) was asked.
+        // A refused entry has often ended this moment, and its event has come after the call of poll(2).
         if (result.kind !== 'empty' && ready[0] !== undefined) ready[0].is = true;
         return result;
       },
@@ -122,7 +122,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     ...(defer === undefined ? {} : { defer }),
     expectations: {
       ...expectations,
-      // Nothing came for it: not worth a call in every pass.
+      // Without data no call in every pass.
       receive: () => (ready[4]?.is === true ? expectations.receive() : { events: [], overrun: false }),
     },
     sender: senderOf(datagrams),
@@ -139,13 +139,14 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     },
     sleep: (events, ms, quiet) => {
       if (ready[DUMP]?.is === true) {
-        // There is always more of a dump, so poll would not sleep.
-        libc().usleep(DUMP_BREATH * 1000);
+        // There is always more of a dump, so poll(2) would not sleep.
+        libc().usleep(DUMP_BREATH_MS * 1000);
         polled.wait(0);
       } else if (events > 0) {
-        // Single events wait for company, and so do mere acknowledgements. A datagram with states is a batch already.
-        if (!polled.pause(PACE, quiet ? 2 : 1) && events < SURE) polled.wait(ms - PACE);
-      } else if (ms <= 0) polled.pause(BREATH, 1);
+        // Single events are left to gather, and so are mere acknowledgements. A datagram with states is a batch
+        // already.
+        if (!polled.pause(PACE_MS, quiet ? 2 : 1) && events < SURE) polled.wait(ms - PACE_MS);
+      } else if (ms <= 0) polled.pause(BREATH_MS, 1);
       else polled.wait(ms);
       if (ready[WAKE]?.is === true) libc().read(wakeFd, wakeBytes, 8);
     },

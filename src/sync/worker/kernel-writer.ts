@@ -1,23 +1,23 @@
 /**
- * Changes of the kernel's connection table: takes them out of the module, gives them to the kernel, and brings its refusals back.
+ * Changes of the kernel's connection table: takes them out of the module, gives them to the kernel, and brings the
+ * kernel's refusals back.
  *
- * A piece that the kernel did not take (no memory for the message: it has read nothing of it) is kept and given again
- * before anything else, so that nothing is lost and nothing overtakes. Until then the module believes to be in the kernel what is not: no
- * dump may be compared with the table, or an adopted state that only waits here would be taken for an ended one.
+ * When the kernel has no memory for a message it reads nothing of it. That piece is kept and given again before
+ * anything else, so that nothing is lost and nothing overtakes. Until then the module takes for written what is not. No
+ * dump may be compared with the table meanwhile: an adopted state that only waits here would count as ended.
  */
-
 import type { Engine } from '../table/engine.ts';
 import type { DataplaneIo } from './dataplane-io.ts';
 
-/** Ms until a piece is given again. */
-const AGAIN = 10;
+/** Until a piece is given again. */
+const AGAIN_MS = 10;
 
 interface WriterPorts {
-  /** The kernel takes nothing (true), or has taken all that it had not (false). */
+  /** True: the kernel takes nothing. False: it has taken what was kept. */
   blocked(blocked: boolean): void;
   /** Refusals were lost: nobody knows what the kernel holds. */
   lost(): void;
-  /** Something was refused: takes the events that wait. */
+  /** Something was refused: the events that wait must be read now. */
   refused(): void;
   count(name: string): void;
   now(): number;
@@ -65,11 +65,12 @@ export class KernelWriter {
       this.io.change(this.engine.areas.kernel.offset, length);
     } catch {
       this.ports.count('kernel_send');
-      this.againAt = this.ports.now() + AGAIN;
+      this.againAt = this.ports.now() + AGAIN_MS;
       return false;
     }
-    // An entry that had just timed out: its end is among the events already (nf_ct_delete tells it first). Read after the entry has
-    // been made anew, it would be taken for the end of that one.
+    // The entry may have timed out just now. The event of its end is in the socket already, because nf_ct_delete
+    // reports the end first. Read after the entry has been created again, that event would count as the end of the new
+    // entry.
     if (this.takeReplies()) this.ports.refused();
     return true;
   }

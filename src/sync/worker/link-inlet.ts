@@ -1,5 +1,4 @@
-/** Datagrams of the sync link on their way in: what is wrong with their IP header is counted, the rest is the driver's. */
-
+/** Takes the datagrams of the sync link: counts those with a wrong IP header, and hands the others to the driver. */
 import type { SyncDriver } from '../dialect/carpio/runner.ts';
 import type { Engine } from '../table/engine.ts';
 import { type DataplaneIo, MOST_BATCHES } from './dataplane-io.ts';
@@ -7,16 +6,16 @@ import { type DataplaneIo, MOST_BATCHES } from './dataplane-io.ts';
 const IPV4_LEAST = 20;
 
 export class LinkInlet {
-  /** Where the peer is; null: not known yet. */
+  /** The peer's address; null: not known yet. */
   peerAddress: string | null;
-  /** When the peer's stream last went on, ms. */
+  /** When the last datagram of the peer's stream was applied, ms. */
   streamAt = Number.NEGATIVE_INFINITY;
-  /** And the time before. */
+  /** When the one before was. */
   private before = Number.NEGATIVE_INFINITY;
   private readonly engine: Engine;
   private readonly io: Pick<DataplaneIo, 'datagrams' | 'sender' | 'now'>;
   private readonly driver: SyncDriver;
-  /** The configuration names it; then nobody else is heard. */
+  /** The configuration names the peer's address; then datagrams of others are refused. */
   private readonly named: boolean;
 
   constructor(
@@ -32,7 +31,7 @@ export class LinkInlet {
     this.named = peer !== null;
   }
 
-  /** Takes what has come; `SyncDriver.advance` must follow. Returns how many datagrams it was. */
+  /** Takes what has come; `SyncDriver.advance` must follow. @returns how many datagrams it was */
   take(): number {
     let taken = 0;
     const { datagrams } = this.io;
@@ -51,12 +50,12 @@ export class LinkInlet {
     return taken;
   }
 
-  /** The peer's stream goes on about every `ms`: the next datagram is to be expected within it. */
+  /** A datagram of the peer's stream comes about every `ms`, so the next one will come within that time. */
   flowing(now: number, ms: number): boolean {
     return now - this.streamAt < ms && this.streamAt - this.before < 2 * ms;
   }
 
-  // A raw IPv4 socket hands over the IP header too (raw(7)).
+  // A raw IPv4 socket delivers the IP header too (raw(7)).
   private takeOne(slot: number): void {
     const { datagrams } = this.io;
     const length = datagrams.length(slot);

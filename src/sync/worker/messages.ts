@@ -5,7 +5,10 @@ import type { SyncNotice } from '../../contract/sync-notice.ts';
 
 export interface WorkerConfig {
   name: string;
-  /** The pair's: the one to use first, then those that are taken too, while it is being changed; none: the link is open. */
+  /**
+   * The pair's: the one to use first, then those that are accepted too while the key is changed; none: the link is
+   * open.
+   */
   secrets: Uint8Array[];
   /** The sync link's device, and the peer's address; `null`: multicast until the peer is heard. */
   device: string;
@@ -23,7 +26,7 @@ export interface WorkerConfig {
   defer?: boolean;
   /** How long at most, ms. */
   deferMs?: number;
-  /** The kernel's timeouts by protocol state, seconds (engine.ts says which place means what). */
+  /** The kernel's timeouts by protocol state, seconds, in the order of TIMEOUT_SYSCTLS (table/timeouts.ts). */
   timeouts: number[];
   /** What enters the session machine is recorded. */
   recording?: boolean;
@@ -42,7 +45,7 @@ export type ToWorker =
   | { type: 'local'; addresses: string[] }
   /** The sync link's device has lost its carrier, or has it again. */
   | { type: 'carrier'; up: boolean }
-  /** The pair's key has been changed: the one to use first, then those that are taken too. */
+  /** The pair's key has been changed: the one to use first, then those that are accepted too. */
   | { type: 'keys'; secrets: Uint8Array[] }
   | { type: 'verify'; id: number; deep: boolean }
   | { type: 'resync' }
@@ -51,14 +54,14 @@ export type ToWorker =
   | { type: 'snapshot' }
   | { type: 'stop' };
 
-/** What `verify` found. `inStep: null`: could not tell. Corrections: what reading the kernel again had to mend, deep only. */
+/** What `verify` found. `inStep` null: it could not find out. `corrections`: of both audits, deep only. */
 export interface VerifyResult {
   inStep: boolean | null;
   reason: string | null;
   states: { own: number; mirrored: number };
   digest: string;
   corrections: { here: number; peer: number | null } | null;
-  /** Deep only: one line for each state that had to be mended, those of the peer as far as they fit in a datagram. */
+  /** Deep only: one line for each state that was corrected, those of the peer as far as they fit in a datagram. */
   differences?: string[];
 }
 
@@ -75,14 +78,16 @@ export type FromWorker =
   | { type: 'recording'; lines: string[]; bytes: number }
   | { type: 'stopped' };
 
-/** Places in the shared Float64Array. The worker writes, the control thread reads (but for
- * `controlAt` and `recorded`); each is one 8-byte store. */
+/**
+ * Places in the shared Float64Array. The worker writes and the control thread reads, except `controlAt` and `recorded`;
+ * each is one 8-byte store.
+ */
 export const STAT = {
   own: 0,
   mirrored: 1,
   unclaimed: 2,
   kernelMissing: 3,
-  /** `workerClock` of the older of the two last comparisons, NaN: none. */
+  /** When the older of the two last comparisons was (`workerClock`); NaN: never. */
   checkedAt: 4,
   lag: 5,
   sent: 6,
@@ -117,7 +122,7 @@ export function workerClock(): number {
   return Number(process.hrtime.bigint() / 1000n) / 1000;
 }
 
-/** The same clock for one thread that asks often: a tenth of the cost, because no BigInt is made. */
+/** The same clock for one thread that reads it often: a tenth of the cost, because it makes no BigInt. */
 export function threadClock(): () => number {
   const ahead = workerClock() - performance.now();
   return () => performance.now() + ahead;

@@ -1,6 +1,6 @@
 /**
- * How long the dataplane loop was kept by one slice of background work (repair, sweep, the end of an audit): while it
- * lasts no event is taken, so it is a bound on the sync lag. A histogram in the shared array.
+ * How long one slice of background work (repair, sweep, the end of an audit) kept the dataplane loop. No event is taken
+ * meanwhile, so it bounds the sync lag. A histogram in the shared array.
  */
 
 /** Upper bounds of the counts, ms; the last count has none. */
@@ -18,7 +18,7 @@ export class Slices {
     this.at = at;
   }
 
-  /** One slice has taken so many ms. */
+  /** One slice took so many ms. */
   add(ms: number): void {
     const found = SLICE_BOUNDS.findIndex((bound) => ms <= bound);
     this.bump(found < 0 ? SLICE_BOUNDS.length : found, 1);

@@ -1,5 +1,6 @@
-/** The dataplane worker's side of a recording: lines go to the control thread in batches, as many as it keeps up with. */
-
+/**
+ * The worker's side of a recording: lines go to the control thread in batches, as many as that thread keeps up with.
+ */
 import type { MachineName, TapMaker } from '../../contract/tap.ts';
 import { Tap } from '../../contract/tap.ts';
 
@@ -8,7 +9,7 @@ const MOST_UNDERWAY = 4 * 1024 * 1024;
 
 interface WorkerTapsPorts {
   post(lines: string[], bytes: number): void;
-  /** Bytes that the control thread has taken over so far. */
+  /** Bytes that the control thread has taken so far. */
   taken(): number;
 }
 
@@ -33,7 +34,7 @@ export class WorkerTaps implements TapMaker {
     for (const tap of this.taps) tap.snapshot();
   }
 
-  /** Once a pass: a message for each line would cost more than the line. */
+  /** Called once a pass: a message for each line would cost more than the line. */
   flush(): void {
     if (this.lines.length === 0) return;
     this.ports.post(this.lines, this.bytes);

@@ -1,5 +1,6 @@
-/** `carpio verify`: waits until both nodes have compared anew, and with `deep` until both have read their kernels again. */
-
+/**
+ * `carpio verify`: waits until both nodes have compared again, and with `deep` until both have audited their kernels.
+ */
 import type { SyncDriver } from '../dialect/carpio/runner.ts';
 import type { StepCause } from '../session/in-step.ts';
 import { stepReason } from '../session/words.ts';
@@ -8,16 +9,15 @@ import type { Engine } from '../table/engine.ts';
 import type { Audit } from './audit.ts';
 import type { FromWorker, VerifyResult } from './messages.ts';
 
-/** Milliseconds. */
-const PATIENCE = 3000;
-const DEEP_PATIENCE = 30_000;
-const ASK_AGAIN = 200;
-const DEEP_ASK_AGAIN = 1000;
+const PATIENCE_MS = 3000;
+const DEEP_PATIENCE_MS = 30_000;
+const ASK_AGAIN_MS = 200;
+const DEEP_ASK_AGAIN_MS = 1000;
 
 interface Waiting {
   id: number;
   deep: boolean;
-  /** Comparisons count from here; a deep check moves it to the end of the audit. */
+  /** Comparisons count from here on; `deep` moves it to the end of the audits. */
   from: number;
   until: number;
   askAt: number;
@@ -52,7 +52,7 @@ export class Verifier {
       id,
       deep,
       from: now,
-      until: now + (deep ? DEEP_PATIENCE : PATIENCE),
+      until: now + (deep ? DEEP_PATIENCE_MS : PATIENCE_MS),
       askAt: now,
       auditBefore: this.audit.finished,
       correctionsBefore: this.audit.corrections,
@@ -70,7 +70,7 @@ export class Verifier {
       const peer = this.driver.peerAudit;
       const answered = peer !== null && peer.at >= one.from;
       if (!answered && now >= one.askAt) {
-        one.askAt = now + DEEP_ASK_AGAIN;
+        one.askAt = now + DEEP_ASK_AGAIN_MS;
         this.driver.askPeerToAudit(now);
       }
       if (!answered || this.audit.finished === one.auditBefore || this.audit.busy()) return this.givenUp(one, now);
@@ -89,7 +89,7 @@ export class Verifier {
       return true;
     }
     if (now >= one.askAt) {
-      one.askAt = now + ASK_AGAIN;
+      one.askAt = now + ASK_AGAIN_MS;
       this.driver.verify(now);
     }
     return this.givenUp(one, now);

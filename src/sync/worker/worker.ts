@@ -1,7 +1,7 @@
 /**
  * The dataplane worker: one loop that waits for conntrack events, dumps, datagrams of the peer and commands, moves them
- * in batches into WebAssembly memory, runs the table, and sends what that queued. It never touches a virtual IP or a
- * timer of CARP, and the control thread never waits for it.
+ * in batches into WebAssembly memory, runs the table, and sends what the table has queued. It never touches a virtual
+ * address or a timer of CARP, and the control thread never waits for it.
  */
 import { setFlagsFromString } from 'node:v8';
 import { isMainThread, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
@@ -10,25 +10,25 @@ import { makeRealTime, runSooner } from '../../kernel/scheduling.ts';
 import { Dataplane } from './dataplane.ts';
 import type { FromWorker, ToWorker, WorkerData } from './messages.ts';
 
-/** Where real time is not allowed. */
+/** Where real-time priority is not allowed. */
 const NICE = -10;
-/** Below the election's: an advert comes before any state. */
+/** Below the election's priority: an advert comes before any state. */
 const PRIORITY = 1;
 
 /**
- * Heartbeats and states of the peer come before whatever else the machine does. A nice value is not enough: it counts only
- * within a control group or session, and behind 15 busy processes a state took 50 ms in place of one. The loop gives the
- * processor back between passes (kernel-io.ts), and the kernel keeps 5 % of each second for the others.
+ * Heartbeats and states of the peer come before everything else that the machine does. A nice value is not enough: it
+ * counts only within a control group or session, and behind 15 busy processes a state took 50 ms instead of 1 ms. The
+ * loop gives the processor back between passes (kernel-io.ts), and the kernel keeps 5 % of each second for the others.
  */
 function hurry(realTime: boolean): void {
   runSooner(NICE);
   if (!realTime) return;
   try {
     makeRealTime(PRIORITY);
-    // Helper threads that collect young objects would have to wait for a processor, and the loop for them.
+    // Helper threads that collect young objects would wait for a processor, and the loop would wait for them.
     setFlagsFromString('--no-parallel-scavenge');
   } catch {
-    // Without the right to it: the election has said so already.
+    // Without that permission: the election has reported it already.
   }
 }
 
@@ -46,10 +46,10 @@ function main(): void {
   }
   post({ type: 'ready', wakeFd: dataplane.wakeFd });
   const peek = () => (dataplane.called ? receiveMessageOnPort(port) : undefined);
-  // This loop is the thread's whole life: it never goes back to the event loop, so a message port is read by hand.
+  // The thread never returns to the event loop, so the message port is read by hand.
   for (let running = true; running; ) {
     dataplane.wait();
-    // To look costs as much as a small pass does; who sends a command wakes the loop too.
+    // To look at the port costs as much as a small pass. Whoever sends a command also wakes the loop.
     for (let next = peek(); next !== undefined; next = receiveMessageOnPort(port)) {
       const message = next.message as ToWorker;
       if (message.type === 'stop') running = false;
