@@ -1,8 +1,7 @@
 /**
- * The machines that can be recorded: what one step of each is given, and how it is run again. The files are the
+ * The machines that can be recorded: what enters each in one step, and how a step is run again. The machines are the
  * production ones; nothing of them is copied here. Pure.
  */
-
 import { step } from '../carp/group.ts';
 import type { GroupEvent, GroupState } from '../carp/types.ts';
 import type { MachineName } from '../contract/tap.ts';
@@ -14,7 +13,10 @@ import type { MaskStep } from '../liveness/unmask/recorded.ts';
 import { stepSync } from '../sync/session/machine.ts';
 import type { Context, SyncEvent, SyncState } from '../sync/session/state.ts';
 
-/** What enters a machine in one step. Times are in the machine's own unit: milliseconds for `sync`, microseconds for the others. */
+/**
+ * What enters a machine in one step. Times are in the machine's own unit: milliseconds for `sync`, microseconds for the
+ * others.
+ */
 interface Inputs {
   group: { event: GroupEvent; now: number };
   sync: { event: SyncEvent; context: Context };

@@ -1,6 +1,7 @@
 /**
- * `carpio run --record FILE`: takes the lines of all taps and writes them, never waiting for the disk. What finds no room
- * in memory is lost and counted. Files are bounded: a full one becomes FILE.1, the oldest goes. Mode 0600.
+ * `carpio run --record FILE`: takes the lines of all taps and writes them, and never waits for the disk. A line that
+ * finds no room in memory is lost and counted. Files are bounded: a full one becomes FILE.1, and the oldest is removed.
+ * Mode 0600.
  */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { messageOf } from '../contract/message-of.ts';
@@ -28,7 +29,7 @@ const RECORD_LIMITS: RecordLimits = {
 
 interface RecorderPorts {
   warn(message: string): void;
-  /** A new file has begun, or lines were lost: machines of other threads must write their state too. */
+  /** A new file has begun, or lines were lost: the machines of other threads must write their states too. */
   snapshots(): void;
 }
 
@@ -56,7 +57,7 @@ export class Recorder implements TapMaker {
     this.limits = { ...RECORD_LIMITS, ...limits };
   }
 
-  /** @throws Error when the file cannot be made: a recording that was asked for and is not there is no recording */
+  /** @throws Error when the file cannot be made */
   async start(): Promise<void> {
     await this.begin();
   }
@@ -72,7 +73,7 @@ export class Recorder implements TapMaker {
     for (const line of lines) this.take(line);
   }
 
-  /** Writes the states at the end and what waits, within a second. */
+  /** Writes the last states and what waits, within a second. */
   async close(): Promise<void> {
     for (const tap of this.taps) tap.snapshot();
     this.closing = true;
@@ -98,7 +99,7 @@ export class Recorder implements TapMaker {
     }
     this.waiting.push(line);
     this.waitingBytes += line.length + 1;
-    // Not at once: a step often brings others with it.
+    // Not at once: a step often brings others.
     if (this.writing === null) this.writing = new Promise((resolve) => setImmediate(resolve)).then(() => this.drain());
     return true;
   }
@@ -120,7 +121,7 @@ export class Recorder implements TapMaker {
     this.writing = null;
   }
 
-  /** The disk is full, or worse: what was not written is lost, and is said. */
+  /** The disk is full, or worse: what was not written is lost, and a warning says so. */
   private async failed(text: string, error: unknown): Promise<void> {
     this.lost += text.split('\n').length - 1;
     const why = messageOf(error);
@@ -131,7 +132,7 @@ export class Recorder implements TapMaker {
     if (!this.closing) await new Promise((resolve) => setTimeout(resolve, this.limits.retry).unref());
   }
 
-  /** There is room again: every machine writes its state, so that a replay can go on behind the gap. */
+  /** There is room again: every machine writes its state, so that a replay can continue behind the gap. */
   private renew(): void {
     if (this.file === null) return;
     this.lossy = false;

@@ -1,6 +1,6 @@
 /**
- * Runs a recording through the production machines and compares what they answer with what was recorded. Line by line,
- * so that a file of any length needs no memory. Pure: lines in, a report out.
+ * Runs a recording through the production machines and compares their actions with the recorded ones, line by line, so
+ * that a file of any length needs no memory. Pure: lines in, a report out.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../contract/message-of.ts';
@@ -29,11 +29,11 @@ export interface ReplayReport {
   /** Whole states that were compared. */
   states: number;
   difference: Difference | null;
-  /** Steps that are not in the file, by the gaps in their numbers. */
+  /** Steps that the file lacks, by the gaps in their numbers. */
   missing: number;
-  /** Steps before the first state of their machine: a file that goes on where an older one ended. */
+  /** Steps before the first state of their machine: the file continues an older one. */
   unreplayed: number;
-  /** Lines that are no lines of a recording; a last one without its end is `cut`. */
+  /** Lines that are no lines of a recording; `cut`: the last one has no end. */
   damaged: { line: number; reason: string }[];
   cut: boolean;
 }
@@ -123,7 +123,7 @@ export class Replay {
 
   private takeStep(line: Line, running: Running): void {
     if (line.i !== running.next) {
-      // What came between is not known: only the next whole state can be trusted again.
+      // The steps between are not known, so only the next whole state can be trusted.
       this.report.missing += Math.max(0, line.i - running.next);
       this.report.unreplayed += 1;
       this.running.delete(line.m);
@@ -163,7 +163,7 @@ export class Replay {
   }
 }
 
-/** Nothing differs, and nothing is missing that would have to be guessed. */
+/** Nothing differs, and nothing is missing. */
 export function isSame(report: ReplayReport): boolean {
   const { difference, missing, damaged, steps } = report;
   return difference === null && missing === 0 && damaged.length === 0 && Object.values(steps).some((n) => n > 0);

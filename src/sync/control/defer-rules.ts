@@ -1,12 +1,12 @@
 /**
- * The rules for `defer` while the node runs. They are this thread's business: the dataplane's loop has no time to wait for
- * nft. Without the rules nothing is held, and that is said.
+ * Keeps the kernel's rules for `defer` in place while the node runs. The control thread does it, because the dataplane
+ * loop has no time to wait for nft. Without the rules no packet is held, and that is reported.
  */
 import { messageOf } from '../../contract/message-of.ts';
 import type { SyncNotice } from '../../contract/sync-notice.ts';
 
-/** How often the rules are looked after, ms: somebody's reload may flush the whole ruleset. */
-const MEND_MS = 2000;
+/** The rules are looked for this often: a reload of somebody's ruleset may flush them. */
+const LOOK_MS = 2000;
 
 /** `kernel/defer-rules.ts`, or a test's. */
 interface DeferRules {
@@ -28,7 +28,7 @@ export class DeferRuleKeeper {
   private readonly ports: KeeperPorts;
   private timer: NodeJS.Timeout | null = null;
   private busy: Promise<void> | null = null;
-  /** Why there are none, as last reported. */
+  /** Why there are no rules, as last reported. */
   private missing: string | null = null;
 
   constructor(rules: DeferRules, ports: KeeperPorts) {
@@ -36,18 +36,18 @@ export class DeferRuleKeeper {
     this.ports = ports;
   }
 
-  /** @param wanted false: only what a run that was killed has left is removed */
+  /** @param wanted false: only the rules that a killed run has left are removed */
   async begin(wanted: boolean): Promise<void> {
     if (!wanted) {
       await this.remove();
       return;
     }
     await this.put();
-    this.timer = setInterval(() => this.mend(), MEND_MS);
+    this.timer = setInterval(() => this.mend(), LOOK_MS);
     this.timer.unref();
   }
 
-  /** Puts them in again when somebody has removed them; one attempt at a time. */
+  /** Puts the rules in again when somebody has removed them; one attempt at a time. */
   mend(): void {
     if (this.timer === null || this.busy !== null || this.rules.there()) return;
     this.busy = this.put().finally(() => {
@@ -55,7 +55,7 @@ export class DeferRuleKeeper {
     });
   }
 
-  /** To be awaited before the queue's listener goes: until then what waits is let go in order. */
+  /** To be awaited before the queue's listener ends: it still releases in order what waits. */
   async close(): Promise<void> {
     if (this.timer === null) return;
     clearInterval(this.timer);

@@ -1,10 +1,9 @@
 /**
- * Finds the peer on the sync link when its carrier comes back. The kernel asks for a neighbour once a second, and the first
- * question after the plug went in is often lost, because the other end or the switch between is not ready yet: states
- * would wait up to a second. Here it is asked like the kernel does (an ARP request that tells the own address too, RFC
- * 826), but soon and a few times, until the peer is heard. Both kernels take from question and answer what they need.
+ * Resolves the peer on the sync link when its carrier comes back. The kernel asks for a neighbour once a second, and
+ * its first question after the plug went in is often lost, because the other end or the switch between is not ready:
+ * states would wait up to a second. This sends the same question as the kernel (an ARP request with the node's own
+ * address, RFC 826), but at once and a few times, until the peer is heard. Both kernels learn from question and answer.
  */
-
 import type { Clock } from '../../contract/clock.ts';
 import type { LinkInfo } from '../../kernel/links.ts';
 import { arpRequest } from '../../net/frame.ts';
@@ -58,12 +57,12 @@ export class SyncFinder {
     try {
       this.ports.send({ ifindex: index, name }, frame);
     } catch {
-      // The link is gone again, and its return will be told.
+      // The link is down again; its next carrier starts this again.
     }
   }
 }
 
-/** The own address in the peer's network. */
+/** This node's address in the peer's network. */
 function ownTowards(link: LinkInfo, peer: Uint8Array): Uint8Array | null {
   const own = link.addresses.filter(({ bytes, ours }) => bytes.length === 4 && !ours);
   return own.find(({ bytes, prefix }) => samePrefix(bytes, peer, prefix))?.bytes ?? null;

@@ -1,6 +1,6 @@
 /**
  * The control thread's side of the dataplane worker: starts it, gives it commands, reads its counters. Never waits for
- * it, and knows when it has stopped turning.
+ * it, and notices when it does not turn any more.
  */
 import { Worker } from 'node:worker_threads';
 import type { StateView } from '../../contract/state-view.ts';
@@ -26,12 +26,12 @@ interface DataplaneListener {
 
 const STATES_PER_PAGE = 500;
 /**
- * Young objects of the worker's heap, MiB. V8 would let them spread over 48 before it collects: memory that each pass then finds cold, a
- * sixth of its time.
+ * Room for young objects of the worker's heap, MiB. V8 would spread them over 48 before it collects: each pass would
+ * then touch cold memory, which costs a sixth of its time.
  */
 const YOUNG = 4;
-/** Milliseconds; longer than the worker's own patience with a deep check. */
-const ANSWER_TIMEOUT = 35_000;
+/** Longer than the worker's patience with a deep check (worker/verifier.ts). */
+const ANSWER_TIMEOUT_MS = 35_000;
 
 export class DataplaneHandle {
   inStep: boolean | null = null;
@@ -52,7 +52,7 @@ export class DataplaneHandle {
     this.listener = listener;
     const counters = new SharedArrayBuffer(STAT_COUNT * 8);
     this.stats = new Float64Array(counters);
-    // Its first turn is still to come: "not turned for" counts from here, not from when the machine was started.
+    // The time since the last pass counts from here until the first pass, and not from the start of the machine.
     this.stats[STAT.passAt] = this.now();
     const [program, isCode] = 'file' in entry ? [entry.file, false] : [entry.code, true];
     this.worker = new Worker(program, {
@@ -65,7 +65,7 @@ export class DataplaneHandle {
       this.worker.on('message', (message: FromWorker) => {
         if (message.type === 'ready') resolve();
         if (message.type === 'fatal') {
-          // It ends now; that it could not start is said where `ready` is awaited.
+          // The worker ends now. Whoever awaits `ready` gets the reason.
           this.stopping = true;
           reject(new Error(message.reason));
         }
@@ -81,7 +81,7 @@ export class DataplaneHandle {
         if (!this.stopping) listener.failed('the dataplane worker ended');
       });
     });
-    // Whoever does not wait for the start is told by `failed`.
+    // Whoever does not wait for the start gets `failed`.
     this.started.catch(() => {});
   }
 
@@ -94,7 +94,7 @@ export class DataplaneHandle {
     this.tell({ type: 'role', masterAny, report });
   }
 
-  /** The control thread turns: without this the worker soon stops to repeat its report. */
+  /** The control thread turns. Without this call the worker soon stops sending its report. */
   alive(): void {
     this.stats[STAT.controlAt] = this.now();
   }
@@ -103,7 +103,7 @@ export class DataplaneHandle {
     this.tell({ type: 'local', addresses });
   }
 
-  /** Of the sync link's device: without it the worker sends nothing, and with its return at once. True: it has changed. */
+  /** Of the sync link's device: without carrier the worker sends nothing. @returns whether it has changed */
   setCarrier(up: boolean): boolean {
     if (up === this.carrier) return false;
     this.carrier = up;
@@ -111,7 +111,7 @@ export class DataplaneHandle {
     return true;
   }
 
-  /** The pair's key has been changed. @param secrets the one to use first, then those that are taken too */
+  /** The pair's key has been changed. @param secrets the one to use first, then those that are accepted too */
   setKeys(secrets: readonly Uint8Array[]): void {
     this.tell({ type: 'keys', secrets: [...secrets] });
   }
@@ -154,7 +154,7 @@ export class DataplaneHandle {
     return { bounds_ms: SLICE_BOUNDS, counts: places.slice(0, -1), sum_ms: places.at(-1) ?? 0 };
   }
 
-  /** The worker's clock, in which the counters' times are. */
+  /** The worker's clock; the times among the counters are in it. */
   now(): number {
     return workerClock();
   }
@@ -196,7 +196,7 @@ export class DataplaneHandle {
       const limit = setTimeout(() => {
         this.waiting.delete(id);
         reject(new Error('the dataplane did not answer in time'));
-      }, ANSWER_TIMEOUT);
+      }, ANSWER_TIMEOUT_MS);
       this.waiting.set(id, (message) => {
         clearTimeout(limit);
         resolve(message);
