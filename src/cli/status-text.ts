@@ -2,6 +2,7 @@
 
 import type { CarpState, NodeRole, NodeStatus, PeerChannelStatus, SyncStatus, VipStatus } from '../contract/status.ts';
 import { clean } from '../contract/text.ts';
+import type { Trouble } from '../contract/trouble.ts';
 import { replicateLine } from './replicate-text.ts';
 import { duration, type Paint, seconds, table } from './text.ts';
 
@@ -97,6 +98,15 @@ function demotionText(status: NodeStatus, paint: Paint): string {
   return `${paint('yellow', String(total))} (${reasons.map(({ reason, weight }) => `${clean(reason)} ${weight}`).join(', ')})`;
 }
 
+/** The open troubles, each with its mend under it. */
+function troubleLines(troubles: readonly Trouble[], now: number, paint: Paint): string[] {
+  return troubles.flatMap(({ severity, text, mend, since }) => {
+    const word = paint(severity === 'error' ? 'red' : 'yellow', severity.padEnd(7));
+    const age = duration(Math.max(0, now - Date.parse(since)));
+    return [`${word}  ${clean(text)} (for ${age})`, `         ${paint('dim', `mend: ${clean(mend)}`)}`];
+  });
+}
+
 /** @param now ms since 1970, against which `since` is told */
 export function renderStatus(status: NodeStatus, now: number, paint: Paint): string {
   const { carp } = status;
@@ -110,5 +120,9 @@ export function renderStatus(status: NodeStatus, now: number, paint: Paint): str
     rows.push(['maintenance', paint('yellow', 'on: the peer is to be master (carpio maintenance off)')]);
   if (!carp.preempt) rows.push(['preempt', 'off: the node that is master stays it']);
   const vips = carp.vips.length > 0 ? vipRows(status, now, paint) : ['no virtual address is configured'];
-  return [`${title}  ${paint('dim', up)}`, '', ...vips, '', ...table(rows)].map((line) => `${line}\n`).join('');
+  const trouble = troubleLines(status.trouble ?? [], now, paint);
+  if (trouble.length > 0) trouble.push('');
+  return [`${title}  ${paint('dim', up)}`, '', ...trouble, ...vips, '', ...table(rows)]
+    .map((line) => `${line}\n`)
+    .join('');
 }

@@ -3,6 +3,8 @@
  * and other people's tools rely on. Adding a field is free; a value that is not known is `null`, never a guess.
  */
 
+import type { Trouble } from './trouble.ts';
+
 export type CarpState = 'INIT' | 'BACKUP' | 'MASTER';
 export type NodeRole = 'master' | 'backup' | 'mixed' | 'init';
 
@@ -147,6 +149,8 @@ export interface NodeStatus {
     /** Packets, by the BSD names of the counters (ipackets, badauth …). */
     counters: Record<string, number>;
   };
+  /** What is wrong now, worst first; left out by versions that do not tell. */
+  trouble?: Trouble[];
   /** `null` when the configuration has no [sync] section. */
   sync: SyncStatus | null;
   /** `null` without a pair key; left out by versions that have no channel. */

@@ -6,6 +6,7 @@
 import type { Cause, Decided, Left, LeftWhy, ProbeCause, RoleCause, Standing, Suspicion } from './causes.ts';
 import type { NodeEvent, ToldEvent } from './events.ts';
 import type { Json } from './status.ts';
+import { DIAGNOSIS_SEVERITY } from './trouble.ts';
 
 const timers = ({ advbase, advskew }: Standing): string => `${advbase}/${advskew}`;
 const demoted = (side: Standing): string => `${timers(side)} demotion ${side.demote}`;
@@ -319,4 +320,37 @@ export function toldLine({ text, ...event }: ToldEvent): string {
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value as Json)}`);
   return [kind, ...parts].join(' ');
+}
+
+/** How loud an event is in the log: an error is trouble for users, a warning will be. */
+export function levelOf(event: NodeEvent): 'info' | 'warning' | 'error' {
+  switch (event.kind) {
+    case 'carp.diagnosis':
+      return event.over ? 'info' : DIAGNOSIS_SEVERITY[event.what];
+    case 'carp.dual_master':
+    case 'carp.multicast_lost':
+    case 'peer.dead':
+      return 'error';
+    case 'carp.family_silent':
+    case 'carp.stall':
+    case 'peer.undecided':
+    case 'sync.link_down_peer_alive':
+    case 'sync.overrun':
+    case 'sync.too_long':
+    case 'replicate.rolled_back':
+    case 'replicate.refused':
+      return 'warning';
+    case 'carp.maintenance':
+      return event.done ? 'info' : 'warning';
+    case 'sync.peer':
+      return event.alive ? 'info' : 'warning';
+    case 'replicate.drift':
+      return event.over ? 'info' : 'warning';
+    case 'replicate.same':
+      return event.same ? 'info' : 'warning';
+    case 'node.stop':
+      return event.clean ? 'info' : 'warning';
+    default:
+      return 'info';
+  }
 }

@@ -36,6 +36,7 @@ export function renderMetrics(
   out.family('carpio_node', 'info', 'Name of this node.', [[1, { node: status.node }]]);
   out.family('carpio_uptime_seconds', 'gauge', 'Time since the node started.', [[status.uptime_s]]);
   out.family('carpio_healthy', 'gauge', '1 when the node answers that it is healthy.', [[healthReason === null]]);
+  troubleMetrics(out, status);
   electionMetrics(out, status);
   if (status.sync !== null) {
     peerMetrics(out, status.sync);
@@ -45,6 +46,19 @@ export function renderMetrics(
   if (status.replicate) replicateMetrics(out, status.replicate);
   feedMetrics(out, feed);
   return out.text();
+}
+
+function troubleMetrics(out: Page, { trouble }: NodeStatus): void {
+  if (trouble === undefined) return;
+  out.family('carpio_troubles', 'gauge', 'Open troubles.', [[trouble.length]]);
+  // Several of one kind in one place are one line: no sample may stand twice.
+  const named = new Map(trouble.map(({ what, where, severity }) => [`${what} ${where}`, { what, where, severity }]));
+  out.family(
+    'carpio_trouble',
+    'gauge',
+    'An open trouble; carpio status says it in a sentence.',
+    [...named.values()].map((labels): Sample => [1, labels]),
+  );
 }
 
 function electionMetrics(out: Page, status: NodeStatus): void {

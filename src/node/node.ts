@@ -39,6 +39,7 @@ import { Service, serviceLine } from './service.ts';
 import { makeStatus } from './status.ts';
 import { OPEN_WARNINGS, SyncSide } from './sync.ts';
 import { Tracks } from './tracks.ts';
+import { TroubleTracker } from './trouble/tracker.ts';
 
 export class CarpioNode {
   private config: Config;
@@ -52,6 +53,7 @@ export class CarpioNode {
   private readonly firewall: Firewall;
   private readonly handOver: HandOver;
   private readonly journal: Journal;
+  private readonly trouble = new TroubleTracker();
   private readonly service: Service;
   private sync: SyncSide | null = null;
   private readonly pairKey: PairKey;
@@ -94,6 +96,7 @@ export class CarpioNode {
     this.log = log;
     const { node, carp, hooks } = this.config;
     this.journal = new Journal(node.name, carp.log, hooks?.on_event ?? null, log);
+    this.journal.onEvent = (event) => this.trouble.onEvent(event, Date.now());
     this.handOver = new HandOver(this.config.node.state_dir, log);
     const runDir = dirname(this.config.node.control);
     this.firewall = new Firewall(runDir, log);
@@ -223,6 +226,7 @@ export class CarpioNode {
     if (this.pairKey.change(config))
       this.log.info("the pair's key is another one; the one before counts until both nodes have it");
     this.tracks.watch(config.track);
+    this.trouble.keepVhids(new Set(vips.map(({ vhid, interface: role }) => `vhid ${vhid} on ${role}`)));
     this.publish({ kind: 'node.reload' });
   }
 
@@ -232,7 +236,7 @@ export class CarpioNode {
   }
 
   status(): NodeStatus {
-    return makeStatus({
+    const status = makeStatus({
       name: this.config.node.name,
       version: VERSION,
       startedUs: this.startedUs,
@@ -243,6 +247,7 @@ export class CarpioNode {
       channel: this.channel?.status() ?? null,
       replicate: this.replicate?.status() ?? null,
     });
+    return { ...status, trouble: this.trouble.look(status, Date.now()) };
   }
 
   /** The control socket is taken first, so that a second instance is refused; answers wait until there is a node. */

@@ -9,6 +9,8 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { type FirewallName, SWITCH } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { isBackup, isMaster } from '../../scripts/lab/watch.ts';
+import type { NodeStatus } from '../../src/contract/status.ts';
+import type { Trouble } from '../../src/contract/trouble.ts';
 import { gratuitousArp, unsolicitedNeighbourAdvertisement } from '../../src/gate/announce.ts';
 import { logged } from './lib/guardian.ts';
 import { advert, CARP, CARP_GROUP, inject } from './lib/packets.ts';
@@ -58,10 +60,20 @@ promise('different address lists: both nodes name the address', async (on) => {
   await said(on, 'fw-a', 'address_list', /10\.77\.1\.9/, true);
 });
 
+/** What `carpio status` calls wrong now. */
+async function troubleOf(on: Stage, node: FirewallName): Promise<Trouble[]> {
+  const answer = await on.pair[node].ask<NodeStatus>('status', {});
+  assert.ok(answer.ok);
+  return answer.result.trouble ?? [];
+}
+
 promise('wrong password', async (on) => {
   await changed(on, 'lab pass phrase', 'another phrase', async () => {
     await said(on, 'fw-b', 'password', /^wrong password: the peer's adverts of vhid 2 \(10\.77\.1\.2 on lan\)/);
     assert.not.match(on.pair['fw-b'].log(), /another phrase|lab pass phrase/);
+    const trouble = (await troubleOf(on, 'fw-b')).find(({ what }) => what === 'password');
+    assert.is(trouble?.where, 'vhid 2 on lan');
+    assert.is(trouble?.severity, 'error');
   });
 });
 

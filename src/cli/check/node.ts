@@ -35,6 +35,7 @@ export async function askRunningNode(socket: string): Promise<NodeFacts | null> 
 export function checkNode({ socket, status, peer, why }: NodeFacts, config: Config): Finding[] {
   return [
     checkRunning(socket, status, config),
+    ...checkTroubles(status),
     ...checkHeard(status, config),
     ...checkReplication(status),
     ...(peer === null ? notAsked(why, config) : checkPeerSide(peer)),
@@ -57,15 +58,25 @@ function checkRunning(socket: string, status: NodeStatus, config: Config): Findi
   return ok(topic, name, { where: socket });
 }
 
+/** What the node itself calls wrong now. */
+function checkTroubles({ trouble }: NodeStatus): Finding[] {
+  return (trouble ?? []).map(({ severity, what, where, text, mend, since }) => {
+    const found = `${text} (since ${since})`;
+    return severity === 'error' ? error(what, found, mend, { where }) : warning(what, found, mend, { where });
+  });
+}
+
 /** What the node has counted and noticed. */
 function checkHeard(status: NodeStatus, config: Config): Finding[] {
   const found: Finding[] = [];
   const { badauth = 0 } = status.carp.counters;
-  if (badauth > 0) {
+  // The counter never falls: once what it counted is over, it is history.
+  if (badauth > 0 && status.trouble === undefined) {
     const mend = 'the same password and the same addresses on both boxes; carpio status names the vhid';
     found.push(warning('adverts', `${badauth} with another password or address list since the start`, mend));
   }
-  for (const { reason, weight } of status.carp.demotion.reasons) {
+  // A node that names its troubles has named these already.
+  for (const { reason, weight } of status.trouble === undefined ? status.carp.demotion.reasons : []) {
     found.push(
       warning('demotion', `${reason} (${weight}): this node stands back`, 'mend its cause, or carpio undemote'),
     );

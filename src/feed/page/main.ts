@@ -5,7 +5,7 @@ import { type Chart, makeChart, makeRate } from './chart.ts';
 import { byId, element, fillRows, setData, setText } from './dom.ts';
 import { makeEventList } from './events.ts';
 import { makeStep } from './step.ts';
-import { alarm, cards, inStep, title, type Watched } from './view.ts';
+import { alarm, cards, inStep, type TroubleView, title, troubles, type Watched } from './view.ts';
 import { type Sample, Watch } from './watch.ts';
 import { clockTime, span } from './words.ts';
 
@@ -93,6 +93,7 @@ function makeScreen(watched: Watched[], charts: Chart[]): () => void {
   const cardRows: Card[] = [];
   const showLinks = makeLinks();
   const showAlarm = makeAlarm();
+  const showTroubles = makeTroubles();
   const said = byId('said');
   const clock = byId('clock');
   const icon = document.querySelector<HTMLLinkElement>('link[rel=icon]');
@@ -107,6 +108,7 @@ function makeScreen(watched: Watched[], charts: Chart[]): () => void {
     step.show(compared, live?.status?.sync ?? null);
     showLinks(watched, now);
     showAlarm(alarm(watched), now);
+    showTroubles(troubles(watched, now));
     const heading = title(shown, compared, watched.length);
     if (document.title !== heading) {
       document.title = heading;
@@ -152,6 +154,26 @@ function makeAlarm(): (text: string | null, now: number) => void {
     const shown = text !== null && now - since >= ALARM_AFTER_MS;
     if (place.hidden === shown) place.hidden = !shown;
     if (shown) setText(place, text);
+  };
+}
+
+/** What is wrong now, each with what to do. */
+function makeTroubles(): (shown: TroubleView[]) => void {
+  const list = byId('troubles');
+  const rows: { root: HTMLElement; text: HTMLElement; mend: HTMLElement }[] = [];
+  const make = (): (typeof rows)[number] => {
+    const root = element('li', 'trouble');
+    const [text, mend] = [element('span', 'what'), element('span', 'mend')];
+    root.append(text, mend);
+    return { root, text, mend };
+  };
+  return (shown) => {
+    if (list.hidden !== (shown.length === 0)) list.hidden = shown.length === 0;
+    fillRows(list, rows, shown, make, (row, view) => {
+      setData(row.root, 'severity', view.severity);
+      setText(row.text, view.text);
+      setText(row.mend, view.mend);
+    });
   };
 }
 

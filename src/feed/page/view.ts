@@ -3,6 +3,7 @@
  * ms of one steady clock. The rule above all: "in step" is never said on old news.
  */
 import type { NodeRole, NodeStatus, ReplicateStatus, VipStatus } from '../../contract/status.ts';
+import { byUrgency, type Trouble } from '../../contract/trouble.ts';
 import { span } from './words.ts';
 
 /** One feed and the last it told. */
@@ -224,6 +225,29 @@ export function alarm(watched: Watched[]): string | null {
   const none = [...groups].filter(([, masters]) => masters.length === 0);
   const allLive = live.length === watched.length && watched.length > 1;
   return allLive && none.length > 0 ? `No master: ${none.map(([vip]) => vip).join(', ')}` : null;
+}
+
+export interface TroubleView {
+  severity: Trouble['severity'];
+  text: string;
+  mend: string;
+}
+
+/** What the nodes themselves call wrong, worst first; the node's name in front where several are watched. */
+export function troubles(watched: Watched[], now: number): TroubleView[] {
+  return watched
+    .flatMap(({ status, link, statusAt }) =>
+      link !== 'live' || status === null
+        ? []
+        : (status.trouble ?? []).map((trouble) => ({ trouble, status, elapsed: now - statusAt })),
+    )
+    .sort((a, b) => byUrgency(a.trouble, b.trouble))
+    .map(({ trouble, status, elapsed }) => {
+      // Both times are the node's own.
+      const age = span(Date.parse(status.time) - Date.parse(trouble.since) + elapsed);
+      const who = watched.length > 1 ? `${status.node}: ` : '';
+      return { severity: trouble.severity, text: `${who}${trouble.text} (for ${age})`, mend: trouble.mend };
+    });
 }
 
 /** The window's title: the master and the comparison, e.g. "▲ fw-a MASTER · in step". */

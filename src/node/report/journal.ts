@@ -2,7 +2,7 @@
 
 import type { DeniedCause } from '../../contract/causes.ts';
 import type { NodeEvent } from '../../contract/events.ts';
-import { tell, toldLine } from '../../contract/words.ts';
+import { levelOf, tell, toldLine } from '../../contract/words.ts';
 import type { Feed } from '../../feed/server.ts';
 import { EventHook } from './hooks.ts';
 import type { Log } from './log.ts';
@@ -16,6 +16,8 @@ export class Journal {
   level: number;
   /** Set when the feed listens. */
   feed: Feed | null = null;
+  /** Hears of every event, before anybody outside does. */
+  onEvent: (event: NodeEvent) => void = () => {};
   private readonly node: string;
   private readonly log: Log;
   private readonly hook: EventHook | null;
@@ -31,7 +33,8 @@ export class Journal {
   publish(event: NodeEvent): void {
     const time = new Date().toISOString();
     const told = tell(event);
-    if (this.level > 0) this.log.event(toldLine(told), told);
+    this.onEvent(event);
+    if (this.level > 0) this.log.event(levelOf(event), toldLine(told), told);
     this.feed?.publish(told);
     this.hook?.push({ time, node: this.node, ...told });
   }

@@ -40,8 +40,8 @@ export class Log {
   }
 
   /** An event of the node; JSON lines carry its fields. */
-  event(message: string, { text: _said, ...fields }: ToldEvent): void {
-    this.say('info', message, fields);
+  event(level: Level, message: string, { text: _said, ...fields }: ToldEvent): void {
+    this.say(level, message, fields);
   }
 
   info(message: string): void {

@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Json, NodeStatus } from '../../../src/contract/status.ts';
 import type { ControlHandler } from '../../../src/node/control/server.ts';
-import { answer, asJson, cleanUp, STATUS, state, withNode } from './fake-node.ts';
+import { answer, asJson, cleanUp, cli, STATUS, state, withNode } from './fake-node.ts';
 
 const looks = suite('cli: status and states');
 looks.after(cleanUp);
@@ -90,6 +90,32 @@ looks('states: lines, JSON, filter, count', async () => {
   // A node that counts by itself sends no states at all.
   const counted = await withNode({ states: answer({ count: 7 }) }, 'states', '--count', '--json');
   assert.is(counted.out, '{"count":7}\n');
+});
+
+const TROUBLE = {
+  ...{ what: 'password', where: 'vhid 1 on wan', since: '2026-01-01T00:00:00.000Z', severity: 'error' as const },
+  ...{ text: 'wrong\x1b[2J password', mend: 'the same on both' },
+};
+
+looks('status --check: 0 well, 1 trouble with a line each, 2 no answer', async () => {
+  const good = await withNode({ status: answer({ ...STATUS, trouble: [] }) }, 'status', '--check');
+  assert.is(good.code, 0);
+  assert.match(good.out, /^OK fw-a: /);
+  const bad = await withNode({ status: answer({ ...STATUS, trouble: [TROUBLE] }) }, 'status', '--check');
+  assert.is(bad.code, 1);
+  assert.match(
+    bad.out,
+    /^ERROR password \(vhid 1 on wan\) since 2026-01-01T00:00:00.000Z: wrong\?\[2J password; mend: /,
+  );
+  const none = await cli('status', '--check', '--socket', '/nowhere/control.sock');
+  assert.is(none.code, 2);
+  assert.match(none.out, /^NO ANSWER: /);
+});
+
+looks('status shows trouble first, with its mend', async () => {
+  const { out } = await withNode({ status: answer({ ...STATUS, trouble: [TROUBLE] }) }, 'status');
+  assert.ok(out.indexOf('wrong?[2J password (for ') < out.indexOf('VHID'));
+  assert.match(out, 'mend: the same on both');
 });
 
 looks.run();

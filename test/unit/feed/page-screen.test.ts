@@ -117,7 +117,7 @@ async function shot(page: Page, name: string): Promise<void> {
 /** Nothing is wider than the screen, and no text is cut off at the edge of its card. */
 async function fits(page: Page): Promise<void> {
   const found = await page.evaluate(() => {
-    const edges = [...document.querySelectorAll('.node, .step, .charts, .events')].flatMap((box) => {
+    const edges = [...document.querySelectorAll('.node, .step, .charts, .events, .troubles')].flatMap((box) => {
       const limit = box.getBoundingClientRect().right;
       const over = [...box.querySelectorAll('*')].filter((e) => e.getBoundingClientRect().right > limit + 1);
       return over.map((e) => `${e.className} ends outside its box: ${e.textContent}`);
@@ -143,6 +143,30 @@ async function powerOff({ a, b }: { a: FakeNode; b: FakeNode }): Promise<void> {
   const reason = 'no advert for 3390 ms';
   for (const vhid of [1, 2]) b.feed.publish({ kind: 'carp.state', vhid, from: 'BACKUP', to: 'MASTER', reason });
 }
+
+inBrowser('what is wrong now stands on top, with what to do, and goes when it is over', (browser) =>
+  onStage(browser, { width: 800, height: 900 }, async ({ nodes, address, page, complaints }) => {
+    await page.goto(address);
+    await sees(page, '.answer', /^in step$/);
+    assert.ok(await page.isHidden('#troubles'));
+    const since = nodes.a.node.status.time;
+    nodes.a.node.status.trouble = [
+      {
+        ...{ what: 'sync_link_down', where: 'sync', since, severity: 'error' },
+        text: 'fw-b is silent on the sync link for 4.0 s, but lives: seen on wan 0.4 s ago; connections made since then are not mirrored',
+        mend: 'the sync cable, its device, protocol 240 on the way, the pair key',
+      },
+      { what: 'demoted', where: 'link lan', since, severity: 'warning', text: 'stands back by 240', mend: 'its cause' },
+    ];
+    await sees(page, '#troubles li:nth-of-type(1) .what', /^fw-a: fw-b is silent on the sync link .* \(for \d/);
+    await sees(page, '#troubles li:nth-of-type(2) .mend', /^its cause$/);
+    await fits(page);
+    await shot(page, 'trouble');
+    nodes.a.node.status.trouble = [];
+    await page.waitForSelector('#troubles', { state: 'hidden' });
+    assert.equal(complaints, []);
+  }),
+);
 
 inBrowser('the roles swap on screen when the master dies, with no reload', (browser) =>
   onStage(browser, {}, async ({ nodes, address, page, complaints, startNode }) => {

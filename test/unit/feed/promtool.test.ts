@@ -22,6 +22,10 @@ const FEED = {
 const status = fakeStatus('fw-a', 'master');
 if (status.sync) status.sync.refused = { badauth: 1 };
 if (status.sync) status.sync.slices = { bounds_ms: [1, 5], counts: [7, 2, 1], sum_ms: 14 };
+status.trouble = [
+  { what: 'password', where: 'vhid 1 on wan', since: '', severity: 'error', text: 't', mend: 'm' },
+  { what: 'password', where: 'vhid 1 on wan', since: '', severity: 'error', text: 'again', mend: 'm' },
+];
 const metrics = renderMetrics(status, FEED, null, 'prometheus');
 
 const borrowed = await borrow('prometheus', '/usr/bin/promtool');
@@ -41,7 +45,7 @@ withTool('the metrics have no fault in it', () => {
 withTool('the alert rules load', () => {
   const result = spawnSync(promtool as string, ['check', 'rules', `${FOLDER}alerts.yml`], { encoding: 'utf8' });
   assert.is(result.status, 0, result.stdout + result.stderr);
-  assert.match(result.stdout, '7 rules found');
+  assert.match(result.stdout, '8 rules found');
 });
 
 /** Every metric that a text names. */
