@@ -37,8 +37,33 @@ export function upgraded(line: Line): Line {
 
 function upgradedState(state: unknown): unknown {
   if (!isFields(state) || !('mine' in state)) return state;
-  const { mine, theirs, ...rest } = state;
-  return { ...rest, ownCompared: mine, mirroredCompared: theirs };
+  const { mine, theirs, repairIn, repairOut, ...rest } = state;
+  return {
+    ...rest,
+    ownCompared: mine,
+    mirroredCompared: theirs,
+    repairIn: picked(repairIn, REPAIR_IN),
+    repairOut: picked(repairOut, REPAIR_OUT),
+  };
+}
+
+/** What a repair keeps in each phase; in format 1 it kept all of it in every phase. */
+const REPAIR_IN: Readonly<Record<string, readonly string[]>> = {
+  asked: ['id', 'phase', 'since', 'progressAt'],
+  reading: ['id', 'phase', 'since', 'progressAt', 'received', 'expected', 'most'],
+  applying: ['id', 'phase', 'since', 'progressAt', 'differences'],
+  proving: ['id', 'phase', 'since', 'progressAt', 'differences'],
+};
+const REPAIR_OUT: Readonly<Record<string, readonly string[]>> = {
+  asked: ['id', 'phase', 'progressAt'],
+  open: ['id', 'phase', 'progressAt', 'expected', 'wanted'],
+  marking: ['id', 'phase', 'progressAt'],
+};
+
+function picked(repair: unknown, kept: Readonly<Record<string, readonly string[]>>): unknown {
+  const names = isFields(repair) ? kept[String(repair.phase)] : undefined;
+  if (!isFields(repair) || names === undefined) return repair;
+  return Object.fromEntries(names.map((name) => [name, repair[name]]));
 }
 
 function upgradedInput(input: unknown): unknown {
@@ -56,7 +81,7 @@ function upgradedAction(action: unknown): unknown {
 const ADOPTED: Readonly<Record<string, AdoptCause>> = {
   'master, and the peer is gone': 'peerGone',
   'master, and the peer is not': 'peerNotMaster',
-  'master, and the peer has started anew': 'peerStartedAnew',
+  'master, and the peer has started anew': 'peerStartedAgain',
   'the peer has started anew, and knows none of them': 'peerKnowsNone',
   'both are master, and the peer knows none of them': 'bothMaster',
 };

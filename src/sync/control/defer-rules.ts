@@ -43,12 +43,12 @@ export class DeferRuleKeeper {
       return;
     }
     await this.put();
-    this.timer = setInterval(() => this.mend(), LOOK_MS);
+    this.timer = setInterval(() => this.restore(), LOOK_MS);
     this.timer.unref();
   }
 
   /** Puts the rules in again when somebody has removed them; one attempt at a time. */
-  mend(): void {
+  restore(): void {
     if (this.timer === null || this.busy !== null || this.rules.there()) return;
     this.busy = this.put().finally(() => {
       this.busy = null;

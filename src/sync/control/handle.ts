@@ -45,6 +45,8 @@ export class DataplaneHandle {
   private nextId = 1;
   private stopping = false;
   private exited = false;
+  /** Its loop has ended: nobody reads the eventfd any more. */
+  private stopped = false;
   private carrier = true;
   private readonly started: Promise<void>;
 
@@ -91,7 +93,7 @@ export class DataplaneHandle {
   }
 
   setRole(masterAny: boolean, report: string): void {
-    this.tell({ type: 'role', masterAny, report });
+    this.send({ type: 'role', masterAny, report });
   }
 
   /** The control thread turns. Without this call the worker soon stops sending its report. */
@@ -100,29 +102,29 @@ export class DataplaneHandle {
   }
 
   setLocal(addresses: string[]): void {
-    this.tell({ type: 'local', addresses });
+    this.send({ type: 'local', addresses });
   }
 
   /** Of the sync link's device: without carrier the worker sends nothing. @returns whether it has changed */
   setCarrier(up: boolean): boolean {
     if (up === this.carrier) return false;
     this.carrier = up;
-    this.tell({ type: 'carrier', up });
+    this.send({ type: 'carrier', up });
     return true;
   }
 
   /** The pair's key has been changed. @param secrets the one to use first, then those that are accepted too */
   setKeys(secrets: readonly Uint8Array[]): void {
-    this.tell({ type: 'keys', secrets: [...secrets] });
+    this.send({ type: 'keys', secrets: [...secrets] });
   }
 
   /** A recording needs the whole state of the session. */
   snapshot(): void {
-    this.tell({ type: 'snapshot' });
+    this.send({ type: 'snapshot' });
   }
 
   resync(): void {
-    this.tell({ type: 'resync' });
+    this.send({ type: 'resync' });
   }
 
   async verify(deep: boolean): Promise<VerifyResult> {
@@ -169,13 +171,13 @@ export class DataplaneHandle {
     this.stopping = true;
     if (this.exited) return;
     const gone = new Promise<void>((resolve) => this.worker.once('exit', () => resolve()));
-    this.tell({ type: 'stop' });
+    this.send({ type: 'stop' });
     const limit = setTimeout(() => void this.worker.terminate(), 2000);
     await gone;
     clearTimeout(limit);
   }
 
-  private tell(message: ToWorker): void {
+  private send(message: ToWorker): void {
     this.worker.postMessage(message);
     this.wake();
   }
@@ -188,8 +190,6 @@ export class DataplaneHandle {
     libc().write(this.wakeFd, one, one.length);
   }
 
-  private stopped = false;
-
   private ask(make: (id: number) => ToWorker): Promise<FromWorker> {
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
@@ -201,7 +201,7 @@ export class DataplaneHandle {
         clearTimeout(limit);
         resolve(message);
       });
-      this.tell(make(id));
+      this.send(make(id));
     });
   }
 

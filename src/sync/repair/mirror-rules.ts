@@ -3,7 +3,9 @@ import type { RepairMessage } from '../wire/repair.ts';
 import { REFUSAL } from '../wire/repair.ts';
 import { seqAfter } from '../wire/sequence.ts';
 import { mostSymbols, REPAIR, worthwhile } from './cost.ts';
-import type { RepairActions, RepairContext, RepairHost, RepairIn, RepairWorkEvent } from './state.ts';
+import type { RepairActions, RepairContext, RepairHost, RepairIn, RepairInHead, RepairWorkEvent } from './state.ts';
+
+const headOf = ({ id, since, progressAt }: RepairIn): RepairInHead => ({ id, since, progressAt });
 
 /** The digests differ: begins a repair, or asks for everything. @param owned how many states the peer owns */
 export function startRepair(state: RepairHost, owned: number, context: RepairContext, actions: RepairActions): void {
@@ -16,16 +18,7 @@ export function startRepair(state: RepairHost, owned: number, context: RepairCon
     return;
   }
   state.repairId = (state.repairId + 1) >>> 0;
-  state.repairIn = {
-    id: state.repairId,
-    phase: 'asked',
-    since: context.now,
-    progressAt: context.now,
-    received: 0,
-    expected: 0,
-    most: 0,
-    differences: 0,
-  };
+  state.repairIn = { id: state.repairId, phase: 'asked', since: context.now, progressAt: context.now };
   actions.push({ type: 'askRepair', id: state.repairId });
 }
 
@@ -35,8 +28,9 @@ export function judgeRepair(state: RepairHost, equal: boolean, actions: RepairAc
   state.repairIn = null;
   if (equal) state.repairFails = 0;
   if (repair === null) return;
-  if (equal) actions.push({ type: 'repaired', differences: repair.differences, since: repair.since });
-  else {
+  if (equal && repair.phase === 'proving') {
+    actions.push({ type: 'repaired', differences: repair.differences, since: repair.since });
+  } else {
     state.repairFails += 1;
     actions.push({ type: 'closeMirror' });
   }
@@ -83,9 +77,8 @@ function onBegin(
     dropRepairIn(state, actions);
     return;
   }
-  repair.phase = 'reading';
-  repair.expected = begin.symbols;
-  repair.most = mostSymbols(begin.total);
+  const most = mostSymbols(begin.total);
+  state.repairIn = { ...headOf(repair), phase: 'reading', received: 0, expected: begin.symbols, most };
   actions.push({ type: 'snapshot', begin });
 }
 
@@ -108,7 +101,7 @@ function onSymbols(
 }
 
 function onDry(state: RepairHost, repair: RepairIn, actions: RepairActions): void {
-  if (repair.received < repair.expected) return;
+  if (repair.phase !== 'reading' || repair.received < repair.expected) return;
   if (repair.expected >= repair.most) {
     bulkInstead(state, actions);
     return;
@@ -149,8 +142,7 @@ export function onMirrorWork(
       onDry(state, repair, actions);
       break;
     case 'repairSolved':
-      repair.phase = 'applying';
-      repair.differences = event.differences;
+      state.repairIn = { ...headOf(repair), phase: 'applying', differences: event.differences };
       actions.push({ type: 'applyRepair' });
       break;
     case 'repairBroken':
@@ -158,7 +150,7 @@ export function onMirrorWork(
       failRepair(state, actions);
       break;
     case 'repairApplied':
-      repair.phase = 'proving';
+      if (repair.phase === 'applying') repair.phase = 'proving';
       break;
     default:
       break;

@@ -15,7 +15,7 @@ export function onAsk(
   const { own } = context.counts;
   if (state.bulkOut !== 'no') actions.push({ type: 'refuseRepair', id: ask.id, reason: REFUSAL.bulk });
   else if (!worthwhile(own, ask.count)) actions.push({ type: 'refuseRepair', id: ask.id, reason: REFUSAL.few });
-  else state.repairOut = { id: ask.id, phase: 'asked', progressAt: context.now, expected: 0, wanted: 0 };
+  else state.repairOut = { id: ask.id, phase: 'asked', progressAt: context.now };
 }
 
 /** Ends what this node does for the peer's repair. */
@@ -48,15 +48,16 @@ function onWant(
   context: RepairContext,
   actions: RepairActions,
 ): void {
-  repair.wanted += message.ids.length / REPAIR.idCost;
-  if (repair.phase !== 'open' || repair.wanted > mostSymbols(context.counts.own) * 2) {
+  const wanted = message.ids.length / REPAIR.idCost + (repair.phase === 'open' ? repair.wanted : 0);
+  if (repair.phase !== 'open' || wanted > mostSymbols(context.counts.own) * 2) {
     actions.push({ type: 'refuse', cause: 'bad_repair' });
     refuse(state, repair, REFUSAL.costly, actions);
     return;
   }
   actions.push({ type: 'takeWants', ids: message.ids });
+  repair.wanted = wanted;
   if (!message.last) return;
-  repair.phase = 'marking';
+  state.repairOut = { id: repair.id, progressAt: repair.progressAt, phase: 'marking' };
   actions.push({ type: 'markWants' });
 }
 
@@ -90,8 +91,8 @@ export function onOwnerWork(
 ): void {
   repair.progressAt = context.now;
   if (event.type === 'repairBegun') {
-    repair.phase = 'open';
-    repair.expected = event.symbols;
+    const { id, progressAt } = repair;
+    state.repairOut = { id, progressAt, phase: 'open', expected: event.symbols, wanted: 0 };
   } else {
     state.repairOut = null;
     state.digestNow = true;

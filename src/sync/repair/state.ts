@@ -5,26 +5,34 @@
 import type { RepairMessage } from '../wire/repair.ts';
 
 /** The repair of what this node mirrors. */
-export interface RepairIn {
+export type RepairIn = RepairInHead &
+  (
+    | { phase: 'asked' }
+    /** Symbols received, symbols asked for, and how many are worth while. */
+    | { phase: 'reading'; received: number; expected: number; most: number }
+    /** All differences are found. `proving`: everything is asked for, and the next digest judges. */
+    | { phase: 'applying' | 'proving'; differences: number }
+  );
+
+export interface RepairInHead {
   id: number;
-  /** `proving`: everything is asked for, and the next digest judges. */
-  phase: 'asked' | 'reading' | 'applying' | 'proving';
   since: number;
   progressAt: number;
-  /** Symbols received, symbols asked for, and how many are worth while. */
-  received: number;
-  expected: number;
-  most: number;
-  differences: number;
 }
 
 /** The peer's repair of what this node owns. */
-export interface RepairOut {
+export type RepairOut = RepairOutHead &
+  (
+    | { phase: 'asked' }
+    /** Symbols asked for, and ids of states asked for. */
+    | { phase: 'open'; expected: number; wanted: number }
+    /** The states that were asked for are marked, so that they are sent. */
+    | { phase: 'marking' }
+  );
+
+interface RepairOutHead {
   id: number;
-  phase: 'asked' | 'open' | 'marking';
   progressAt: number;
-  expected: number;
-  wanted: number;
 }
 
 /** What the rules keep; it begins anew with every session. */

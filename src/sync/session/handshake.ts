@@ -65,7 +65,7 @@ function inherit(state: SyncState, context: Context, actions: SyncAction[]): boo
   if (mirrored === 0) return false;
   actions.push({ type: state.masterAny ? 'adoptPeer' : 'disownPeer' });
   if (!state.masterAny) return true;
-  actions.push(adopted(mirrored, 'peerStartedAnew'));
+  actions.push(adopted(mirrored, 'peerStartedAgain'));
   return false;
 }
 

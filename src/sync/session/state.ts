@@ -206,7 +206,7 @@ export type SessionEvent =
   | { kind: 'sync.mismatch'; count: number };
 
 /** Why this node owns states that it did not own before. */
-export type AdoptCause = 'peerGone' | 'peerNotMaster' | 'peerStartedAnew' | 'peerKnowsNone' | 'bothMaster';
+export type AdoptCause = 'peerGone' | 'peerNotMaster' | 'peerStartedAgain' | 'peerKnowsNone' | 'bothMaster';
 
 export const adopted = (states: number, cause: AdoptCause): LinkAction => ({
   type: 'event',

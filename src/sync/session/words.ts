@@ -6,8 +6,8 @@ import type { AdoptCause, SessionEvent } from './state.ts';
 const ADOPTED: Readonly<Record<AdoptCause, string>> = {
   peerGone: 'master, and the peer is gone',
   peerNotMaster: 'master, and the peer is not',
-  peerStartedAnew: 'master, and the peer has started anew',
-  peerKnowsNone: 'the peer has started anew, and knows none of them',
+  peerStartedAgain: 'master, and the peer has started again',
+  peerKnowsNone: 'the peer has started again, and knows none of them',
   bothMaster: 'both are master, and the peer knows none of them',
 };
 
@@ -47,7 +47,7 @@ export function stepReason(cause: StepCause): string {
     case 'missing':
       return `${cause.at === 'peer' ? "the peer's" : 'this'} kernel lacks ${cause.states} mirrored states`;
     case 'unclaimed':
-      return `${cause.states} states ${cause.at === 'peer' ? 'on the peer' : 'here'} belong to nobody yet`;
+      return `${cause.states} states ${cause.at === 'peer' ? 'on the peer' : 'here'} have no owner yet`;
     case 'stale':
       return `last compared ${seconds(cause.ms)} ago`;
   }

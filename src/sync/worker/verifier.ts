@@ -83,9 +83,10 @@ export class Verifier {
     const { inStep, cause } = this.driver.inStep(now);
     if (compared && inStep !== null) {
       const corrections = this.corrections(one);
-      const mended = corrections === null ? 0 : corrections.here + (corrections.peer ?? 0);
-      const why = mended > 0 ? `${mended} differences between a kernel and its table had to be mended` : wordsOf(cause);
-      this.answer(one, inStep && mended === 0, why);
+      const corrected = corrections === null ? 0 : corrections.here + (corrections.peer ?? 0);
+      const why =
+        corrected > 0 ? `${corrected} differences between a kernel and its table had to be corrected` : wordsOf(cause);
+      this.answer(one, inStep && corrected === 0, why);
       return true;
     }
     if (now >= one.askAt) {

@@ -9,9 +9,19 @@ const step = (part: Partial<Line>): Line => ({ m: 'sync', i: 1, at: 0, ...part }
 
 formats('states, events and actions of format 1 get their present names', () => {
   const compared = { equal: true, missing: 0, at: 1, unclaimed: 0 };
+  const head = { id: 3, phase: 'proving', since: 1, progressAt: 2 };
+  const repairIn = { ...head, received: 88, expected: 88, most: 512, differences: 5 };
   assert.equal(
-    upgraded(step({ state: { txSeq: 1, mine: compared, theirs: null } })),
-    step({ state: { txSeq: 1, ownCompared: compared, mirroredCompared: null } }),
+    upgraded(step({ state: { txSeq: 1, mine: compared, theirs: null, repairIn, repairOut: null } })),
+    step({
+      state: {
+        txSeq: 1,
+        ownCompared: compared,
+        mirroredCompared: null,
+        repairIn: { ...head, differences: 5 },
+        repairOut: null,
+      },
+    }),
   );
   const context = { now: 1 };
   assert.equal(

@@ -48,17 +48,17 @@ rules('put in at the start, mended once at a time, gone at the end', async () =>
   const begun = side.begin(true);
   await nft();
   await begun;
-  side.mend();
+  side.restore();
   assert.is(world.puts, 1, 'they are there');
   world.there = false;
-  side.mend();
-  side.mend();
+  side.restore();
+  side.restore();
   assert.is(world.puts, 2, 'nft runs already');
   const closed = side.close();
   await nft();
   await closed;
   assert.is(world.there, false, 'what was being put in is taken away, too');
-  side.mend();
+  side.restore();
   assert.is(world.puts, 2);
   assert.equal(world.said, []);
 });
@@ -69,10 +69,10 @@ rules('what nft refuses is said once, and that it works again', async () => {
   const begun = side.begin(true);
   await nft();
   await begun;
-  side.mend();
+  side.restore();
   await nft();
   world.refuse = null;
-  side.mend();
+  side.restore();
   await nft();
   assert.equal(world.said, [
     ['sync.defer', { on: false, reason: 'this kernel has neither nft_queue nor xt_NFQUEUE' }],
@@ -85,7 +85,7 @@ rules('without defer only what a killed run has left is removed', async () => {
   const { world, side } = scene();
   world.there = true;
   await side.begin(false);
-  side.mend();
+  side.restore();
   assert.equal([world.there, world.puts], [false, 0]);
 });
 
