@@ -1,16 +1,12 @@
 /**
- * The state engine: everything that touches one state record. It knows bytes and records, not policy. Exports take and
- * return numbers and offsets; the memory map stands in memory.ts, the record in record.ts, the wire in wire.ts, the rules
- * for kernel events in event.ts and for the peer's records in peer.ts.
+ * The state engine as the product uses it. It knows bytes and states, not policy. Exports take and return numbers and
+ * offsets. The memory map stands in state/memory.ts, the layout of a state in state/layout.ts, an update on the wire in
+ * peer/wire.ts, the rules for kernel events in kernel/event.ts and those for the peer's updates in peer/rules.ts.
  */
 
 import { endHeld } from './kernel/offload';
 import { initTimeouts } from './kernel/timeouts';
 import { owed } from './state/answers';
-
-export { boundAnswers } from './state/answers';
-
-import { live, tombs } from './state/content';
 import { setNow as setTime } from './state/generations';
 import { loadIndexKey } from './state/hash';
 import { initTags } from './state/owner';
@@ -18,13 +14,12 @@ import { dirtyWanted, kernelWanted } from './state/queue';
 import { setMaxStates } from './state/room';
 import { initTable } from './state/table';
 
-export { benchDelete, benchFind, benchUpsert } from './bench/loops';
 export { dumpEnd, setClaimEvents } from './kernel/event';
 export { setLists, setSyncWhen } from './kernel/filter';
 export { ctError, ctInput, dumpBegin, setOwnPort } from './kernel/input';
 export { nlReply } from './kernel/reply';
-export { nlFill, setLongTimeout, setSeq } from './kernel/write';
-export { bulkActive, bulkBegin, bulkStop, txFill, txRecords } from './peer/fill';
+export { nlFill } from './kernel/write';
+export { bulkActive, bulkBegin, bulkStop, txFill } from './peer/fill';
 export { rxApply, setPreferPeer } from './peer/rules';
 export { idsCopied, idsCopy, pickAdd, pickApply, pickClear, pickSend, pickUnseen } from './repair/difference';
 export {
@@ -40,12 +35,32 @@ export {
   ibStep,
   ibTake,
 } from './repair/iblt';
-export { selfCheck } from './state/check';
-export { ownerOf } from './state/content';
+export { ownerOf } from './state/counts';
 export { bucketsWrite, digestWrite } from './state/digest';
 export { extraOf, helperName } from './state/extra';
-export { sip13 } from './state/hash';
-export { homeOf, homesClaim, setHomes } from './state/homes';
+export { homesClaim, setHomes } from './state/homes';
+export {
+  F_INK,
+  S_FAMILY,
+  S_FLAGS,
+  S_FP_LO,
+  S_L4STATE,
+  S_MARK,
+  S_ODPORT,
+  S_ODST,
+  S_OSPORT,
+  S_OSRC,
+  S_PROTO,
+  S_RDPORT,
+  S_RDST,
+  S_RSPORT,
+  S_RSRC,
+  S_STATUS,
+  S_TCPFLAGS,
+  S_WSCALE,
+  S_ZONE,
+  STATE_SIZE,
+} from './state/layout';
 export {
   COUNTERS,
   HOME4,
@@ -56,33 +71,37 @@ export {
   LOCAL6,
   memoryUsed,
   NL_RX,
+  NL_RX_SLOT,
+  NL_RX_SLOTS,
   NL_TX,
+  NL_TX_SIZE,
   NOTES,
   OUT,
+  OUT_SIZE,
   SYNC_RX,
+  SYNC_RX_SLOT,
+  SYNC_RX_SLOTS,
   SYNC_TX,
+  SYNC_TX_SLOT,
+  SYNC_TX_SLOTS,
   TIMEOUTS,
 } from './state/memory';
 export { notesClear, notesCount } from './state/notes';
 export {
-  adoptEpoch,
   adoptPeer,
   adoptUnclaimed,
   countOwner,
   disownPeer,
-  giveMine,
   kernelMissing,
   sweep,
   sweepActive,
   sweepBegin,
+  yieldOwn,
 } from './state/owner';
-export { setMaxStates } from './state/room';
-export { bucketCount, longestChain } from './state/table';
 export {
   next,
   peerBulkBegin,
   peerBulkEnd,
-  rekeyActive,
   rekeyStep,
   setFingerprintKey,
   unclaimedDrop,
@@ -103,22 +122,12 @@ export function setNow(ms: u32): void {
   endHeld();
 }
 
-/** Live records. */
-export function liveCount(): u32 {
-  return live;
-}
-
-/** Ended records that are still needed. */
-export function tombCount(): u32 {
-  return tombs;
-}
-
-/** Changes waiting to be sent to the peer. */
 /** Answers to the peer's word that wait for the next round; a sweep says them. */
 export function owedAnswers(): u32 {
   return owed;
 }
 
+/** Changes waiting to be sent to the peer. */
 export function dirtyCount(): u32 {
   return dirtyWanted;
 }

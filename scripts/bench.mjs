@@ -12,8 +12,8 @@ import { ensureDeps } from './lib/setup.mjs';
 await runMain(async () => {
   await ensureDeps('build');
   await buildAddon();
-  const { buildAsm } = await import('./lib/asm.mjs');
-  buildAsm();
+  const { buildBenchAsm } = await import('./lib/asm.mjs');
+  buildBenchAsm();
   const folder = `${ROOT}/scripts/bench`;
   const files = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.ts')) : [];
   const at = process.argv.indexOf('--only');

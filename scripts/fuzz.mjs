@@ -5,5 +5,7 @@ import { ensureDeps } from './lib/setup.mjs';
 
 await runMain(async () => {
   await ensureDeps('build');
+  const { buildBenchAsm } = await import('./lib/asm.mjs');
+  buildBenchAsm();
   return onRuntime('test/fuzz/lib/main.ts', process.argv.slice(2));
 });

@@ -5,7 +5,7 @@ import { ensureDeps } from './lib/setup.mjs';
 
 await runMain(async () => {
   await ensureDeps('build');
-  const { buildAsm } = await import('./lib/asm.mjs');
-  buildAsm();
+  const { buildBenchAsm } = await import('./lib/asm.mjs');
+  buildBenchAsm();
   return onRuntime('scripts/sim/main.ts', process.argv.slice(2));
 });

@@ -1,44 +1,35 @@
 /**
- * What the own kernel says, event or dump line, changes the table by these rules. The image is in SCRATCH, its index hash set.
+ * What this node's kernel says, event or dump line, changes the table by these rules. The image is in SCRATCH, its
+ * index hash set.
  *
- *               no record        mine               the peer's                   nobody's     tombstone
- *   new/update  mine, dirty      update, dirty if   claim: mine, dirty           mine, dirty  lives again, mine, dirty
- *                                changed
- *   destroy     -                end, dirty *       put back: the owner decides  end          -
- *   dump line   as dumpMine says update, dirty if   kernel differs: write it     update       only if it ended before
- *                                changed            again                                     the dump began
+ *               no state        own               mirrored                     unclaimed    tombstone
+ *   new/update  own, dirty      update, dirty if  claim: own, dirty            own, dirty   lives again, own, dirty
+ *                               changed
+ *   destroy     -               end, dirty *      put back: the owner decides  end          -
+ *   dump line   as dumpOwn      update, dirty if  kernel differs: write it     update       only if it ended before
+ *               says            changed           again                                     the dump began
  *
  * A dump line never touches what an event changed since the dump began.
  *
  *   * but put back when it was adopted and an update has already found that its entry was gone before
  */
 
-import {
-  ensureKey,
-  entomb,
-  insertLive,
-  moveTag,
-  OWNER_ME,
-  OWNER_PEER,
-  ownerOf,
-  revive,
-  sameReply,
-  setContent,
-  setInKernel,
-} from '../state/content';
+import { ensureKey, entomb, moveTag, revive, sameReply, setContent, setInKernel } from '../state/content';
+import { MIRRORED, OWN, ownerOf } from '../state/counts';
 import { fillScratch, helperToSet, X_HELPER, X_LABELS, X_SEQ } from '../state/extra';
 import {
   closeDump,
   dumpActive,
   dumpListed,
   dumpListing,
-  dumpMine,
+  dumpOwn,
   isTouched,
   seenInDump,
   stampDump,
   touch,
 } from '../state/generations';
 import { fingerprint } from '../state/hash';
+import { insertLive } from '../state/insert';
 import { keepLabels, recallLabels } from '../state/labels';
 import {
   F_DOUBT,
@@ -55,15 +46,15 @@ import {
   flagsOf,
   IPS_OFFLOADED,
   isLive,
-  R_DUMPGEN,
-  R_FP_HI,
-  R_FP_LO,
-  R_ID,
-  R_L4STATE,
-  R_STATUS,
-  R_TCPFLAGS,
-  R_TIMEOUT,
-  R_WSCALE,
+  S_DUMPGEN,
+  S_FP_HI,
+  S_FP_LO,
+  S_ID,
+  S_L4STATE,
+  S_STATUS,
+  S_TCPFLAGS,
+  S_TIMEOUT,
+  S_WSCALE,
   setFlags,
 } from '../state/layout';
 import {
@@ -81,10 +72,10 @@ import {
   uncount,
 } from '../state/memory';
 import { NOTE_CHANGED, NOTE_GONE, NOTE_MISSING, note, takeBack } from '../state/notes';
-import { tagMine, tagNone } from '../state/owner';
+import { tagOwn, tagUnclaimed } from '../state/owner';
 import { mayPutBack } from '../state/putback';
 import { cancelKernel, markDirty, release, wantKernel } from '../state/queue';
-import { findHashed, ordinals, recordAt } from '../state/table';
+import { findHashed, ordinals, stateAt } from '../state/table';
 import { isEligible, isIgnored } from './filter';
 import { holdEnd, isHeld } from './offload';
 import { HAS_L4, seen } from './parse';
@@ -93,18 +84,21 @@ import { normalTimeout } from './timeouts';
 let claimEvents: bool = true;
 let dumpCursor: u32 = 0;
 
-/** 1: an event on the peer's record makes it mine. 0 (while handing over): its content goes to the peer as "yours". */
+/**
+ * 1: an event on the peer's state makes it this node's own. 0 (while handing over): its content goes to the peer as
+ * "yours".
+ */
 export function setClaimEvents(on: u32): void {
   claimEvents = on != 0;
 }
 
 /** The event left the protocol part out because it did not change: it is what we knew. */
 function fillL4(r: u32): void {
-  store<u8>(SCRATCH, load<u8>(r, R_L4STATE), R_L4STATE);
-  store<u8>(SCRATCH, load<u8>(r, R_WSCALE), R_WSCALE);
-  store<u8>(SCRATCH, load<u8>(r, R_TCPFLAGS), R_TCPFLAGS);
+  store<u8>(SCRATCH, load<u8>(r, S_L4STATE), S_L4STATE);
+  store<u8>(SCRATCH, load<u8>(r, S_WSCALE), S_WSCALE);
+  store<u8>(SCRATCH, load<u8>(r, S_TCPFLAGS), S_TCPFLAGS);
   if (flagsOf(r) & F_VTAGS) {
-    store<u64>(SCRATCH, load<u64>(r, R_ID), R_ID);
+    store<u64>(SCRATCH, load<u64>(r, S_ID), S_ID);
     setFlags(SCRATCH, F_VTAGS);
   }
 }
@@ -136,14 +130,14 @@ export function onState(dump: bool): void {
 }
 
 function onUnknown(dump: bool): void {
-  const mine = !dump || dumpMine != 0;
-  const r = insertLive(SCRATCH, mine ? tagMine : tagNone, true);
+  const own = !dump || dumpOwn != 0;
+  const r = insertLive(SCRATCH, own ? tagOwn : tagUnclaimed, true);
   if (!r) return;
-  if (mine) {
+  if (own) {
     touch(r);
     markDirty(r);
     if (dump) corrected(r, NOTE_MISSING);
-  } else if (load<u32>(r, R_TIMEOUT) > normalTimeout(r) + 60) {
+  } else if (load<u32>(r, S_TIMEOUT) > normalTimeout(r) + 60) {
     // Left behind by an earlier run as a mirrored entry: whoever takes it over must normalise its timeout.
     setFlags(r, flagsOf(r) | F_MIRROR);
   }
@@ -181,14 +175,14 @@ function onEvent(r: u32, eligible: bool): void {
   if (flagsOf(r) & F_TOMB) {
     stampDump(r);
     if (!eligible) return;
-    revive(r, SCRATCH, tagMine);
+    revive(r, SCRATCH, tagOwn);
     trafficHere(r);
     markDirty(r);
     return;
   }
   const owner = ownerOf(r);
   if (!eligible) return onFresh(r, owner);
-  if (owner == OWNER_PEER && !claimEvents) {
+  if (owner == MIRRORED && !claimEvents) {
     cancelKernel(r);
     setInKernel(r, true);
     if (setContent(r, SCRATCH)) markDirty(r);
@@ -196,21 +190,21 @@ function onEvent(r: u32, eligible: bool): void {
   }
   const changed = setContent(r, SCRATCH);
   trafficHere(r);
-  if (owner == OWNER_PEER) count(C_CLAIMS);
-  if (owner != OWNER_ME) moveTag(r, tagMine);
-  if (changed || owner != OWNER_ME) markDirty(r);
+  if (owner == MIRRORED) count(C_CLAIMS);
+  if (owner != OWN) moveTag(r, tagOwn);
+  if (changed || owner != OWN) markDirty(r);
 }
 
-/** The kernel has a new, unanswered entry with the key of a record: what the record described is gone. */
+/** The kernel has a new, unanswered entry with the key of a state: what the state described is gone. */
 function onFresh(r: u32, owner: u32): void {
-  if (owner == OWNER_PEER) {
-    // The peer's record stays; putting it back now would kill the new attempt. Its end brings the record back.
+  if (owner == MIRRORED) {
+    // The peer's state stays; putting it back now would kill the new attempt. Its end brings the state back.
     cancelKernel(r);
     setInKernel(r, true);
     return;
   }
   entomb(r);
-  if (owner == OWNER_ME) markDirty(r);
+  if (owner == OWN) markDirty(r);
   else release(r);
 }
 
@@ -227,7 +221,7 @@ export function onDestroy(): void {
     return;
   }
   // The end of a flow that the kernel does not see may be none.
-  if (load<u16>(SCRATCH, R_STATUS) & IPS_OFFLOADED && ownerOf(r) == OWNER_ME && holdEnd(r)) {
+  if (load<u16>(SCRATCH, S_STATUS) & IPS_OFFLOADED && ownerOf(r) == OWN && holdEnd(r)) {
     cancelKernel(r);
     setInKernel(r, false);
     return;
@@ -244,7 +238,7 @@ export function onDestroy(): void {
 function leftKernel(r: u32): void {
   const owner = ownerOf(r);
   setInKernel(r, false);
-  if (owner == OWNER_PEER) {
+  if (owner == MIRRORED) {
     count(C_MIRROR_LOST);
     cancelKernel(r);
     if (mayPutBack()) wantKernel(r, 0);
@@ -252,7 +246,7 @@ function leftKernel(r: u32): void {
     return;
   }
   entomb(r);
-  if (owner == OWNER_ME) markDirty(r);
+  if (owner == OWN) markDirty(r);
   else release(r);
 }
 
@@ -262,28 +256,28 @@ function onDumpLine(r: u32, eligible: bool): void {
     stampDump(r);
     if (!eligible || f & F_KWANT) return;
     // It ended before the dump began and is there again: its new event was lost.
-    revive(r, SCRATCH, dumpMine ? tagMine : tagNone);
+    revive(r, SCRATCH, dumpOwn ? tagOwn : tagUnclaimed);
     setInKernel(r, true);
     corrected(r, NOTE_MISSING);
-    if (dumpMine) markDirty(r);
+    if (dumpOwn) markDirty(r);
     return;
   }
   const owner = ownerOf(r);
   stampDump(r);
-  if (owner == OWNER_PEER) return onMirrorLine(r);
+  if (owner == MIRRORED) return onMirrorLine(r);
   if (!eligible) {
     corrected(r, NOTE_GONE);
     return onFresh(r, owner);
   }
   setInKernel(r, true);
-  if (setContent(r, SCRATCH) && owner == OWNER_ME) {
+  if (setContent(r, SCRATCH) && owner == OWN) {
     touch(r);
     markDirty(r);
     corrected(r, NOTE_CHANGED);
   }
 }
 
-/** The kernel's entry of a mirrored record: what the owner said must be in it. */
+/** The kernel's entry of a mirrored state: what the owner said must be in it. */
 function onMirrorLine(r: u32): void {
   const f = flagsOf(r);
   setInKernel(r, true);
@@ -292,18 +286,18 @@ function onMirrorLine(r: u32): void {
   // An entry that this kernel made without the helper, for want of it, is as right as it can be.
   if (!helperToSet(r)) fillScratch(r, X_HELPER);
   fingerprint(SCRATCH);
-  if (load<u64>(SCRATCH, R_FP_LO) == load<u64>(r, R_FP_LO) && load<u64>(SCRATCH, R_FP_HI) == load<u64>(r, R_FP_HI)) {
+  if (load<u64>(SCRATCH, S_FP_LO) == load<u64>(r, S_FP_LO) && load<u64>(SCRATCH, S_FP_HI) == load<u64>(r, S_FP_HI)) {
     if (!(f & F_INK)) wantKernel(r, 0);
     return;
   }
   count(C_MIRROR_DRIFT);
   corrected(r, NOTE_CHANGED);
-  const added: u32 = load<u16>(r, R_STATUS) & ~load<u16>(SCRATCH, R_STATUS);
+  const added: u32 = load<u16>(r, S_STATUS) & ~load<u16>(SCRATCH, S_STATUS);
   const helper = helperToSet(SCRATCH) != helperToSet(r);
   wantKernel(r, F_KCONT | (added ? F_KSTAT : 0) | (sameReply(r, SCRATCH) && !helper ? 0 : F_KREC));
 }
 
-function closeDumpRecord(r: u32): void {
+function closeDumpState(r: u32): void {
   const f = flagsOf(r);
   if (!(f & F_USED)) return;
   setFlags(r, f & ~F_DOUBT);
@@ -334,7 +328,7 @@ export function dumpEnd(n: u32): u32 {
     return 1;
   }
   const total = ordinals();
-  for (; n && dumpCursor < total; n--) closeDumpRecord(recordAt(dumpCursor++));
+  for (; n && dumpCursor < total; n--) closeDumpState(stateAt(dumpCursor++));
   if (dumpCursor < total) return 1;
   closeDump();
   return 0;
@@ -344,8 +338,8 @@ export function rewindDump(): void {
   dumpCursor = 0;
 }
 
-/** No record has been seen in any dump: the numbers of the dumps begin anew. */
+/** No state has been seen in any dump: the numbers of the dumps begin anew. */
 export function forgetStamps(): void {
   const total = ordinals();
-  for (let i: u32 = 0; i < total; i++) store<u8>(recordAt(i), 0, R_DUMPGEN);
+  for (let i: u32 = 0; i < total; i++) store<u8>(stateAt(i), 0, S_DUMPGEN);
 }

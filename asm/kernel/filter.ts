@@ -10,13 +10,13 @@ import {
   IPS_SEEN_REPLY,
   IPS_TEMPLATE,
   IPS_UNTRACKED,
-  R_FAMILY,
-  R_L4STATE,
-  R_ODST,
-  R_OSRC,
-  R_PROTO,
-  R_RSRC,
-  R_STATUS,
+  S_FAMILY,
+  S_L4STATE,
+  S_ODST,
+  S_OSRC,
+  S_PROTO,
+  S_RSRC,
+  S_STATUS,
 } from '../state/layout';
 import { IGNORE4, IGNORE6, LIST_MAX, LOCAL4, LOCAL6 } from '../state/memory';
 import { HAS_L4, seen } from './parse';
@@ -71,27 +71,27 @@ function isLocal6(lo: u64, hi: u64): bool {
 
 /** True for a state that must not be synchronised because of its addresses. */
 export function isIgnored(s: u32): bool {
-  if (load<u8>(s, R_FAMILY) == AF_INET) {
-    const src = load<u32>(s, R_OSRC);
-    const dst = load<u32>(s, R_ODST);
+  if (load<u8>(s, S_FAMILY) == AF_INET) {
+    const src = load<u32>(s, S_OSRC);
+    const dst = load<u32>(s, S_ODST);
     if (ignoredAddress4(src) || ignoredAddress4(dst) || isLocal4(src)) return true;
     // sent to this node itself; with destination NAT the answer comes from elsewhere and the state is a forwarded one
-    return load<u32>(s, R_RSRC) == dst && isLocal4(dst);
+    return load<u32>(s, S_RSRC) == dst && isLocal4(dst);
   }
-  const srcLo = load<u64>(s, R_OSRC);
-  const srcHi = load<u64>(s, R_OSRC + 8);
-  const dstLo = load<u64>(s, R_ODST);
-  const dstHi = load<u64>(s, R_ODST + 8);
+  const srcLo = load<u64>(s, S_OSRC);
+  const srcHi = load<u64>(s, S_OSRC + 8);
+  const dstLo = load<u64>(s, S_ODST);
+  const dstHi = load<u64>(s, S_ODST + 8);
   if (ignoredAddress6(srcLo, srcHi) || ignoredAddress6(dstLo, dstHi) || isLocal6(srcLo, srcHi)) return true;
-  return load<u64>(s, R_RSRC) == dstLo && load<u64>(s, R_RSRC + 8) == dstHi && isLocal6(dstLo, dstHi);
+  return load<u64>(s, S_RSRC) == dstLo && load<u64>(s, S_RSRC + 8) == dstHi && isLocal6(dstLo, dstHi);
 }
 
 /** True when the state has got far enough to be synchronised. A TCP SYN_SENT never is: its SYN will be repeated. */
 export function isEligible(s: u32): bool {
-  const status: u32 = load<u16>(s, R_STATUS);
+  const status: u32 = load<u16>(s, S_STATUS);
   if (status & (IPS_TEMPLATE | IPS_UNTRACKED)) return false;
-  if (load<u8>(s, R_PROTO) == IPPROTO_TCP) {
-    const state: u32 = load<u8>(s, R_L4STATE);
+  if (load<u8>(s, S_PROTO) == IPPROTO_TCP) {
+    const state: u32 = load<u8>(s, S_L4STATE);
     if (state == 1) return false;
     if (!state && !(seen & HAS_L4) && !(status & IPS_SEEN_REPLY)) return false;
   }

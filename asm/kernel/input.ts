@@ -32,15 +32,18 @@ export function ctError(): i32 {
   return lastError;
 }
 
-/** A dump begins. `mine`: what is in it without a record is mine (after an overrun), else nobody's (at start). */
-export function dumpBegin(mine: u32): void {
-  if (openDump(mine)) forgetStamps();
+/**
+ * A dump begins. `own`: what is in it without a state is this node's own (after an overrun), else unclaimed (at start).
+ */
+export function dumpBegin(own: u32): void {
+  if (openDump(own)) forgetStamps();
   rewindDump();
 }
 
 /**
  * Reads the netlink messages at `off`. `source` 0 = events, 1 = dump. Returns bits: 1 the dump is complete, 2 an error
- * message (ctError), 4 the kernel says the dump was interrupted; -1 when the buffer is malformed (counted, rest dropped).
+ * message (ctError), 4 the kernel says the dump was interrupted; -1 when the buffer is malformed (counted, rest
+ * dropped).
  */
 export function ctInput(off: u32, len: u32, source: u32): i32 {
   if (!inside(off, len)) return -1;

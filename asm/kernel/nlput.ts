@@ -1,4 +1,6 @@
-/** Writes netlink messages and attributes one after the other. Headers in host order, integers in attributes big endian. */
+/**
+ * Writes netlink messages and attributes one after the other. Headers in host order, integers in attributes big endian.
+ */
 
 import { copyAddress } from '../state/memory';
 

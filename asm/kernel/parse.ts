@@ -1,7 +1,7 @@
 /**
- * Reads conntrack messages (NETLINK_NETFILTER, subsystem 1) into the SCRATCH image. Every length is checked against what
- * is left before a byte is read; what does not fit is malformed, never a trap. Attribute numbers: mapping.md section 2
- * (uapi nfnetlink_conntrack.h). Integers in attributes are big endian, headers are in host order.
+ * Reads conntrack messages (NETLINK_NETFILTER, subsystem 1) into the SCRATCH image. Every length is checked against
+ * what is left before a byte is read; what does not fit is malformed, never a trap. Attribute numbers: mapping.md
+ * section 2 (uapi nfnetlink_conntrack.h). Integers in attributes are big endian, headers are in host order.
  */
 
 import { clearImage } from '../state/content';
@@ -29,24 +29,24 @@ import {
   KIND_ICMP,
   KIND_PORTS,
   kindOf,
-  R_FAMILY,
-  R_ID,
-  R_L4STATE,
-  R_MARK,
-  R_ODPORT,
-  R_ODST,
-  R_OSPORT,
-  R_OSRC,
-  R_PROTO,
-  R_RDPORT,
-  R_RDST,
-  R_RSPORT,
-  R_RSRC,
-  R_STATUS,
-  R_TCPFLAGS,
-  R_TIMEOUT,
-  R_WSCALE,
-  R_ZONE,
+  S_FAMILY,
+  S_ID,
+  S_L4STATE,
+  S_MARK,
+  S_ODPORT,
+  S_ODST,
+  S_OSPORT,
+  S_OSRC,
+  S_PROTO,
+  S_RDPORT,
+  S_RDST,
+  S_RSPORT,
+  S_RSRC,
+  S_STATUS,
+  S_TCPFLAGS,
+  S_TIMEOUT,
+  S_WSCALE,
+  S_ZONE,
   setFlags,
 } from '../state/layout';
 import { C_EXTRA_LOST, copyAddress, count, SCRATCH, XSCRATCH } from '../state/memory';
@@ -54,13 +54,13 @@ import { C_EXTRA_LOST, copyAddress, count, SCRATCH, XSCRATCH } from '../state/me
 export const PARSED: i32 = 0;
 export const MALFORMED: i32 = 1;
 /** Well formed, but of a kind that is not synchronised: ICMP types that are not tracked. */
-export const UNSUPPORTED: i32 = 2;
+const UNSUPPORTED: i32 = 2;
 
 const HAS_ORIG: u32 = 1;
 const HAS_REPLY: u32 = 2;
 /** PROTOINFO was there (the kernel leaves it out of events in which it did not change). */
 export const HAS_L4: u32 = 4;
-export const HAS_STATUS: u32 = 8;
+const HAS_STATUS: u32 = 8;
 
 /** What the message last parsed held. */
 export let seen: u32 = 0;
@@ -171,12 +171,12 @@ function parseTuple(start: u32, end: u32, family: u32, reply: bool): i32 {
     if (!len) return -1;
     const t = attrType(p);
     if (t == 1) {
-      const src: u32 = reply ? <u32>R_RSRC : <u32>R_OSRC;
-      if (!parseAddresses(p + 4, p + len, family, src, reply ? <u32>R_RDST : <u32>R_ODST)) return -1;
+      const src: u32 = reply ? <u32>S_RSRC : <u32>S_OSRC;
+      if (!parseAddresses(p + 4, p + len, family, src, reply ? <u32>S_RDST : <u32>S_ODST)) return -1;
       addresses = true;
     } else if (t == 2) {
-      const sport: u32 = reply ? <u32>R_RSPORT : <u32>R_OSPORT;
-      proto = parseProto(p + 4, p + len, family, sport, reply ? <u32>R_RDPORT : <u32>R_ODPORT);
+      const sport: u32 = reply ? <u32>S_RSPORT : <u32>S_OSPORT;
+      proto = parseProto(p + 4, p + len, family, sport, reply ? <u32>S_RDPORT : <u32>S_ODPORT);
       if (proto < 0) return -1;
     } else if (t == 3) {
       if (len < 6) return -1;
@@ -191,7 +191,7 @@ function parseTuple(start: u32, end: u32, family: u32, reply: bool): i32 {
 function zoneOfDirection(zone: u32, reply: bool): void {
   store<u8>(XSCRATCH, reply ? 2 : 1, XB_DIRECTION);
   if (reply) store<u16>(XSCRATCH, zone, XB_ZONE);
-  else store<u16>(SCRATCH, zone, R_ZONE);
+  else store<u16>(SCRATCH, zone, S_ZONE);
   addToScratch(X_ZONE);
 }
 
@@ -209,7 +209,7 @@ function parseTcp(start: u32, end: u32): bool {
       const v: u32 = load<u8>(p, 4);
       if (t == 1) {
         if (v > 9) return false;
-        store<u8>(SCRATCH, v, R_L4STATE);
+        store<u8>(SCRATCH, v, S_L4STATE);
         seen |= HAS_L4;
       } else if (t == 2) wscale |= (v > 14 ? 14 : v) << 4;
       else if (t == 3) wscale |= v > 14 ? 14 : v;
@@ -218,8 +218,8 @@ function parseTcp(start: u32, end: u32): bool {
     }
     p = nextAttr(p, len, end);
   }
-  store<u8>(SCRATCH, wscale, R_WSCALE);
-  store<u8>(SCRATCH, flags, R_TCPFLAGS);
+  store<u8>(SCRATCH, wscale, S_WSCALE);
+  store<u8>(SCRATCH, flags, S_TCPFLAGS);
   return true;
 }
 
@@ -233,11 +233,11 @@ function parseSctp(start: u32, end: u32): bool {
     const t = attrType(p);
     if (t == 1) {
       if (len < 5 || load<u8>(p, 4) > 15) return false;
-      store<u8>(SCRATCH, load<u8>(p, 4), R_L4STATE);
+      store<u8>(SCRATCH, load<u8>(p, 4), S_L4STATE);
       seen |= HAS_L4;
     } else if (t == 2 || t == 3) {
       if (len < 8) return false;
-      store<u32>(SCRATCH + <u32>R_ID + (t == 2 ? 0 : 4), load<u32>(p, 4));
+      store<u32>(SCRATCH + <u32>S_ID + (t == 2 ? 0 : 4), load<u32>(p, 4));
       got |= t;
     }
     p = nextAttr(p, len, end);
@@ -266,13 +266,13 @@ function parseFlat(p: u32, len: u32, type: u32): bool {
     if (len < 8) return false;
     const v = be32(p + 4);
     if (type == 3) {
-      store<u16>(SCRATCH, v, R_STATUS);
+      store<u16>(SCRATCH, v, S_STATUS);
       seen |= HAS_STATUS;
-    } else if (type == 7) store<u32>(SCRATCH, v, R_TIMEOUT);
-    else store<u32>(SCRATCH, v, R_MARK);
+    } else if (type == 7) store<u32>(SCRATCH, v, S_TIMEOUT);
+    else store<u32>(SCRATCH, v, S_MARK);
   } else if (type == 18) {
     if (len < 6) return false;
-    store<u16>(SCRATCH, be16(p + 4), R_ZONE);
+    store<u16>(SCRATCH, be16(p + 4), S_ZONE);
   } else if (type == 22) {
     return parseLabels(p + 4, len - 4);
   } else if (type == 5) {
@@ -330,10 +330,10 @@ function parseSeqAdj(start: u32, end: u32, reply: bool): bool {
 
 /** Makes the reply tuple of ICMP the answer to the original one and refuses types that are not tracked. */
 function settleIcmp(proto: u32): bool {
-  const odport: u32 = load<u16>(SCRATCH, R_ODPORT);
+  const odport: u32 = load<u16>(SCRATCH, S_ODPORT);
   const answer = icmpAnswer(proto, odport >> 8);
   if (answer < 0) return false;
-  store<u16>(SCRATCH, (u32(answer) << 8) | (odport & 0xff), R_RDPORT);
+  store<u16>(SCRATCH, (u32(answer) << 8) | (odport & 0xff), S_RDPORT);
   return true;
 }
 
@@ -366,8 +366,8 @@ export function parseConntrack(start: u32, end: u32, family: u32): i32 {
     p = nextAttr(p, len, end);
   }
   if ((seen & 3) != 3 || proto != replyProto) return MALFORMED;
-  store<u8>(SCRATCH, proto, R_PROTO);
-  store<u8>(SCRATCH, family, R_FAMILY);
+  store<u8>(SCRATCH, proto, S_PROTO);
+  store<u8>(SCRATCH, family, S_FAMILY);
   if (infoAt && !parseProtoInfo(infoAt, infoEnd, proto)) return MALFORMED;
   if (kindOf(proto, family) == KIND_ICMP && !settleIcmp(proto)) return UNSUPPORTED;
   return PARSED;

@@ -1,13 +1,14 @@
 /**
- * The kernel's answers (NLMSG_ERROR) to what ctwrite.ts sent. Rules after mapping.md section 6: an existing entry gives
- * way to ours once; an update that the kernel can't do becomes delete + create; what is refused then is counted by cause
- * and the record is marked as not in the kernel.
+ * The kernel's answers (NLMSG_ERROR) to what write.ts sent. Rules after docs/protocol/mapping.md section 6: an existing
+ * entry gives way to ours once; an update that the kernel can't do becomes delete + create; what is refused then is
+ * counted by cause and the state is marked as not in the kernel.
  */
 
-import { OWNER_PEER, ownerOf, setInKernel } from '../state/content';
+import { setInKernel } from '../state/content';
+import { MIRRORED, ownerOf } from '../state/counts';
 import { giveUpHelper } from '../state/extra';
 import { isTouched } from '../state/generations';
-import { F_KREC, F_KRETRY, F_REFUSED, flagsOf, isLive, R_IHASH, setFlags } from '../state/layout';
+import { F_KREC, F_KRETRY, F_REFUSED, flagsOf, isLive, S_IHASH, setFlags } from '../state/layout';
 import {
   C_BAD_NETLINK,
   C_HELPER_REFUSED,
@@ -73,7 +74,7 @@ function onError(seq: u32, errno: u32): void {
     return;
   }
   // The slot may hold another state by now, or a tombstone: then the answer is of no use.
-  if (!isLive(flagsOf(r)) || load<u32>(r, R_IHASH) != load<u32>(slot, 8)) return;
+  if (!isLive(flagsOf(r)) || load<u32>(r, S_IHASH) != load<u32>(slot, 8)) return;
   if (op == OP_CREATE) onCreateError(r, errno);
   else onUpdateError(r, errno);
 }
@@ -86,7 +87,7 @@ function onCreateError(r: u32, errno: u32): void {
     againKernel(r, 0);
     return;
   }
-  if (errno == EEXIST && ownerOf(r) != OWNER_PEER && isTouched(r)) {
+  if (errno == EEXIST && ownerOf(r) != MIRRORED && isTouched(r)) {
     // The create waited, and meanwhile traffic has made the entry anew: the kernel is the truth.
     setInKernel(r, true);
   } else if (errno == EEXIST && !(flagsOf(r) & F_KRETRY)) recreate(r);
@@ -96,7 +97,7 @@ function onCreateError(r: u32, errno: u32): void {
 function onUpdateError(r: u32, errno: u32): void {
   if (errno == ENOENT) {
     count(C_KERNEL_GONE);
-    const peers = ownerOf(r) == OWNER_PEER;
+    const peers = ownerOf(r) == MIRRORED;
     // Mine with traffic here: the kernel is the truth and its destroy event is on the way.
     if (!peers && isTouched(r)) return;
     setInKernel(r, false);

@@ -1,4 +1,6 @@
-/** The timeouts an entry would have if only local traffic kept it (mapping.md 3.4); the host may overwrite the table. */
+/**
+ * The timeouts an entry would have if only local traffic kept it (mapping.md 3.4); the host may overwrite the table.
+ */
 
 import {
   IPPROTO_DCCP,
@@ -10,9 +12,9 @@ import {
   IPPROTO_UDP,
   IPPROTO_UDPLITE,
   IPS_ASSURED,
-  R_L4STATE,
-  R_PROTO,
-  R_STATUS,
+  S_L4STATE,
+  S_PROTO,
+  S_STATUS,
 } from '../state/layout';
 import { TIMEOUTS } from '../state/memory';
 
@@ -21,9 +23,9 @@ import { TIMEOUTS } from '../state/memory';
  * 13 UDP-lite stream, 14 ICMP, 15 ICMPv6, 16 GRE, 17 GRE stream, 18..26 SCTP by state, 27 DCCP, 28 all others.
  */
 function slotOf(r: u32): u32 {
-  const state: u32 = load<u8>(r, R_L4STATE);
-  const stream: u32 = load<u16>(r, R_STATUS) & IPS_ASSURED ? 1 : 0;
-  switch (<u32>load<u8>(r, R_PROTO)) {
+  const state: u32 = load<u8>(r, S_L4STATE);
+  const stream: u32 = load<u16>(r, S_STATUS) & IPS_ASSURED ? 1 : 0;
+  switch (<u32>load<u8>(r, S_PROTO)) {
     case IPPROTO_TCP:
       return state > 9 ? 3 : state;
     case IPPROTO_UDP:

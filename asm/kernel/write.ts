@@ -1,15 +1,15 @@
 /**
- * Writes conntrack messages for the records in the kernel queue: layout, flags and attribute order as in
+ * Writes conntrack messages for the states in the kernel queue: layout, flags and attribute order as in
  * mapping.md sections 4, 5, 7, 8 and the vectors in ctnetlink.json. No ACK is asked for: the kernel works inside
  * sendmsg and answers only errors (reply.ts).
  *
  * An entry is in one of two modes: mirrored (the peer owns it: liberal window, long timeout, so it lives as long as the
- * owner says) or normal (mine: the kernel's usual timeout). The liberal flag stays after a take-over: the window this
+ * owner says) or normal (own: the kernel's usual timeout). The liberal flag stays after a take-over: the window this
  * kernel knows may be old, and an entry that became strict then would drop everything (mapping.md section 7).
  */
 
-import { hasDestinationNat, hasSourceNat } from '../peer/wire';
-import { OWNER_PEER, ownerOf, setInKernel } from '../state/content';
+import { setInKernel } from '../state/content';
+import { MIRRORED, ownerOf } from '../state/counts';
 import {
   extraOf,
   helperName,
@@ -43,32 +43,33 @@ import {
   KIND_ICMP,
   KIND_NONE,
   kindOf,
-  R_FAMILY,
-  R_ID,
-  R_IHASH,
-  R_L4STATE,
-  R_MARK,
-  R_ODPORT,
-  R_ODST,
-  R_OSPORT,
-  R_OSRC,
-  R_PROTO,
-  R_RDPORT,
-  R_RDST,
-  R_RSPORT,
-  R_RSRC,
-  R_STATUS,
-  R_TCPFLAGS,
-  R_WSCALE,
-  R_ZONE,
+  S_FAMILY,
+  S_ID,
+  S_IHASH,
+  S_L4STATE,
+  S_MARK,
+  S_ODPORT,
+  S_ODST,
+  S_OSPORT,
+  S_OSRC,
+  S_PROTO,
+  S_RDPORT,
+  S_RDST,
+  S_RSPORT,
+  S_RSRC,
+  S_STATUS,
+  S_TCPFLAGS,
+  S_WSCALE,
+  S_ZONE,
   setFlags,
 } from '../state/layout';
 import { C_KERNEL_CREATE, C_KERNEL_DELETE, C_KERNEL_UPDATE, count, inside, SEQRING } from '../state/memory';
+import { hasDestinationNat, hasSourceNat } from '../state/nat';
 import { popKernel, release } from '../state/queue';
 import { attr8, attr16, attr32, attrAddress, attrText, close, finish, header, open, position, seek } from './nlput';
 import { normalTimeout } from './timeouts';
 
-/** Room that the operation of one record may need: two deletes and a create, all IPv6 with NAT. */
+/** Room that the operation of one state may need: two deletes and a create, all IPv6 with NAT. */
 const NL_MAX: u32 = 1024;
 
 const CT_NEW: u32 = 0x0100;
@@ -78,7 +79,7 @@ const CREATE_EXCL: u32 = 0x0600;
 const BE_LIBERAL: u32 = 0x08;
 
 export const OP_CREATE: u32 = 1;
-export const OP_UPDATE: u32 = 2;
+const OP_UPDATE: u32 = 2;
 export const OP_DELETE: u32 = 3;
 const RING_MASK: u32 = 8191;
 
@@ -96,18 +97,18 @@ function begin(r: u32, type: u32, flags: u32, op: u32): u32 {
   const slot = SEQRING + ((seq & RING_MASK) << 4);
   store<u32>(slot, seq);
   store<u32>(slot, r, 4);
-  store<u32>(slot, load<u32>(r, R_IHASH), 8);
+  store<u32>(slot, load<u32>(r, S_IHASH), 8);
   store<u32>(slot, op, 12);
-  return header(type, flags, seq, load<u8>(r, R_FAMILY));
+  return header(type, flags, seq, load<u8>(r, S_FAMILY));
 }
 
 /**
- * A tuple: addresses at `src`, `dst`; `sport`, `dport` as in the record (ICMP: id, type << 8 | code); `zone`: one that holds
- * for this direction only, 0: none.
+ * A tuple: addresses at `src`, `dst`; `sport`, `dport` as in the state (ICMP: id, type << 8 | code); `zone`: one that
+ * holds for this direction only, 0: none.
  */
 function putTuple(type: u32, r: u32, src: u32, dst: u32, sport: u32, dport: u32, zone: u32): void {
-  const proto: u32 = load<u8>(r, R_PROTO);
-  const family: u32 = load<u8>(r, R_FAMILY);
+  const proto: u32 = load<u8>(r, S_PROTO);
+  const family: u32 = load<u8>(r, S_FAMILY);
   const v4 = family == AF_INET;
   const tuple = open(type);
   const ip = open(1);
@@ -132,30 +133,32 @@ function putTuple(type: u32, r: u32, src: u32, dst: u32, sport: u32, dport: u32,
 }
 
 function putOriginal(r: u32, zone: u32): void {
-  putTuple(1, r, r + <u32>R_OSRC, r + <u32>R_ODST, load<u16>(r, R_OSPORT), load<u16>(r, R_ODPORT), zone);
+  putTuple(1, r, r + <u32>S_OSRC, r + <u32>S_ODST, load<u16>(r, S_OSPORT), load<u16>(r, S_ODPORT), zone);
 }
 
 /** The plain inverse of the original tuple: the kernel makes the translated one from the NAT attributes. */
 function putInverse(r: u32, zone: u32): void {
-  const sport: u32 = load<u16>(r, R_OSPORT);
-  const dport: u32 = load<u16>(r, R_ODPORT);
-  const proto: u32 = load<u8>(r, R_PROTO);
-  if (kindOf(proto, load<u8>(r, R_FAMILY)) == KIND_ICMP) {
+  const sport: u32 = load<u16>(r, S_OSPORT);
+  const dport: u32 = load<u16>(r, S_ODPORT);
+  const proto: u32 = load<u8>(r, S_PROTO);
+  if (kindOf(proto, load<u8>(r, S_FAMILY)) == KIND_ICMP) {
     const answer = u32(icmpAnswer(proto, dport >> 8));
-    putTuple(2, r, r + <u32>R_ODST, r + <u32>R_OSRC, sport, (answer << 8) | (dport & 0xff), zone);
+    putTuple(2, r, r + <u32>S_ODST, r + <u32>S_OSRC, sport, (answer << 8) | (dport & 0xff), zone);
   } else {
-    putTuple(2, r, r + <u32>R_ODST, r + <u32>R_OSRC, dport, sport, zone);
+    putTuple(2, r, r + <u32>S_ODST, r + <u32>S_OSRC, dport, sport, zone);
   }
 }
 
-/** CTA_NAT_SRC (6) or CTA_NAT_DST (13) with min = max address and port: without the port the kernel may take another. */
+/**
+ * CTA_NAT_SRC (6) or CTA_NAT_DST (13) with min = max address and port: without the port the kernel may take another.
+ */
 function putNat(type: u32, r: u32, address: u32, port: u32): void {
-  const v4 = load<u8>(r, R_FAMILY) == AF_INET;
+  const v4 = load<u8>(r, S_FAMILY) == AF_INET;
   const size: u32 = v4 ? 4 : 16;
   const nat = open(type);
   attrAddress(v4 ? 1 : 4, address, size);
   attrAddress(v4 ? 2 : 5, address, size);
-  if (kindOf(load<u8>(r, R_PROTO), load<u8>(r, R_FAMILY)) != KIND_NONE) {
+  if (kindOf(load<u8>(r, S_PROTO), load<u8>(r, S_FAMILY)) != KIND_NONE) {
     const range = open(3);
     attr16(1, port);
     attr16(2, port);
@@ -165,15 +168,17 @@ function putNat(type: u32, r: u32, address: u32, port: u32): void {
 }
 
 function putNats(r: u32): void {
-  const icmp = kindOf(load<u8>(r, R_PROTO), load<u8>(r, R_FAMILY)) == KIND_ICMP;
+  const icmp = kindOf(load<u8>(r, S_PROTO), load<u8>(r, S_FAMILY)) == KIND_ICMP;
   if (hasSourceNat(r)) {
-    const port: u32 = icmp ? load<u16>(r, R_RSPORT) : load<u16>(r, R_RDPORT);
-    putNat(6, r, r + <u32>R_RDST, port);
+    const port: u32 = icmp ? load<u16>(r, S_RSPORT) : load<u16>(r, S_RDPORT);
+    putNat(6, r, r + <u32>S_RDST, port);
   }
-  if (hasDestinationNat(r)) putNat(13, r, r + <u32>R_RSRC, load<u16>(r, R_RSPORT));
+  if (hasDestinationNat(r)) putNat(13, r, r + <u32>S_RSRC, load<u16>(r, S_RSPORT));
 }
 
-/** A state the kernel can go on from: with SYN_SENT every packet would be INVALID, ESTABLISHED is always right enough. */
+/**
+ * A state the kernel can go on from: with SYN_SENT every packet would be INVALID, ESTABLISHED is always right enough.
+ */
 function injectedState(state: u32): u32 {
   if (state == 9) return 2;
   return state < 2 || state > 9 ? 3 : state;
@@ -189,11 +194,11 @@ function tcpFlags(flags: u32, wscale: bool): u32 {
 function putTcp(r: u32, state: bool): void {
   const info = open(4);
   const tcp = open(1);
-  const flags: u32 = load<u8>(r, R_TCPFLAGS);
-  const scale: u32 = load<u8>(r, R_WSCALE);
+  const flags: u32 = load<u8>(r, S_TCPFLAGS);
+  const scale: u32 = load<u8>(r, S_WSCALE);
   // the kernel takes the scales only if both directions have them
   const wscale = state && (flags & 0x11) == 0x11;
-  if (state) attr8(1, injectedState(load<u8>(r, R_L4STATE)));
+  if (state) attr8(1, injectedState(load<u8>(r, S_L4STATE)));
   if (wscale) {
     attr8(2, scale >> 4);
     attr8(3, scale & 15);
@@ -209,32 +214,32 @@ function putSctp(r: u32): void {
   if (!(flagsOf(r) & F_VTAGS)) return;
   const info = open(4);
   const sctp = open(3);
-  attr8(1, load<u8>(r, R_L4STATE));
-  attrAddress(2, r + <u32>R_ID, 4);
-  attrAddress(3, r + <u32>R_ID + 4, 4);
+  attr8(1, load<u8>(r, S_L4STATE));
+  attrAddress(2, r + <u32>S_ID, 4);
+  attrAddress(3, r + <u32>S_ID + 4, 4);
   close(sctp);
   close(info);
 }
 
 function putL4(r: u32): void {
-  const proto: u32 = load<u8>(r, R_PROTO);
+  const proto: u32 = load<u8>(r, S_PROTO);
   if (proto == IPPROTO_TCP) putTcp(r, true);
   else if (proto == IPPROTO_SCTP) putSctp(r);
 }
 
 function putStatus(r: u32): void {
-  attr32(3, IPS_CONFIRMED | (load<u16>(r, R_STATUS) & IPS_SYNCED));
+  attr32(3, IPS_CONFIRMED | (load<u16>(r, S_STATUS) & IPS_SYNCED));
 }
 
 function putZone(r: u32): void {
-  if (load<u16>(r, R_ZONE)) attr16(18, load<u16>(r, R_ZONE));
+  if (load<u16>(r, S_ZONE)) attr16(18, load<u16>(r, S_ZONE));
 }
 
 /** Both tuples and the zone: for both directions, or in the tuple of the one it holds for. */
 function putTuples(r: u32): void {
   const block = extraOf(r);
   const direction: u32 = present(block) & X_ZONE ? <u32>load<u8>(block, XB_DIRECTION) : 0;
-  putOriginal(r, direction == 1 ? <u32>load<u16>(r, R_ZONE) : 0);
+  putOriginal(r, direction == 1 ? <u32>load<u16>(r, S_ZONE) : 0);
   putInverse(r, direction == 2 ? <u32>load<u16>(block, XB_ZONE) : 0);
   if (!direction) putZone(r);
 }
@@ -271,7 +276,7 @@ function writeCreate(r: u32, mirrored: bool): void {
   putStatus(r);
   attr32(7, mirrored ? longTimeout : normalTimeout(r));
   putL4(r);
-  if (load<u32>(r, R_MARK)) attr32(8, load<u32>(r, R_MARK));
+  if (load<u32>(r, S_MARK)) attr32(8, load<u32>(r, S_MARK));
   putHelper(r);
   putExtra(r);
   putNats(r);
@@ -286,9 +291,9 @@ function writeUpdate(r: u32, flags: u32, mirrored: bool): void {
   if (flags & F_KSTAT) putStatus(r);
   attr32(7, mirrored ? longTimeout : normalTimeout(r));
   if (flags & F_KCONT) putL4(r);
-  else if (mirrored && load<u8>(r, R_PROTO) == IPPROTO_TCP) putTcp(r, false);
+  else if (mirrored && load<u8>(r, S_PROTO) == IPPROTO_TCP) putTcp(r, false);
   if (flags & F_KCONT) {
-    attr32(8, load<u32>(r, R_MARK));
+    attr32(8, load<u32>(r, S_MARK));
     putExtra(r);
   }
   putZone(r);
@@ -299,13 +304,13 @@ function writeUpdate(r: u32, flags: u32, mirrored: bool): void {
 function writeDelete(r: u32, reply: bool): void {
   count(C_KERNEL_DELETE);
   const start = begin(r, CT_DELETE, REQUEST, OP_DELETE);
-  if (reply) putTuple(2, r, r + <u32>R_RSRC, r + <u32>R_RDST, load<u16>(r, R_RSPORT), load<u16>(r, R_RDPORT), 0);
+  if (reply) putTuple(2, r, r + <u32>S_RSRC, r + <u32>S_RDST, load<u16>(r, S_RSPORT), load<u16>(r, S_RDPORT), 0);
   else putOriginal(r, 0);
   putZone(r);
   finish(start);
 }
 
-function writeRecord(r: u32): void {
+function writeState(r: u32): void {
   const f = flagsOf(r);
   if (f & F_TOMB) {
     if (f & F_INK) writeDelete(r, false);
@@ -313,7 +318,7 @@ function writeRecord(r: u32): void {
     release(r);
     return;
   }
-  const mirrored = ownerOf(r) == OWNER_PEER;
+  const mirrored = ownerOf(r) == MIRRORED;
   if (f & F_KREC) {
     writeDelete(r, false);
     if (f & F_KRETRY && (hasSourceNat(r) || hasDestinationNat(r))) writeDelete(r, true);
@@ -333,7 +338,7 @@ export function nlFill(off: u32, cap: u32): u32 {
   while (position() <= last) {
     const r = popKernel();
     if (!r) break;
-    writeRecord(r);
+    writeState(r);
   }
   return position() - off;
 }

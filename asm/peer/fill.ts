@@ -1,21 +1,21 @@
-/** Fills sync datagrams: first what changed, then, while a bulk is running, everything that is mine. */
+/** Fills sync datagrams: first what changed, then, while a bulk is running, every own state. */
 
-import { OWNER_ME, ownerOf } from '../state/content';
+import { OWN, ownerOf } from '../state/counts';
 import { flagsOf, isLive } from '../state/layout';
-import { C_TX_BULK_RECORDS, C_TX_RECORDS, count, inside } from '../state/memory';
+import { C_TX_BULK_UPDATES, C_TX_UPDATES, count, inside } from '../state/memory';
 import { dropDirty, peekDirty } from '../state/queue';
-import { ordinals, recordAt } from '../state/table';
+import { ordinals, stateAt } from '../state/table';
 import { encode, mostOf, WIRE_MAX } from './wire';
 
-/** Slots one call looks at for the bulk, so that a call never takes long in a table with little of mine. */
+/** Slots one call looks at for the bulk, so that a call never takes long in a table with few own states. */
 const BULK_LOOK: u32 = 16384;
 
 let bulk: bool = false;
 let bulkCursor: u32 = 0;
-/** Records in the datagram last filled. */
+/** States in the datagram last filled. */
 let records: u32 = 0;
 
-/** From now on txFill also sends all records that are mine. O(1); begins anew when a bulk is running. */
+/** From now on txFill also sends all own states. O(1); begins anew when a bulk is running. */
 export function bulkBegin(): void {
   bulk = true;
   bulkCursor = 0;
@@ -30,13 +30,13 @@ export function bulkStop(): void {
   bulk = false;
 }
 
-export function txRecords(): u32 {
+export function txUpdates(): u32 {
   return records;
 }
 
 /**
- * Writes records to `off`, at most `cap` bytes, none cut. Returns the bytes written; 0 with bulkActive() = 1 means "call
- * again" (nothing of mine among the slots looked at).
+ * Writes states to `off`, at most `cap` bytes, none cut. Returns the bytes written; 0 with bulkActive() = 1 means "call
+ * again" (no own state among the slots looked at).
  */
 export function txFill(off: u32, cap: u32): u32 {
   records = 0;
@@ -49,7 +49,7 @@ export function txFill(off: u32, cap: u32): u32 {
     p += encode(r, p);
     dropDirty();
     records++;
-    count(C_TX_RECORDS);
+    count(C_TX_UPDATES);
   }
   if (bulk) p = fillBulk(p, end);
   return p - off;
@@ -59,12 +59,12 @@ function fillBulk(at: u32, end: u32): u32 {
   let p = at;
   const total = ordinals();
   for (let look: u32 = 0; look < BULK_LOOK && bulkCursor < total; look++, bulkCursor++) {
-    const r = recordAt(bulkCursor);
-    if (!isLive(flagsOf(r)) || ownerOf(r) != OWNER_ME) continue;
+    const r = stateAt(bulkCursor);
+    if (!isLive(flagsOf(r)) || ownerOf(r) != OWN) continue;
     if (end - p < mostOf(r)) return p;
     p += encode(r, p);
     records++;
-    count(C_TX_BULK_RECORDS);
+    count(C_TX_BULK_UPDATES);
   }
   if (bulkCursor >= total) bulk = false;
   return p;

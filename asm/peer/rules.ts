@@ -1,39 +1,32 @@
 /**
- * What the peer says changes the table by these rules. "late" = the record is marked "yours", or the peer had not seen my
- * last adoption when it sent it: it speaks of states that are mine by now.
+ * What the peer says changes the table by these rules. "late" = the state is marked "yours", or the peer had not seen
+ * my last adoption when it sent it: it speaks of states that this node owns by now.
  *
- *                  no record    the peer's   nobody's   mine, untouched since   mine, touched
+ *                  no state    the peer's   unclaimed   own, untouched since   own, touched
  *                                                       the adoption
- *   upsert         the peer's   take it      take it    conflict                conflict
- *   upsert, late   mine         take it *    mine       take it, stays mine     keep mine
- *   delete         -            end          end        keep mine               keep mine
- *   delete, late   -            end          end        end                     keep mine
+ *   update         the peer's   take it      take it    conflict                conflict
+ *   update, late   own         take it *    own       take it, stays own     keep own
+ *   delete         -            end          end        keep own               keep own
+ *   delete, late   -            end          end        end                     keep own
  *
- *   * and it becomes mine if the peer says "yours": else nobody would own it.
+ *   * and it becomes this node's own if the peer says "yours": else nobody would own it.
  *
  * Whatever comes late and is taken, and whatever is kept against the peer's word, is told to the peer: what I sent in
- * between may have crossed it, and only so both tables end equal. In a conflict the virtual addresses decide (homes.ts),
- * and where they say nothing preferPeer. Exactly one of the
- * two nodes may prefer the other, or the two would swap or repeat their versions for ever. While the news of a role is on
- * its way both may keep their own; answers.ts bounds what that costs.
+ * between may have crossed it, and only so both tables end equal. In a conflict the virtual addresses decide
+ * (homes.ts), and where they say nothing preferPeer. Exactly one of the two nodes may prefer the other, or the two
+ * would swap or repeat their versions for ever. While the news of a role is on its way both may keep their own;
+ * answers.ts bounds what that costs.
  */
 
 import { GROUP, keepImage, lookAheadRing, takeImage } from '../state/ahead';
 import { answer } from '../state/answers';
-import {
-  entomb,
-  insertLive,
-  moveTag,
-  OWNER_ME,
-  OWNER_PEER,
-  ownerOf,
-  revive,
-  sameReply,
-  setContent,
-} from '../state/content';
+import { moveTag, revive, sameReply, setContent } from '../state/content';
+import { MIRRORED, OWN, ownerOf } from '../state/counts';
+import { drop } from '../state/drop';
 import { sameHelper } from '../state/extra';
 import { isTouched, stampBulk, stampDump } from '../state/generations';
 import { HOME_PEER, HOME_UNKNOWN, homeOf } from '../state/homes';
+import { insertLive } from '../state/insert';
 import {
   F_DWANT,
   F_INK,
@@ -44,22 +37,22 @@ import {
   F_TOMB,
   flagsOf,
   IPS_SYNCED,
-  R_L4STATE,
-  R_STATUS,
-  R_TOUCH,
+  S_L4STATE,
+  S_STATUS,
+  S_TOUCH,
 } from '../state/layout';
 import {
-  C_BAD_RECORD,
+  C_BAD_UPDATE,
   C_CONFLICTS,
   C_LATE_TAKEN,
   C_RX_IGNORED,
-  C_RX_RECORDS,
+  C_RX_UPDATES,
   count,
   inside,
   SCRATCH,
 } from '../state/memory';
-import { tagMine, tagPeer } from '../state/owner';
-import { cancelDirty, markDirty, release, wantKernel } from '../state/queue';
+import { tagMirrored, tagOwn } from '../state/owner';
+import { cancelDirty, wantKernel } from '../state/queue';
 import { findHashed } from '../state/table';
 import { decode, head, W_DELETE, W_YOURS } from './wire';
 
@@ -70,13 +63,13 @@ export function setPreferPeer(on: u32): void {
   preferPeer = on != 0;
 }
 
-/** Head byte of the record that is being applied. */
+/** Head byte of the state that is being applied. */
 let said: u32 = 0;
 
 /**
- * Applies the records of one sync datagram, in groups whose look-ups run side by side (ahead.ts). `ctx` bit 0: the peer had
- * not seen my last adoption. Returns the number of records applied, or -1 - that number when a record was refused (counted;
- * the rest of the datagram is dropped).
+ * Applies the states of one sync datagram, in groups whose look-ups run side by side (ahead.ts). `ctx` bit 0: the peer
+ * had not seen my last adoption. Returns the number of states applied, or -1 - that number when a state was refused
+ * (counted; the rest of the datagram is dropped).
  */
 export function rxApply(off: u32, len: u32, ctx: u32): i32 {
   if (!inside(off, len)) return -1;
@@ -96,7 +89,7 @@ export function rxApply(off: u32, len: u32, ctx: u32): i32 {
     for (let i: u32 = 0; i < group; i++) applyOne(i, (ctx & 1) != 0);
     n += group;
     if (!size) {
-      count(C_BAD_RECORD);
+      count(C_BAD_UPDATE);
       return -1 - i32(n);
     }
   }
@@ -106,13 +99,13 @@ export function rxApply(off: u32, len: u32, ctx: u32): i32 {
 /** Applies image `i` of the ring. */
 function applyOne(i: u32, unseen: bool): void {
   said = load<u32>(takeImage(i));
-  count(C_RX_RECORDS);
+  count(C_RX_UPDATES);
   const late = unseen || (said & W_YOURS) != 0;
   if (said & W_DELETE) onDelete(late);
-  else onUpsert(late);
+  else onUpdate(late);
 }
 
-function onUpsert(late: bool): void {
+function onUpdate(late: bool): void {
   const r = findHashed(SCRATCH);
   if (!r) {
     onNew(late);
@@ -123,35 +116,35 @@ function onUpsert(late: bool): void {
     return;
   }
   const owner = ownerOf(r);
-  if (owner != OWNER_ME) {
-    const mine = (said & W_YOURS) != 0 || (late && owner != OWNER_PEER);
-    overwrite(r, mine ? tagMine : tagPeer);
-    if (mine) answer(r);
+  if (owner != OWN) {
+    const own = (said & W_YOURS) != 0 || (late && owner != MIRRORED);
+    overwrite(r, own ? tagOwn : tagMirrored);
+    if (own) answer(r);
   } else if (late) {
     if (isTouched(r)) {
       count(C_RX_IGNORED);
     } else {
       count(C_LATE_TAKEN);
-      overwrite(r, tagMine);
+      overwrite(r, tagOwn);
     }
     answer(r);
   } else {
     count(C_CONFLICTS);
     const home = homeOf(r);
-    if (home == HOME_PEER || (home == HOME_UNKNOWN && preferPeer)) overwrite(r, tagPeer);
+    if (home == HOME_PEER || (home == HOME_UNKNOWN && preferPeer)) overwrite(r, tagMirrored);
     else answer(r);
   }
 }
 
 function onNew(late: bool): void {
-  const r = insertLive(SCRATCH, late ? tagMine : tagPeer, false);
+  const r = insertLive(SCRATCH, late ? tagOwn : tagMirrored, false);
   if (!r) return;
   stampBulk(r);
   wantKernel(r, 0);
   if (late) answer(r);
 }
 
-/** The record ended here, but the end is not sent (or not written) yet. */
+/** The state ended here, but the end is not sent (or not written) yet. */
 function onBuried(r: u32, late: bool): void {
   const f = flagsOf(r);
   if (f & F_DWANT && late) {
@@ -160,22 +153,22 @@ function onBuried(r: u32, late: bool): void {
     return;
   }
   const same = sameReply(r, SCRATCH) && sameHelper(r, SCRATCH);
-  revive(r, SCRATCH, late ? tagMine : tagPeer);
-  store<u16>(r, 0, R_TOUCH);
+  revive(r, SCRATCH, late ? tagOwn : tagMirrored);
+  store<u16>(r, 0, S_TOUCH);
   stampBulk(r);
   wantKernel(r, f & F_INK ? F_KCONT | F_KSTAT | (same ? 0 : F_KREC) : 0);
   if (late) answer(r);
 }
 
-/** The record takes the peer's content and this tag; the kernel hears what it must. */
+/** The state takes the peer's content and this tag; the kernel hears what it must. */
 function overwrite(r: u32, tag: u32): void {
   const nat = !sameReply(r, SCRATCH) || !sameHelper(r, SCRATCH);
-  const oldStatus: u32 = load<u16>(r, R_STATUS) & IPS_SYNCED;
-  const newStatus: u32 = load<u16>(SCRATCH, R_STATUS) & IPS_SYNCED;
-  const oldState: u32 = load<u8>(r, R_L4STATE);
+  const oldStatus: u32 = load<u16>(r, S_STATUS) & IPS_SYNCED;
+  const newStatus: u32 = load<u16>(SCRATCH, S_STATUS) & IPS_SYNCED;
+  const oldState: u32 = load<u8>(r, S_L4STATE);
   moveTag(r, tag);
   const changed = setContent(r, SCRATCH);
-  store<u16>(r, 0, R_TOUCH);
+  store<u16>(r, 0, S_TOUCH);
   stampBulk(r);
   cancelDirty(r);
   const f = flagsOf(r);
@@ -188,7 +181,7 @@ function overwrite(r: u32, tag: u32): void {
     return;
   }
   const mirrored = (f & F_MIRROR) != 0;
-  if (changed || oldState != load<u8>(r, R_L4STATE) || mirrored != (tag == tagPeer)) {
+  if (changed || oldState != load<u8>(r, S_L4STATE) || mirrored != (tag == tagMirrored)) {
     wantKernel(r, F_KCONT | (newStatus & ~oldStatus ? F_KSTAT : 0));
   }
 }
@@ -202,18 +195,10 @@ function onDelete(late: bool): void {
     }
     return;
   }
-  if (ownerOf(r) == OWNER_ME && (!late || isTouched(r))) {
+  if (ownerOf(r) == OWN && (!late || isTouched(r))) {
     count(C_RX_IGNORED);
     answer(r);
     return;
   }
-  drop(r, ownerOf(r) == OWNER_ME);
-}
-
-/** The record goes, from the table and from the kernel; `tell`: the peer must hear of it. */
-export function drop(r: u32, tell: bool): void {
-  entomb(r);
-  if (flagsOf(r) & F_INK) wantKernel(r, 0);
-  if (tell) markDirty(r);
-  release(r);
+  drop(r, ownerOf(r) == OWN);
 }

@@ -1,17 +1,18 @@
 /**
- * What a repair by difference (src/sync/session/repair.ts) asks of the table: the first words of the fingerprints of the
+ * What a repair by difference (src/sync/repair/) asks of the table: the first words of the fingerprints of the
  * states in some buckets, and, when the differing ones are known, what follows from them. All walks go over up to `n`
  * slots from a cursor that the host keeps; they return where to go on, or WALK_END. Slots never move, so what lives
  * through a walk is seen by it.
  *
- * The host writes a mask of 256 bits (bit b = bucket b) to OUT before each call. The set PICK is one for both directions:
- * the host lets one walk use it at a time.
+ * The host writes a mask of 256 bits (bit b = bucket b) to OUT before each call. The set PICK is one for both
+ * directions: the host lets one walk use it at a time.
  */
 
-import { drop } from '../peer/rules';
-import { moveTag, OWNER_ME, OWNER_NONE, OWNER_PEER, ownerOf } from '../state/content';
+import { moveTag } from '../state/content';
+import { MIRRORED, OWN, ownerOf, UNCLAIMED } from '../state/counts';
+import { drop } from '../state/drop';
 import { bulkGen, bulkOpen } from '../state/generations';
-import { F_DWANT, F_INK, F_KCONT, F_MIRROR, flagsOf, isLive, R_BULKGEN, R_FP_LO, R_TOUCH } from '../state/layout';
+import { F_DWANT, F_INK, F_KCONT, F_MIRROR, flagsOf, isLive, S_BULKGEN, S_FP_LO, S_TOUCH } from '../state/layout';
 import {
   C_REPAIR_CLAIMED,
   C_REPAIR_DROPPED,
@@ -22,9 +23,9 @@ import {
   PICK,
   PICK_SEEN,
 } from '../state/memory';
-import { tagPeer } from '../state/owner';
+import { tagMirrored } from '../state/owner';
 import { kernelWanted, markDirty, wantKernel } from '../state/queue';
-import { ordinals, recordAt } from '../state/table';
+import { ordinals, stateAt } from '../state/table';
 
 export const WALK_END: u32 = 0xffffffff;
 /** Where ids stand in OUT, behind the mask; and how many fit. */
@@ -55,9 +56,9 @@ export function idsCopy(from: u32, n: u32, owners: u32): u32 {
   let at = from;
   copied = 0;
   for (; n && at < total && copied < IDS_MAX; n--) {
-    const r = recordAt(at++);
+    const r = stateAt(at++);
     if (!isLive(flagsOf(r)) || !((owners >> ownerOf(r)) & 1)) continue;
-    const id = load<u64>(r, R_FP_LO);
+    const id = load<u64>(r, S_FP_LO);
     if (inMask(id)) store<u64>(IDS + (copied++ << 3), id);
   }
   return at < total ? at : WALK_END;
@@ -105,13 +106,13 @@ function picked(id: u64): bool {
   return true;
 }
 
-/** The owner's part: states of mine in the set are sent to the peer once more. */
+/** The owner's part: own states in the set are sent to the peer once more. */
 export function pickSend(from: u32, n: u32): u32 {
   const total = ordinals();
   let at = from;
   for (; n && at < total; n--) {
-    const r = recordAt(at++);
-    if (!isLive(flagsOf(r)) || ownerOf(r) != OWNER_ME || !picked(load<u64>(r, R_FP_LO))) continue;
+    const r = stateAt(at++);
+    if (!isLive(flagsOf(r)) || ownerOf(r) != OWN || !picked(load<u64>(r, S_FP_LO))) continue;
     count(C_REPAIR_WANTED);
     markDirty(r);
   }
@@ -120,25 +121,25 @@ export function pickSend(from: u32, n: u32): u32 {
 
 /**
  * The mirror's part: the set holds every id in the masked buckets that only one node has. The peer's states in it are
- * dropped here, unless they were told anew since the snapshot (peerBulkBegin) or wait to be told to the peer; nobody's
+ * dropped here, unless they were told anew since the snapshot (peerBulkBegin) or wait to be told to the peer; unclaimed
  * states that are not in it are the peer's.
  */
 export function pickApply(from: u32, n: u32): u32 {
   const total = ordinals();
   let at = from;
   for (; n && at < total && kernelWanted < KERNEL_MOST; n--) {
-    const r = recordAt(at++);
+    const r = stateAt(at++);
     const f = flagsOf(r);
     if (!isLive(f)) continue;
-    const id = load<u64>(r, R_FP_LO);
+    const id = load<u64>(r, S_FP_LO);
     if (!inMask(id)) continue;
     const owner = ownerOf(r);
-    if (owner == OWNER_PEER) {
+    if (owner == MIRRORED) {
       if (picked(id) && !(f & F_DWANT) && !isFresh(r)) {
         count(C_REPAIR_DROPPED);
         drop(r, false);
       }
-    } else if (owner == OWNER_NONE && !picked(id)) {
+    } else if (owner == UNCLAIMED && !picked(id)) {
       claim(r);
     }
   }
@@ -146,14 +147,14 @@ export function pickApply(from: u32, n: u32): u32 {
 }
 
 function isFresh(r: u32): bool {
-  return bulkOpen && load<u8>(r, R_BULKGEN) == bulkGen;
+  return bulkOpen && load<u8>(r, S_BULKGEN) == bulkGen;
 }
 
 /** The peer has this very state: it is the peer's, and nothing needs to travel. */
 function claim(r: u32): void {
   count(C_REPAIR_CLAIMED);
-  moveTag(r, tagPeer);
-  store<u16>(r, 0, R_TOUCH);
+  moveTag(r, tagMirrored);
+  store<u16>(r, 0, S_TOUCH);
   const f = flagsOf(r);
   if (!(f & F_INK)) wantKernel(r, 0);
   else if (!(f & F_MIRROR)) wantKernel(r, F_KCONT);

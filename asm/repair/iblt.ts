@@ -3,15 +3,15 @@
  * for as long as the other side needs more, and about 1.35 to 1.72 symbols for each differing id are enough, whatever
  * the size of the sets.
  *
- * It runs in an instance of the module of its own, which knows no table: everything above HEAP is the sketch, and it goes
- * away with the instance when the repair has ended.
+ * It runs in an instance of the module of its own, which knows no table: everything above HEAP is the coded symbols,
+ * and it goes away with the instance when the repair has ended.
  *
  *   items    24 B each: id u64, generator u64, next index u32, unused u32
- *   cells    40 B each, behind the items: xor of ids u64, xor of checks u64 | an id that was found u64, its generator u64,
- *            its next index u32 | link of the list of cells to look at u32 (0 not in it, 1 last, else next cell + 2)
+ *   cells    40 B each, behind the items: xor of ids u64, xor of checks u64 | an id that was found u64, its generator
+ *            u64, its next index u32 | link of the list of cells to look at u32 (0 not in it, 1 last, else next cell + 2)
  *
- * An id takes part in cell 0 always and in cell i with probability 1 / (1 + i/2). From a cell i the next one is beyond j
- * with probability (i+1)(i+2) / ((j+1)(j+2)), nearly ((i+1.5) / (j+1.5))^2; for a uniform u that gives the step
+ * An id takes part in cell 0 always and in cell i with probability 1 / (1 + i/2). From a cell i the next one is beyond
+ * j with probability (i+1)(i+2) / ((j+1)(j+2)), nearly ((i+1.5) / (j+1.5))^2; for a uniform u that gives the step
  * ceil((i+1.5) (1/sqrt(u) - 1)). Square root, division and product are exact to the last bit on every machine, so both
  * ends agree on every index.
  *
@@ -19,8 +19,8 @@
  * when it is looked up. That makes a symbol 16 bytes long. Every id that is found empties a cell for good, so more
  * finds than cells mean damaged symbols: the work is bounded whatever comes in.
  *
- * Ids are keyed hashes already, so nobody outside can choose them; check and indices are keyed with k0 and k1, fresh for
- * every repair, so that an unlucky set is not unlucky twice.
+ * Ids are keyed hashes already, so nobody outside can choose them; check and indices are keyed with k0 and k1, fresh
+ * for every repair, so that an unlucky set is not unlucky twice.
  */
 
 import { HEAP } from '../state/memory';
@@ -267,8 +267,8 @@ function stepPeel(): bool {
 }
 
 /**
- * Works on the pass, then on finding ids, for a bounded time. Returns 1 while there is more to do; 0 when nothing more can
- * be found without more symbols; 2 when all differences are found; 3 when the symbols are damaged.
+ * Works on the pass, then on finding ids, for a bounded time. Returns 1 while there is more to do; 0 when nothing more
+ * can be found without more symbols; 2 when all differences are found; 3 when the symbols are damaged.
  */
 export function ibSolve(most: u32): u32 {
   budget = i32(most);
@@ -298,7 +298,7 @@ export function ibRead(from: u32, n: u32, off: u32): u32 {
   return 1;
 }
 
-/** Writes the found ids `from` to `from + n - 1` to `off`, little endian as in a record. */
+/** Writes the found ids `from` to `from + n - 1` to `off`, little endian as in a state. */
 export function ibFoundRead(from: u32, n: u32, off: u32): void {
   for (let i: u32 = 0; i < n; i++, off += 8) store<u64>(off, load<u64>(cellAt(from + i), C_FOUND));
 }

@@ -1,8 +1,9 @@
 /**
- * Look-ahead for batches. In a large table nearly all time of a look-up is spent waiting for memory, once for the bucket and
- * once for each record of its chain. The waits of different states do not depend on each other, so for a group of states
- * each step is done for all of them before the next one begins, and the processor waits for all at once. Nothing is
- * decided here and nothing of the table changed: what is found comes with find(), which looks again, at lines that are near now.
+ * Look-ahead for batches. In a large table nearly all time of a look-up is spent waiting for memory, once for the
+ * bucket and once for each state of its chain. The waits of different states do not depend on each other, so for a
+ * group of states each step is done for all of them before the next one begins, and the processor waits for all at
+ * once. Nothing is decided here and nothing of the table changed: what is found comes with find(), which looks again,
+ * at lines that are near now.
  *
  * A message or datagram is parsed into a ring of images first, each is applied from SCRATCH after that:
  *
@@ -10,7 +11,7 @@
  */
 
 import { indexHash } from './hash';
-import { R_CREATOR, R_HNEXT, R_ID, R_IHASH, R_KEYWORD } from './layout';
+import { S_CREATOR, S_HNEXT, S_ID, S_IHASH, S_KEYWORD } from './layout';
 import { AHEAD, AHEAD_LINES, SCRATCH, XSCRATCH } from './memory';
 import { headOf, nextSplit } from './table';
 
@@ -22,7 +23,7 @@ const EXTRA: u32 = 160;
 /** What touch() has read: only so that no compiler leaves it out. */
 let read: u32 = 0;
 
-/** Reads one word of each cache line of the record (16-byte aligned, 144 bytes). */
+/** Reads one word of each cache line of the state (16-byte aligned, 144 bytes). */
 function touch(r: u32): u32 {
   return load<u32>(r) ^ load<u32>(r, 64) ^ load<u32>(r, 128);
 }
@@ -32,25 +33,25 @@ function touch(r: u32): u32 {
  * changing or inserting them will read.
  */
 export function lookAhead(s: u32, stride: u32, n: u32): void {
-  for (let i: u32 = 0, p = s; i < n; i++, p += stride) store<u32>(p, indexHash(p), R_IHASH);
+  for (let i: u32 = 0, p = s; i < n; i++, p += stride) store<u32>(p, indexHash(p), S_IHASH);
   for (let i: u32 = 0, p = s; i < n; i++, p += stride) {
-    store<u32>(AHEAD_LINES + (i << 2), load<u32>(headOf(load<u32>(p, R_IHASH))));
+    store<u32>(AHEAD_LINES + (i << 2), load<u32>(headOf(load<u32>(p, S_IHASH))));
   }
   let sum = read;
-  for (let i: u32 = 0; i < n; i++) sum ^= load<u32>(load<u32>(AHEAD_LINES + (i << 2)), R_IHASH);
+  for (let i: u32 = 0; i < n; i++) sum ^= load<u32>(load<u32>(AHEAD_LINES + (i << 2)), S_IHASH);
   // No branch may hang on what is still on its way: a wrong guess would wait for it. Offset 0 reads as zeros.
   for (let i: u32 = 0, p = s; i < n; i++, p += stride) {
     const at = AHEAD_LINES + (i << 2);
     const first = load<u32>(at);
-    const other = load<u32>(first, R_IHASH) != load<u32>(p, R_IHASH);
-    const r = select<u32>(load<u32>(first, R_HNEXT), first, other);
+    const other = load<u32>(first, S_IHASH) != load<u32>(p, S_IHASH);
+    const r = select<u32>(load<u32>(first, S_HNEXT), first, other);
     store<u32>(at, r);
     sum ^= touch(r);
   }
   // What is not there yet will be new, and splits a bucket each.
   let fresh: u32 = 0;
   for (let i: u32 = 0, p = s; i < n; i++, p += stride) {
-    fresh += u32(load<u32>(load<u32>(AHEAD_LINES + (i << 2)), R_IHASH) != load<u32>(p, R_IHASH));
+    fresh += u32(load<u32>(load<u32>(AHEAD_LINES + (i << 2)), S_IHASH) != load<u32>(p, S_IHASH));
   }
   for (let i: u32 = 0; i < fresh; i++) sum ^= load<u32>(load<u32>(nextSplit(i)));
   read = sum;
@@ -69,7 +70,7 @@ export function keepImage(i: u32, a: u32, b: u32): void {
 export function takeImage(i: u32): u32 {
   const from = AHEAD + i * SLOT;
   copyImage(SCRATCH, from);
-  store<u32>(SCRATCH, load<u32>(from, R_IHASH), R_IHASH);
+  store<u32>(SCRATCH, load<u32>(from, S_IHASH), S_IHASH);
   copyRare(XSCRATCH, from + EXTRA);
   return from + 144;
 }
@@ -81,9 +82,9 @@ export function lookAheadRing(n: u32): void {
 
 /** What a parser writes of an image: key to own flags, tags, timeout. Everything else of SCRATCH is zero. */
 function copyImage(to: u32, from: u32): void {
-  for (let at: u32 = u32(R_KEYWORD); at < 96; at += 8) store<u64>(to + at, load<u64>(from + at));
-  store<u64>(to, load<u64>(from, R_ID), R_ID);
-  store<u64>(to, load<u64>(from, R_CREATOR), R_CREATOR);
+  for (let at: u32 = u32(S_KEYWORD); at < 96; at += 8) store<u64>(to + at, load<u64>(from + at));
+  store<u64>(to, load<u64>(from, S_ID), S_ID);
+  store<u64>(to, load<u64>(from, S_CREATOR), S_CREATOR);
 }
 
 /** Few states have rare attributes: without any only the zero is copied. */

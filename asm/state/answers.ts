@@ -1,14 +1,14 @@
 /**
  * Answers to the peer's word, bounded. A node that keeps its own version of a state against the peer's says so, and the
  * peer, if it keeps its own as well, answers that. As long as neither gives in (the roles are still on their way), each
- * message would be answered at the pace of the cable. So a state is answered once in a round; what would be said again in
- * the same round is owed, and a sweep (owner.ts) says it in a later one. The bound: one update a state and round.
+ * message would be answered at the pace of the cable. So a state is answered once in a round; what would be said again
+ * in the same round is owed, and a sweep (owner.ts) says it in a later one. The bound: one update a state and round.
  *
- * Byte R_TAG above the tag: bits 3 to 6 the round of the last answer (0: none), bit 7: an answer is owed.
+ * Byte S_TAG above the tag: bits 3 to 6 the round of the last answer (0: none), bit 7: an answer is owed.
  */
 
 import { now } from './generations';
-import { ANSWER_OWED, flagsOf, isLive, R_TAG } from './layout';
+import { ANSWER_OWED, flagsOf, isLive, S_TAG } from './layout';
 import { C_ANSWERS_OWED, count } from './memory';
 import { markDirty } from './queue';
 
@@ -25,25 +25,27 @@ export function boundAnswers(on: u32): void {
 /** States whose answer waits for the next round. A state that ended meanwhile is counted until the next sweep. */
 export let owed: u32 = 0;
 
-/** 1..15. After 15 rounds (1.9 s) an old stamp looks like today's: its answer waits for one round more, and is not lost. */
+/**
+ * 1..15. After 15 rounds (1.9 s) an old stamp looks like today's: its answer waits for one round more, and is not lost.
+ */
 function round(): u32 {
   return ((now >> ROUND_BITS) % 15) + 1;
 }
 
-/** The peer must hear of this record, because of what it said. */
+/** The peer must hear of this state, because of what it said. */
 export function answer(r: u32): void {
-  const byte: u32 = load<u8>(r, R_TAG);
+  const byte: u32 = load<u8>(r, S_TAG);
   const today = round() << 3;
   if (bounded && (byte & 0x78) == today) {
     if (!(byte & ANSWER_OWED)) {
       owed++;
       count(C_ANSWERS_OWED);
-      store<u8>(r, byte | ANSWER_OWED, R_TAG);
+      store<u8>(r, byte | ANSWER_OWED, S_TAG);
     }
     return;
   }
   if (byte & ANSWER_OWED && owed) owed--;
-  store<u8>(r, (byte & 7) | today, R_TAG);
+  store<u8>(r, (byte & 7) | today, S_TAG);
   markDirty(r);
 }
 
@@ -52,10 +54,13 @@ export function recountOwed(): void {
   owed = 0;
 }
 
-/** A sweep meets this state: what is owed is said, if the round has changed. What was given away meanwhile, too: the peer must hear of it. */
+/**
+ * A sweep meets this state: what is owed is said, if the round has changed. What was given away meanwhile, too: the
+ * peer must hear of it.
+ */
 export function payAnswer(r: u32): void {
-  const byte: u32 = load<u8>(r, R_TAG);
+  const byte: u32 = load<u8>(r, S_TAG);
   if (!(byte & ANSWER_OWED)) return;
-  store<u8>(r, byte & ~ANSWER_OWED, R_TAG);
+  store<u8>(r, byte & ~ANSWER_OWED, S_TAG);
   if (isLive(flagsOf(r))) answer(r);
 }

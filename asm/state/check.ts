@@ -1,6 +1,9 @@
-/** Recounts everything from the records and compares with the running sums: for tests and `verify`. Costs a full walk. */
+/**
+ * Recounts everything from the states and compares with the running sums: for tests and `verify`. Costs a full walk.
+ */
 
-import { keyGen, live, ownerOf, tombs } from './content';
+import { keyGen } from './content';
+import { live, ownerOf, tombs } from './counts';
 import { BUCKET_SIZE, T_HI, T_LIVE, T_LO, T_MISSING, T_TOMBS, TAG_COUNT, tagAt } from './digest';
 import { clearScratchExtra, fillScratch } from './extra';
 import { fingerprint } from './hash';
@@ -14,14 +17,14 @@ import {
   F_TOMB,
   F_USED,
   flagsOf,
-  R_FP_HI,
-  R_FP_LO,
-  RECORD_SIZE,
+  S_FP_HI,
+  S_FP_LO,
+  STATE_SIZE,
   tagOf,
 } from './layout';
 import { BUCKETS, OUT, SCRATCH } from './memory';
 import { dirtyLinked, dirtyWanted, kernelLinked, kernelWanted } from './queue';
-import { allocated, find, ordinals, recordAt } from './table';
+import { allocated, find, ordinals, stateAt } from './table';
 
 /** Sums while counting, in OUT: for each tag 32 B laid out as in TAGS. */
 function tally(r: u32, f: u32): void {
@@ -30,16 +33,16 @@ function tally(r: u32, f: u32): void {
     store<u32>(t, load<u32>(t, T_TOMBS) + 1, T_TOMBS);
     return;
   }
-  const lo = load<u64>(t, T_LO) + load<u64>(r, R_FP_LO);
-  store<u64>(t, load<u64>(t, T_HI) + load<u64>(r, R_FP_HI) + u64(lo < load<u64>(r, R_FP_LO)), T_HI);
+  const lo = load<u64>(t, T_LO) + load<u64>(r, S_FP_LO);
+  store<u64>(t, load<u64>(t, T_HI) + load<u64>(r, S_FP_HI) + u64(lo < load<u64>(r, S_FP_LO)), T_HI);
   store<u64>(t, lo, T_LO);
   store<u32>(t, load<u32>(t, T_LIVE) + 1, T_LIVE);
   if (!(f & F_INK)) store<u32>(t, load<u32>(t, T_MISSING) + 1, T_MISSING);
 }
 
-/** Number of the first thing wrong with this record, or 0. */
-function checkRecord(r: u32, f: u32): u32 {
-  memory.copy(SCRATCH, r, RECORD_SIZE);
+/** Number of the first thing wrong with this state, or 0. */
+function checkState(r: u32, f: u32): u32 {
+  memory.copy(SCRATCH, r, STATE_SIZE);
   clearScratchExtra();
   fillScratch(r, 0xff);
   if (find(SCRATCH) != r) return 1;
@@ -49,13 +52,13 @@ function checkRecord(r: u32, f: u32): u32 {
   if (f & F_TOMB || (f & F_KEYGEN) != keyGen) return 0;
   fingerprint(SCRATCH);
   const same =
-    load<u64>(SCRATCH, R_FP_LO) == load<u64>(r, R_FP_LO) && load<u64>(SCRATCH, R_FP_HI) == load<u64>(r, R_FP_HI);
+    load<u64>(SCRATCH, S_FP_LO) == load<u64>(r, S_FP_LO) && load<u64>(SCRATCH, S_FP_HI) == load<u64>(r, S_FP_HI);
   return same ? 0 : 5;
 }
 
 /**
- * 0 when the table is consistent, else what is wrong: 1 a record is not found by its key, 2 bad tag, 3/4 queue flags,
- * 5 fingerprint, 6 number of records, 7 tag sums, 8 bucket sums, 9 dirty queue, 10 kernel queue.
+ * 0 when the table is consistent, else what is wrong: 1 a state is not found by its key, 2 bad tag, 3/4 queue flags,
+ * 5 fingerprint, 6 number of states, 7 tag sums, 8 bucket sums, 9 dirty queue, 10 kernel queue.
  */
 export function selfCheck(): u32 {
   memory.fill(OUT, 0, TAG_COUNT << 5);
@@ -67,10 +70,10 @@ export function selfCheck(): u32 {
   let linkedKernel: u32 = 0;
   let wantedKernel: u32 = 0;
   for (let i: u32 = 0; i < total; i++) {
-    const r = recordAt(i);
+    const r = stateAt(i);
     const f = flagsOf(r);
     if (!(f & F_USED)) continue;
-    const wrong = checkRecord(r, f);
+    const wrong = checkState(r, f);
     if (wrong) return wrong;
     used++;
     alive += u32(!(f & F_TOMB));

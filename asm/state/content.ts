@@ -1,9 +1,10 @@
 /**
- * The life of a record: it comes, its content changes, it changes hands, it ends. Every step keeps the digests and the
+ * The life of a state: it comes, its content changes, it changes hands, it ends. Every step keeps the digests and the
  * counts of its tag exact. What *should* happen is decided in event.ts, peer.ts and owner.ts.
  */
 
-import { digestAdd, digestSub, T_MISSING, T_OWNER, T_TOMBS, tagAt } from './digest';
+import { bumpMissing, bumpTombs, countLive, countTombs } from './counts';
+import { digestAdd, digestSub } from './digest';
 import { clearScratchExtra, copyExtra, extraOf } from './extra';
 import { stampAge, stampDump } from './generations';
 import { fingerprint, stateWord } from './hash';
@@ -11,60 +12,33 @@ import {
   F_INK,
   F_KEYGEN,
   F_TOMB,
-  F_USED,
   F_VTAGS,
   flagsOf,
   isLive,
-  R_FP_HI,
-  R_FP_LO,
-  R_ID,
-  R_RDST,
-  R_RPORTS,
-  R_RSRC,
-  R_STATUS,
-  R_TAG,
-  R_TIMEOUT,
-  RECORD_SIZE,
+  S_FP_HI,
+  S_FP_LO,
+  S_ID,
+  S_RDST,
+  S_RPORTS,
+  S_RSRC,
+  S_STATUS,
+  S_TIMEOUT,
+  STATE_SIZE,
   setFlags,
   setTag,
   tagOf,
 } from './layout';
 import { C_DELETES, C_INSERTS, copyWords, count, SCRATCH } from './memory';
 import { cancelDirty, cancelKernel } from './queue';
-import { hasRoom } from './room';
-import { addRecord } from './table';
 
-export const OWNER_NONE: u32 = 0;
-export const OWNER_ME: u32 = 1;
-export const OWNER_PEER: u32 = 2;
-/** The tag is not in use. */
-export const OWNER_FREE: u32 = 3;
-
-/** Live records and tombstones. */
-export let live: u32 = 0;
-export let tombs: u32 = 0;
-/** F_KEYGEN or 0: the mark of records hashed with the current fingerprint key. */
+/** F_KEYGEN or 0: the mark of states hashed with the current fingerprint key. */
 export let keyGen: u32 = 0;
 
 export function flipKeyGen(): void {
   keyGen ^= F_KEYGEN;
 }
 
-export function ownerOf(r: u32): u32 {
-  return load<u32>(tagAt(tagOf(r)), T_OWNER);
-}
-
-function bumpMissing(tag: u32, by: i32): void {
-  const t = tagAt(tag);
-  store<u32>(t, load<u32>(t, T_MISSING) + by, T_MISSING);
-}
-
-function bumpTombs(tag: u32, by: i32): void {
-  const t = tagAt(tag);
-  store<u32>(t, load<u32>(t, T_TOMBS) + by, T_TOMBS);
-}
-
-/** Re-hashes the record if its fingerprint was made with the previous key. */
+/** Re-hashes the state if its fingerprint was made with the previous key. */
 export function ensureKey(r: u32): void {
   const f = flagsOf(r);
   if ((f & F_KEYGEN) == keyGen) return;
@@ -76,23 +50,10 @@ export function ensureKey(r: u32): void {
   setFlags(r, f ^ F_KEYGEN);
 }
 
-/** The image `s` becomes a live record with this tag; 0 when there is no room (counted). find(s) returned 0 before. */
-export function insertLive(s: u32, tag: u32, inKernel: bool): u32 {
-  if (!hasRoom()) return 0;
-  const vtags = flagsOf(s) & F_VTAGS;
-  const r = addRecord(s);
-  if (!r) return 0;
-  setFlags(r, F_USED | vtags | keyGen | (inKernel ? F_INK : 0));
-  store<u8>(r, tag, R_TAG); // and no answers yet
-  copyExtra(r, s);
-  begin(r);
-  return r;
-}
-
 /** The image `s` becomes the content of the tombstone `r`, which lives again; whether the kernel holds it is kept. */
 export function revive(r: u32, s: u32, tag: u32): void {
   bumpTombs(tagOf(r), -1);
-  tombs--;
+  countTombs(-1);
   cancelDirty(r);
   cancelKernel(r);
   copyContent(r, s);
@@ -101,9 +62,10 @@ export function revive(r: u32, s: u32, tag: u32): void {
   begin(r);
 }
 
-function begin(r: u32): void {
+/** The life of a state begins: fingerprint, digests and counts. */
+export function begin(r: u32): void {
   count(C_INSERTS);
-  live++;
+  countLive(1);
   fingerprint(r);
   digestAdd(r);
   if (!(flagsOf(r) & F_INK)) bumpMissing(tagOf(r), 1);
@@ -111,14 +73,14 @@ function begin(r: u32): void {
   stampDump(r);
 }
 
-/** The live record ends. Queued changes and kernel operations are forgotten; the caller says what follows. */
+/** The live state ends. Queued changes and kernel operations are forgotten; the caller says what follows. */
 export function entomb(r: u32): void {
   count(C_DELETES);
   cancelDirty(r);
   cancelKernel(r);
   digestSub(r);
-  live--;
-  tombs++;
+  countLive(-1);
+  countTombs(1);
   const tag = tagOf(r);
   const f = flagsOf(r);
   if (!(f & F_INK)) bumpMissing(tag, -1);
@@ -127,29 +89,26 @@ export function entomb(r: u32): void {
   stampDump(r);
 }
 
-/** A freed tombstone is no longer counted. */
-export function forgetTomb(r: u32): void {
-  bumpTombs(tagOf(r), -1);
-  tombs--;
-}
-
 function copyContent(r: u32, s: u32): void {
-  copyWords(r + <u32>R_RSRC, s + <u32>R_RSRC, 32);
-  store<u64>(r, load<u64>(s, R_RPORTS), R_RPORTS);
+  copyWords(r + <u32>S_RSRC, s + <u32>S_RSRC, 32);
+  store<u64>(r, load<u64>(s, S_RPORTS), S_RPORTS);
   // status, protocol state, wscale, TCP flags; the byte after them is the tag
-  store<u32>(r, load<u32>(s, R_STATUS), R_STATUS);
-  store<u8>(r, load<u8>(s, R_STATUS + 4), R_STATUS + 4);
-  store<u32>(r, load<u32>(s, R_TIMEOUT), R_TIMEOUT);
+  store<u32>(r, load<u32>(s, S_STATUS), S_STATUS);
+  store<u8>(r, load<u8>(s, S_STATUS + 4), S_STATUS + 4);
+  store<u32>(r, load<u32>(s, S_TIMEOUT), S_TIMEOUT);
   const vtags = flagsOf(s) & F_VTAGS;
-  if (vtags) store<u64>(r, load<u64>(s, R_ID), R_ID);
+  if (vtags) store<u64>(r, load<u64>(s, S_ID), S_ID);
   setFlags(r, (flagsOf(r) & ~F_VTAGS) | vtags);
   copyExtra(r, s);
 }
 
-/** True when the fingerprints must be the same, told without making one: most of the kernel's updates only change the timeout. */
+/**
+ * True when the fingerprints must be the same, told without making one: most of the kernel's updates only change the
+ * timeout.
+ */
 function sameContent(r: u32, s: u32): bool {
   return (
-    load<u64>(r, R_RPORTS) == load<u64>(s, R_RPORTS) && // the mark too
+    load<u64>(r, S_RPORTS) == load<u64>(s, S_RPORTS) && // the mark too
     sameReply(r, s) &&
     stateWord(r) == stateWord(s) &&
     !extraOf(r) &&
@@ -157,7 +116,9 @@ function sameContent(r: u32, s: u32): bool {
   );
 }
 
-/** The live record takes the content of the image `s` (same key). Returns whether what both nodes must agree on changed. */
+/**
+ * The live state takes the content of the image `s` (same key). Returns whether what both nodes must agree on changed.
+ */
 export function setContent(r: u32, s: u32): bool {
   ensureKey(r);
   stampAge(r);
@@ -166,16 +127,16 @@ export function setContent(r: u32, s: u32): bool {
     copyContent(r, s);
     return false;
   }
-  const lo = load<u64>(r, R_FP_LO);
-  const hi = load<u64>(r, R_FP_HI);
+  const lo = load<u64>(r, S_FP_LO);
+  const hi = load<u64>(r, S_FP_HI);
   digestSub(r);
   copyContent(r, s);
   fingerprint(r);
   digestAdd(r);
-  return lo != load<u64>(r, R_FP_LO) || hi != load<u64>(r, R_FP_HI);
+  return lo != load<u64>(r, S_FP_LO) || hi != load<u64>(r, S_FP_HI);
 }
 
-/** Gives the record (live or tombstone) another tag. */
+/** Gives the state (live or tombstone) another tag. */
 export function moveTag(r: u32, tag: u32): void {
   const old: u32 = tagOf(r);
   if (old == tag) return;
@@ -195,7 +156,7 @@ export function moveTag(r: u32, tag: u32): void {
   }
 }
 
-/** Notes whether the kernel holds the entry of this record. */
+/** Notes whether the kernel holds the entry of this state. */
 export function setInKernel(r: u32, yes: bool): void {
   const f = flagsOf(r);
   if (yes == ((f & F_INK) != 0)) return;
@@ -203,20 +164,20 @@ export function setInKernel(r: u32, yes: bool): void {
   if (isLive(f)) bumpMissing(tagOf(r), yes ? -1 : 1);
 }
 
-/** True when both records (or images) have the same reply tuple, that is the same NAT. */
+/** True when both states (or images) have the same reply tuple, that is the same NAT. */
 export function sameReply(a: u32, b: u32): bool {
   return (
-    load<u32>(a, R_RPORTS) == load<u32>(b, R_RPORTS) &&
-    load<u64>(a, R_RSRC) == load<u64>(b, R_RSRC) &&
-    load<u64>(a, R_RSRC + 8) == load<u64>(b, R_RSRC + 8) &&
-    load<u64>(a, R_RDST) == load<u64>(b, R_RDST) &&
-    load<u64>(a, R_RDST + 8) == load<u64>(b, R_RDST + 8)
+    load<u32>(a, S_RPORTS) == load<u32>(b, S_RPORTS) &&
+    load<u64>(a, S_RSRC) == load<u64>(b, S_RSRC) &&
+    load<u64>(a, S_RSRC + 8) == load<u64>(b, S_RSRC + 8) &&
+    load<u64>(a, S_RDST) == load<u64>(b, S_RDST) &&
+    load<u64>(a, S_RDST + 8) == load<u64>(b, S_RDST + 8)
   );
 }
 
 /** An image ready to be filled: all zero. */
 export function clearImage(s: u32): void {
-  for (let i: u32 = 0; i < RECORD_SIZE; i += 16) {
+  for (let i: u32 = 0; i < STATE_SIZE; i += 16) {
     store<u64>(s + i, 0);
     store<u64>(s + i, 0, 8);
   }

@@ -7,7 +7,7 @@
  *   BUCKETS  24 B a bucket: sum lo u64, sum hi u64, count u64
  */
 
-import { R_FP_HI, R_FP_LO, tagOf } from './layout';
+import { S_FP_HI, S_FP_LO, tagOf } from './layout';
 import { BUCKETS, TAGS } from './memory';
 
 export const T_LO: usize = 0;
@@ -18,7 +18,7 @@ export const T_MISSING: usize = 24;
 export const T_OWNER: usize = 28;
 
 export const TAG_COUNT: u32 = 8;
-export const BUCKET_COUNT: u32 = 256;
+const BUCKET_COUNT: u32 = 256;
 export const BUCKET_SIZE: u32 = 24;
 
 export function tagAt(tag: u32): u32 {
@@ -42,11 +42,11 @@ function subFrom(p: u32, lo: u64, hi: u64): void {
   store<u64>(p, load<u64>(p, 8) - hi - u64(old < lo), 8);
 }
 
-/** Adds the record's fingerprint to the sums of its tag. */
+/** Adds the state's fingerprint to the sums of its tag. */
 export function digestAdd(r: u32): void {
   const tag: u32 = tagOf(r);
-  const lo = load<u64>(r, R_FP_LO);
-  const hi = load<u64>(r, R_FP_HI);
+  const lo = load<u64>(r, S_FP_LO);
+  const hi = load<u64>(r, S_FP_HI);
   const t = tagAt(tag);
   addTo(t, lo, hi);
   store<u32>(t, load<u32>(t, T_LIVE) + 1, T_LIVE);
@@ -55,11 +55,11 @@ export function digestAdd(r: u32): void {
   store<u64>(b, load<u64>(b, 16) + 1, 16);
 }
 
-/** Takes the record's fingerprint out of the sums of its tag. */
+/** Takes the state's fingerprint out of the sums of its tag. */
 export function digestSub(r: u32): void {
   const tag: u32 = tagOf(r);
-  const lo = load<u64>(r, R_FP_LO);
-  const hi = load<u64>(r, R_FP_HI);
+  const lo = load<u64>(r, S_FP_LO);
+  const hi = load<u64>(r, S_FP_HI);
   const t = tagAt(tag);
   subFrom(t, lo, hi);
   store<u32>(t, load<u32>(t, T_LIVE) - 1, T_LIVE);

@@ -1,7 +1,7 @@
 /**
  * What few connections have: labels, a helper, sequence adjustment, a zone for one direction only. It lies in blocks
- * beside the records, so that a record stays as small as it is. Each page of records has 16 bytes behind its records;
- * the first four name the page's directory (one u32 a record: the block), which exists once a record of the page needs
+ * beside the states, so that a state stays as small as it is. Each page of states has 16 bytes behind its states;
+ * the first four name the page's directory (one u32 a state: the block), which exists once a state of the page needs
  * it. A look-up in a table without any such thing is one load.
  *
  *   block   0 present u8 (X_*) | 1 zone direction u8 (1 original, 2 reply) | 2 zone of a reply-only zone u16
@@ -11,7 +11,7 @@
  * SCRATCH has its block at XSCRATCH, its sequence block right behind it.
  */
 
-import { RECORD_SIZE } from './layout';
+import { STATE_SIZE } from './layout';
 import { allocPage, C_EXTRA_LOST, count, HEAP, HELPERS, HELPERS_MAX, SCRATCH, XSCRATCH } from './memory';
 
 export const X_LABELS: u32 = 1;
@@ -35,7 +35,7 @@ const BLOCK: u32 = 32;
 const SEQ_SIZE: u32 = 24;
 const DIRECTORY: u32 = 2048;
 const PAGE: u32 = 65536;
-/** Where a page of records names its directory. */
+/** Where a page of states names its directory. */
 const AT: u32 = PAGE - 16;
 
 let freeBlock: u32 = 0;
@@ -71,10 +71,10 @@ function directoryOf(r: u32): u32 {
 }
 
 function entryOf(r: u32, directory: u32): u32 {
-  return directory + (((r & (PAGE - 1)) / RECORD_SIZE) << 2);
+  return directory + (((r & (PAGE - 1)) / STATE_SIZE) << 2);
 }
 
-/** The block of a record, or of SCRATCH; 0: it has none. */
+/** The block of a state, or of SCRATCH; 0: it has none. */
 export function extraOf(r: u32): u32 {
   if (r < HEAP) return r == SCRATCH && load<u8>(XSCRATCH) ? XSCRATCH : 0;
   if (!anywhere) return 0;
@@ -101,7 +101,7 @@ export function addToScratch(part: u32): void {
   store<u8>(XSCRATCH, u32(load<u8>(XSCRATCH)) | part);
 }
 
-/** Takes from record `r` into SCRATCH the parts in `wanted` that SCRATCH has not. */
+/** Takes from state `r` into SCRATCH the parts in `wanted` that SCRATCH has not. */
 export function fillScratch(r: u32, wanted: u32): void {
   const block = extraOf(r);
   const missing = present(block) & wanted & ~(<u32>load<u8>(XSCRATCH));
@@ -120,7 +120,7 @@ function copyParts(to: u32, from: u32, parts: u32): void {
   if (parts & X_SEQ) memory.copy(seqOf(to), seqOf(from), SEQ_SIZE);
 }
 
-/** The record's block goes. */
+/** The state's block goes. */
 export function dropExtra(r: u32): void {
   const block = extraOf(r);
   if (!block) return;
@@ -145,7 +145,7 @@ function makeBlock(r: u32): u32 {
   return block;
 }
 
-/** Record `r` gets what `s` (SCRATCH or a record) has, and nothing else. Without memory less than that (counted). */
+/** State `r` gets what `s` (SCRATCH or a state) has, and nothing else. Without memory less than that (counted). */
 export function copyExtra(r: u32, s: u32): void {
   const from = extraOf(s);
   let to = extraOf(r);
@@ -184,7 +184,10 @@ export function helperName(number: u32): u32 {
   return HELPERS + (number - 1) * HELPER_NAME;
 }
 
-/** The number of the name of `len` bytes at `at` (at most 15, no zero in it); 0 when it is too long or the table is full. */
+/**
+ * The number of the name of `len` bytes at `at` (at most 15, no zero in it); 0 when it is too long or the table is
+ * full.
+ */
 export function helperNumber(at: u32, len: u32): u32 {
   if (len == 0 || len >= HELPER_NAME) return 0;
   for (let i: u32 = 1; i <= helpers; i++) {
@@ -199,7 +202,7 @@ export function helperNumber(at: u32, len: u32): u32 {
   return helpers;
 }
 
-/** The helper that the kernel's entry of this record is made with, 0: none. */
+/** The helper that the kernel's entry of this state is made with, 0: none. */
 export function helperToSet(r: u32): u32 {
   const block = extraOf(r);
   return block && load<u32>(block, XB_FLAGS) & XF_NO_HELPER ? 0 : helperOf(block);

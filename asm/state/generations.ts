@@ -1,22 +1,22 @@
 /**
- * The generations that records are stamped with, so that "everything that was not ..." never has to be marked
+ * The generations that states are stamped with, so that "everything that was not ..." never has to be marked
  * beforehand: the adoption epoch, the kernel dump, the peer's bulk - and the host's time.
  */
 
-import { R_AGE, R_BULKGEN, R_DUMPGEN, R_TOUCH } from './layout';
+import { S_AGE, S_BULKGEN, S_DUMPGEN, S_TOUCH } from './layout';
 
 /** Host time in ms, for the order of ages only; wraps. */
 export let now: u32 = 0;
-/** Goes up with every change of ownership; never 0, so 0 in a record means "not touched". */
+/** Goes up with every change of ownership; never 0, so 0 in a state means "not touched". */
 export let epoch: u32 = 1;
 /** 1..255 while a dump is running or being closed. */
-export let dumpGen: u32 = 0;
+let dumpGen: u32 = 0;
 /** From dumpBegin until the last slice of dumpEnd: changes are stamped. */
 export let dumpActive: bool = false;
 /** From dumpBegin until the first slice of dumpEnd: lines may still come, so tombstones are kept. */
 export let dumpListing: bool = false;
-/** What a dump line without a record becomes: 0 unclaimed, 1 mine. */
-export let dumpMine: u32 = 0;
+/** What a dump line without a state becomes: 0 unclaimed, 1 own. */
+export let dumpOwn: u32 = 0;
 export let bulkGen: u32 = 0;
 export let bulkOpen: bool = false;
 
@@ -28,13 +28,15 @@ export function nextEpoch(): void {
   epoch = epoch >= 0xffff ? 1 : epoch + 1;
 }
 
-/** Returns true when the numbers begin anew: stamps of dumps that were never closed must not be taken for this one's. */
-export function openDump(mine: u32): bool {
+/**
+ * Returns true when the numbers begin anew: stamps of dumps that were never closed must not be taken for this one's.
+ */
+export function openDump(own: u32): bool {
   const again = dumpGen >= 255;
   dumpGen = again ? 1 : dumpGen + 1;
   dumpActive = true;
   dumpListing = true;
-  dumpMine = mine;
+  dumpOwn = own;
   return again;
 }
 
@@ -57,27 +59,27 @@ export function closeBulk(): void {
   bulkOpen = false;
 }
 
-/** The record was changed by something newer than the dump that may be running. */
+/** The state was changed by something newer than the dump that may be running. */
 export function stampDump(r: u32): void {
-  if (dumpActive) store<u8>(r, dumpGen, R_DUMPGEN);
+  if (dumpActive) store<u8>(r, dumpGen, S_DUMPGEN);
 }
 
 export function seenInDump(r: u32): bool {
-  return load<u8>(r, R_DUMPGEN) == dumpGen;
+  return load<u8>(r, S_DUMPGEN) == dumpGen;
 }
 
 export function stampBulk(r: u32): void {
-  if (bulkOpen) store<u8>(r, bulkGen, R_BULKGEN);
+  if (bulkOpen) store<u8>(r, bulkGen, S_BULKGEN);
 }
 
 export function touch(r: u32): void {
-  store<u16>(r, epoch, R_TOUCH);
+  store<u16>(r, epoch, S_TOUCH);
 }
 
 export function isTouched(r: u32): bool {
-  return load<u16>(r, R_TOUCH) == epoch;
+  return load<u16>(r, S_TOUCH) == epoch;
 }
 
 export function stampAge(r: u32): void {
-  store<u32>(r, now, R_AGE);
+  store<u32>(r, now, S_AGE);
 }

@@ -21,18 +21,18 @@ import {
   AF_INET,
   IPPROTO_TCP,
   IPS_SYNCED,
-  R_FAMILY,
-  R_FP_HI,
-  R_FP_LO,
-  R_KEYWORD,
-  R_L4STATE,
-  R_ODST,
-  R_OSRC,
-  R_PROTO,
-  R_RDST,
-  R_RPORTS,
-  R_RSRC,
-  R_STATUS,
+  S_FAMILY,
+  S_FP_HI,
+  S_FP_LO,
+  S_KEYWORD,
+  S_L4STATE,
+  S_ODST,
+  S_OSRC,
+  S_PROTO,
+  S_RDST,
+  S_RPORTS,
+  S_RSRC,
+  S_STATUS,
 } from './layout';
 import { HMSG } from './memory';
 import { sipOfFive, sipOfTwo } from './sip';
@@ -111,19 +111,19 @@ function pair4(first: u32, second: u32): u64 {
 
 /** Writes the words of the key to HMSG; returns how many. */
 function keyWords(r: u32): u32 {
-  store<u64>(HMSG, load<u64>(r, R_KEYWORD));
-  if (load<u8>(r, R_FAMILY) == AF_INET) {
-    store<u64>(HMSG, pair4(load<u32>(r, R_OSRC), load<u32>(r, R_ODST)), 8);
+  store<u64>(HMSG, load<u64>(r, S_KEYWORD));
+  if (load<u8>(r, S_FAMILY) == AF_INET) {
+    store<u64>(HMSG, pair4(load<u32>(r, S_OSRC), load<u32>(r, S_ODST)), 8);
     return 2;
   }
-  memory.copy(HMSG + 8, r + <u32>R_OSRC, 32);
+  memory.copy(HMSG + 8, r + <u32>S_OSRC, 32);
   return 5;
 }
 
-/** Hash of the key of record `r` for the index. */
+/** Hash of the key of state `r` for the index. */
 export function indexHash(r: u32): u32 {
-  if (load<u8>(r, R_FAMILY) == AF_INET) {
-    return u32(sipOfTwo(load<u64>(r, R_KEYWORD), pair4(load<u32>(r, R_OSRC), load<u32>(r, R_ODST)), indexK0, indexK1));
+  if (load<u8>(r, S_FAMILY) == AF_INET) {
+    return u32(sipOfTwo(load<u64>(r, S_KEYWORD), pair4(load<u32>(r, S_OSRC), load<u32>(r, S_ODST)), indexK0, indexK1));
   }
   const n = keyWords(r);
   return u32(sip13(HMSG, n, indexK0, indexK1, 0));
@@ -133,29 +133,29 @@ export function indexHash(r: u32): u32 {
  * What of the protocol state both nodes must agree on. TCP: 1 opening (SYN_SENT, SYN_RECV, SYN_SENT2), 2 established,
  * 3 closing (FIN_WAIT, CLOSE_WAIT, LAST_ACK), 4 closed (TIME_WAIT, CLOSE), 0 not known; other protocols 0.
  */
-export function coarseClass(proto: u32, state: u32): u32 {
+function coarseClass(proto: u32, state: u32): u32 {
   if (proto != IPPROTO_TCP || state > 9) return 0;
   return u32((<u64>0x1443332110 >> (state << 2)) & 7);
 }
 
 /** The last word that every fingerprint has: class and synced status bits. */
 export function stateWord(r: u32): u64 {
-  const status: u32 = load<u16>(r, R_STATUS) & IPS_SYNCED;
-  return u64(coarseClass(load<u8>(r, R_PROTO), load<u8>(r, R_L4STATE)) | (status << 8));
+  const status: u32 = load<u16>(r, S_STATUS) & IPS_SYNCED;
+  return u64(coarseClass(load<u8>(r, S_PROTO), load<u8>(r, S_L4STATE)) | (status << 8));
 }
 
-/** Computes the fingerprint of record `r` and stores it in the record. */
+/** Computes the fingerprint of state `r` and stores it in the state. */
 export function fingerprint(r: u32): void {
-  const out = r + <u32>R_FP_LO;
-  const ipv4 = load<u8>(r, R_FAMILY) == AF_INET;
+  const out = r + <u32>S_FP_LO;
+  const ipv4 = load<u8>(r, S_FAMILY) == AF_INET;
   if (ipv4 && !extraOf(r)) {
-    const key = load<u64>(r, R_KEYWORD);
-    const pairs = pair4(load<u32>(r, R_OSRC), load<u32>(r, R_ODST));
+    const key = load<u64>(r, S_KEYWORD);
+    const pairs = pair4(load<u32>(r, S_OSRC), load<u32>(r, S_ODST));
     sipOfFive(
       key,
       pairs,
-      pair4(load<u32>(r, R_RSRC), load<u32>(r, R_RDST)),
-      load<u64>(r, R_RPORTS),
+      pair4(load<u32>(r, S_RSRC), load<u32>(r, S_RDST)),
+      load<u64>(r, S_RPORTS),
       stateWord(r),
       fpK0,
       fpK1,
@@ -166,21 +166,16 @@ export function fingerprint(r: u32): void {
   let n = keyWords(r);
   let p = HMSG + (n << 3);
   if (ipv4) {
-    store<u64>(p, pair4(load<u32>(r, R_RSRC), load<u32>(r, R_RDST)));
+    store<u64>(p, pair4(load<u32>(r, S_RSRC), load<u32>(r, S_RDST)));
     p += 8;
     n += 3;
   } else {
-    memory.copy(p, r + <u32>R_RSRC, 32);
+    memory.copy(p, r + <u32>S_RSRC, 32);
     p += 32;
     n += 6;
   }
-  store<u64>(p, load<u64>(r, R_RPORTS));
+  store<u64>(p, load<u64>(r, S_RPORTS));
   store<u64>(p, stateWord(r), 8);
   n += extraWords(r, p + 16);
   sip13(HMSG, n, fpK0, fpK1, out);
-}
-
-/** True when both fingerprints stored in the two records are equal. */
-export function sameFingerprint(a: u32, b: u32): bool {
-  return load<u64>(a, R_FP_LO) == load<u64>(b, R_FP_LO) && load<u64>(a, R_FP_HI) == load<u64>(b, R_FP_HI);
 }

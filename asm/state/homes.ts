@@ -11,16 +11,17 @@
  *   HOME4   64 x (network 4 B, mask 4 B, whose u32), HOME6   64 x (network 16 B, mask 16 B, whose u32)
  */
 
-import { hasDestinationNat, hasSourceNat } from '../peer/wire';
-import { moveTag, OWNER_ME, ownerOf } from './content';
-import { AF_INET, flagsOf, isLive, R_FAMILY, R_ODST, R_OSRC, R_RDST } from './layout';
+import { moveTag } from './content';
+import { OWN, ownerOf } from './counts';
+import { AF_INET, flagsOf, isLive, S_FAMILY, S_ODST, S_OSRC, S_RDST } from './layout';
 import { C_CLAIMS, count, HOME4, HOME6, HOMES_MAX } from './memory';
-import { tagMine } from './owner';
+import { hasDestinationNat, hasSourceNat } from './nat';
+import { tagOwn } from './owner';
 import { kernelWanted, markDirty, wantKernel } from './queue';
-import { ordinals, recordAt } from './table';
+import { ordinals, stateAt } from './table';
 
 export const HOME_UNKNOWN: u32 = 0;
-export const HOME_MINE: u32 = 1;
+const HOME_OWN: u32 = 1;
 export const HOME_PEER: u32 = 2;
 const STEP4: u32 = 12;
 const STEP6: u32 = 36;
@@ -57,29 +58,32 @@ function find6(lo: u64, hi: u64, exact: bool): u32 {
 
 function look(r: u32, field: u32, exact: bool): u32 {
   const at = r + field;
-  if (load<u8>(r, R_FAMILY) == AF_INET) return find4(load<u32>(at), exact);
+  if (load<u8>(r, S_FAMILY) == AF_INET) return find4(load<u32>(at), exact);
   return find6(load<u64>(at), load<u64>(at, 8), exact);
 }
 
-/** Whose the record (or image) is by the virtual addresses. */
+/** Whose the state (or image) is by the virtual addresses. */
 export function homeOf(r: u32): u32 {
   if (homes4 + homes6 == 0) return HOME_UNKNOWN;
-  let whose = look(r, <u32>R_RDST, true);
-  if (!whose) whose = look(r, <u32>R_ODST, true);
+  let whose = look(r, <u32>S_RDST, true);
+  if (!whose) whose = look(r, <u32>S_ODST, true);
   if (whose || hasSourceNat(r) || hasDestinationNat(r)) return whose;
-  whose = look(r, <u32>R_OSRC, false);
-  return whose ? whose : look(r, <u32>R_ODST, false);
+  whose = look(r, <u32>S_OSRC, false);
+  return whose ? whose : look(r, <u32>S_ODST, false);
 }
 
-/** Takes what is mine by the virtual addresses and is not mine yet; from a cursor, as the walks in difference.ts. */
+/**
+ * Takes what belongs to this node by the virtual addresses and is not its own yet; from a cursor, as the walks in
+ * difference.ts.
+ */
 export function homesClaim(from: u32, n: u32): u32 {
   const total = ordinals();
   let at = from;
   for (; n && at < total && kernelWanted < KERNEL_MOST; n--) {
-    const r = recordAt(at++);
-    if (!isLive(flagsOf(r)) || ownerOf(r) == OWNER_ME || homeOf(r) != HOME_MINE) continue;
+    const r = stateAt(at++);
+    if (!isLive(flagsOf(r)) || ownerOf(r) == OWN || homeOf(r) != HOME_OWN) continue;
     count(C_CLAIMS);
-    moveTag(r, tagMine);
+    moveTag(r, tagOwn);
     markDirty(r);
     // The kernel's usual timeout from now on: it is this node that keeps the entry alive.
     wantKernel(r, 0);

@@ -1,5 +1,5 @@
 /**
- * Layout of one record: 144 bytes, 16-byte aligned, key and chain link together in the first 48 bytes so that a look-up
+ * Layout of one state: 144 bytes, 16-byte aligned, key and chain link together in the first 48 bytes so that a look-up
  * touches one or two cache lines. src/sync/table/state-decode.ts reads the same layout.
  *
  *   0 next in hash chain u32 | 4 index hash u32
@@ -18,44 +18,44 @@
  * ICMP: sport = id, dport = type << 8 | code. GRE: the two keys. Protocols without ports: 0. Numbers are in host order.
  */
 
-export const RECORD_SIZE: u32 = 144;
+export const STATE_SIZE: u32 = 144;
 
-export const R_HNEXT: usize = 0;
-export const R_IHASH: usize = 4;
+export const S_HNEXT: usize = 0;
+export const S_IHASH: usize = 4;
 /** zone, protocol, family and original ports as one word: part of the key. */
-export const R_KEYWORD: usize = 8;
-export const R_ZONE: usize = 8;
-export const R_PROTO: usize = 10;
-export const R_FAMILY: usize = 11;
-export const R_OSPORT: usize = 12;
-export const R_ODPORT: usize = 14;
-export const R_OSRC: usize = 16;
-export const R_ODST: usize = 32;
-export const R_RSRC: usize = 48;
-export const R_RDST: usize = 64;
-export const R_RPORTS: usize = 80;
-export const R_RSPORT: usize = 80;
-export const R_RDPORT: usize = 82;
-export const R_MARK: usize = 84;
-export const R_STATUS: usize = 88;
-export const R_L4STATE: usize = 90;
-export const R_WSCALE: usize = 91;
-export const R_TCPFLAGS: usize = 92;
-export const R_TAG: usize = 93;
-export const R_FLAGS: usize = 94;
-export const R_FP_LO: usize = 96;
-export const R_FP_HI: usize = 104;
-export const R_DNEXT: usize = 112;
-export const R_KNEXT: usize = 116;
-export const R_ID: usize = 120;
-export const R_CREATOR: usize = 128;
-export const R_TIMEOUT: usize = 132;
-export const R_AGE: usize = 136;
-export const R_DUMPGEN: usize = 140;
-export const R_BULKGEN: usize = 141;
-export const R_TOUCH: usize = 142;
+export const S_KEYWORD: usize = 8;
+export const S_ZONE: usize = 8;
+export const S_PROTO: usize = 10;
+export const S_FAMILY: usize = 11;
+export const S_OSPORT: usize = 12;
+export const S_ODPORT: usize = 14;
+export const S_OSRC: usize = 16;
+export const S_ODST: usize = 32;
+export const S_RSRC: usize = 48;
+export const S_RDST: usize = 64;
+export const S_RPORTS: usize = 80;
+export const S_RSPORT: usize = 80;
+export const S_RDPORT: usize = 82;
+export const S_MARK: usize = 84;
+export const S_STATUS: usize = 88;
+export const S_L4STATE: usize = 90;
+export const S_WSCALE: usize = 91;
+export const S_TCPFLAGS: usize = 92;
+export const S_TAG: usize = 93;
+export const S_FLAGS: usize = 94;
+export const S_FP_LO: usize = 96;
+export const S_FP_HI: usize = 104;
+export const S_DNEXT: usize = 112;
+export const S_KNEXT: usize = 116;
+export const S_ID: usize = 120;
+export const S_CREATOR: usize = 128;
+export const S_TIMEOUT: usize = 132;
+export const S_AGE: usize = 136;
+export const S_DUMPGEN: usize = 140;
+export const S_BULKGEN: usize = 141;
+export const S_TOUCH: usize = 142;
 
-/** The slot holds a record. */
+/** The slot holds a state. */
 export const F_USED: u32 = 0x0001;
 /** Ended, but still needed: a delete is to be sent, or a dump is running that could bring it back. */
 export const F_TOMB: u32 = 0x0002;
@@ -71,7 +71,7 @@ export const F_KREC: u32 = 0x0040;
 export const F_INK: u32 = 0x0080;
 /** The kernel's entry is in mirrored mode: liberal window, long timeout. */
 export const F_MIRROR: u32 = 0x0100;
-/** R_ID holds SCTP verification tags. */
+/** S_ID holds SCTP verification tags. */
 export const F_VTAGS: u32 = 0x0200;
 /** The kernel refused the entry. */
 export const F_REFUSED: u32 = 0x0400;
@@ -173,26 +173,26 @@ export function icmpAnswer(proto: u32, type: u32): i32 {
 }
 
 export function flagsOf(r: u32): u32 {
-  return load<u16>(r, R_FLAGS);
+  return load<u16>(r, S_FLAGS);
 }
 
 export function setFlags(r: u32, flags: u32): void {
-  store<u16>(r, flags, R_FLAGS);
+  store<u16>(r, flags, S_FLAGS);
 }
 
-/** Bit of R_TAG: an answer to the peer is owed (answers.ts). */
+/** Bit of S_TAG: an answer to the peer is owed (answers.ts). */
 export const ANSWER_OWED: u32 = 0x80;
 
 /** The ownership tag; the bits above it are those of answers.ts. */
 export function tagOf(r: u32): u32 {
-  return load<u8>(r, R_TAG) & 7;
+  return load<u8>(r, S_TAG) & 7;
 }
 
 export function setTag(r: u32, tag: u32): void {
-  store<u8>(r, (load<u8>(r, R_TAG) & 0xf8) | tag, R_TAG);
+  store<u8>(r, (load<u8>(r, S_TAG) & 0xf8) | tag, S_TAG);
 }
 
-/** A live record: used and not a tombstone. */
+/** A live state: used and not a tombstone. */
 export function isLive(flags: u32): bool {
   return (flags & (F_USED | F_TOMB)) == F_USED;
 }

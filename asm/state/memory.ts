@@ -1,13 +1,13 @@
 /**
  * The memory map of the module, the page allocator and the counters. Nothing here is garbage collected and nothing
- * ever moves: the offset of a record is its name for as long as it lives (0 = none).
+ * ever moves: the offset of a state is its name for as long as it lives (0 = none).
  *
  *   offset     size      what
  *   0x000000    4 KiB    unused, so that offset 0 can mean "none"
  *   0x001000    512 B    COUNTERS   64 x u64
- *   0x001200    128 B    TIMEOUTS   32 x u32, seconds, written by the host (order: see timeoutOf in ctwrite.ts)
+ *   0x001200    128 B    TIMEOUTS   32 x u32, seconds, written by the host (order: see timeoutOf in kernel/write.ts)
  *   0x001400    256 B    HMSG       words that are being hashed
- *   0x001800    144 B    SCRATCH    image of the record that is being parsed
+ *   0x001800    144 B    SCRATCH    image of the state that is being parsed
  *   0x001900     64 B    XSCRATCH   its rare attributes (extra.ts)
  *   0x002000    512 B    IGNORE4    64 x (network 4 B, mask 4 B), network byte order
  *   0x002200    256 B    LOCAL4     64 x 4 B
@@ -20,18 +20,18 @@
  *   0x004000     16 KiB  OUT        the host's scratch: keys in, digests and buckets out
  *   0x008000     16 KiB  SEGDIR     4096 x u32: segments of the hash index (table.ts)
  *   0x00c000     48 KiB  BUCKETS    8 tags x 256 x 24 B: sum (u128) and count (u64)
- *   0x020000    192 KiB  PAGEDIR    49152 x u32: pages of records
- *   0x050000    128 KiB  SEQRING    8192 x 16 B: what each netlink sequence number was sent for (ctwrite.ts)
+ *   0x020000    192 KiB  PAGEDIR    49152 x u32: pages of states
+ *   0x050000    128 KiB  SEQRING    8192 x 16 B: what each netlink sequence number was sent for (kernel/write.ts)
  *   0x070000    512 KiB  NL_RX      64 x 8192 B: netlink messages received
  *   0x0f0000    128 KiB  SYNC_RX    64 x 2048 B: sync datagrams received
  *   0x110000    256 KiB  NL_TX      netlink messages to send
- *   0x150000    352 KiB  SYNC_TX    records for the peer; the upper part serves repairs (difference.ts):
+ *   0x150000    352 KiB  SYNC_TX    states for the peer; the upper part serves repairs (difference.ts):
  *   0x160000    256 KiB  PICK       32768 x u64: a set of ids
  *   0x1a0000      4 KiB  PICK_SEEN  32768 bits: which of them a walk has met
  *   0x1a1000     16 KiB  NOTES      what an audit found (notes.ts)
  *   0x1a5000      4 KiB  AHEAD      16 x 256 B: states that are looked up side by side (ahead.ts)
  *   0x1a6000     64 B    AHEAD_LINES
- *   0x1b0000    ...      HEAP       64 KiB pages: index segments and pages of records
+ *   0x1b0000    ...      HEAP       64 KiB pages: index segments and pages of states
  */
 
 export const COUNTERS: u32 = 0x001000;
@@ -77,8 +77,9 @@ export const OUT_SIZE: u32 = 0x4000;
 
 const PAGE: u32 = 65536;
 /**
- * Pages asked from the engine at once (8 MiB): every growth makes the host renew its views, and V8 take the whole memory for
- * newly allocated, upon which it collects all its garbage. What is not used yet costs no memory of the machine.
+ * Pages asked from the engine at once (8 MiB): every growth makes the host renew its views, and V8 take the whole
+ * memory for newly allocated, upon which it collects all its garbage. What is not used yet costs no memory of the
+ * machine.
  */
 const GROW_STEP: i32 = 128;
 
@@ -100,7 +101,7 @@ export function allocPage(): u32 {
   return page;
 }
 
-/** Bytes taken by records and index, the fixed areas included. */
+/** Bytes taken by states and index, the fixed areas included. */
 export function memoryUsed(): u32 {
   return heapTop;
 }
@@ -110,7 +111,9 @@ export function inside(off: u32, len: u32): bool {
   return u64(off) + u64(len) <= u64(memory.size()) << 16;
 }
 
-/** Copies `size` bytes, a multiple of 16: for a few dozen the engine's own memory.copy costs more, it leaves the module. */
+/**
+ * Copies `size` bytes, a multiple of 16: for a few dozen the engine's own memory.copy costs more, it leaves the module.
+ */
 export function copyWords(to: u32, from: u32, size: u32): void {
   for (let i: u32 = 0; i < size; i += 16) {
     store<u64>(to + i, load<u64>(from + i));
@@ -153,17 +156,17 @@ export const C_MIRROR_LOST: u32 = 9;
 export const C_MIRROR_DRIFT: u32 = 10;
 export const C_DUMP_GONE: u32 = 11;
 export const C_TABLE_FULL: u32 = 12;
-export const C_NO_MEMORY: u32 = 13;
+const C_NO_MEMORY: u32 = 13;
 export const C_EVICTED: u32 = 14;
 export const C_INSERTS: u32 = 15;
 export const C_DELETES: u32 = 16;
-export const C_RX_RECORDS: u32 = 17;
-export const C_BAD_RECORD: u32 = 18;
+export const C_RX_UPDATES: u32 = 17;
+export const C_BAD_UPDATE: u32 = 18;
 export const C_CONFLICTS: u32 = 19;
 export const C_LATE_TAKEN: u32 = 20;
 export const C_RX_IGNORED: u32 = 21;
-export const C_TX_RECORDS: u32 = 22;
-export const C_TX_BULK_RECORDS: u32 = 23;
+export const C_TX_UPDATES: u32 = 22;
+export const C_TX_BULK_UPDATES: u32 = 23;
 export const C_KERNEL_CREATE: u32 = 24;
 export const C_KERNEL_UPDATE: u32 = 25;
 export const C_KERNEL_DELETE: u32 = 26;

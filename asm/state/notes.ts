@@ -1,11 +1,11 @@
 /**
  * What an audit found, state by state, for `carpio verify --deep`: the first 100 differences between kernel and table,
- * as copies of the records.
+ * as copies of the states.
  *
- *   NOTES   u32 count, then from + 16 on 160 B each: why u32, offset of the record u32, 8 B unused, the record 144 B
+ *   NOTES   u32 count, then from + 16 on 160 B each: why u32, offset of the state u32, 8 B unused, the state 144 B
  */
 
-import { RECORD_SIZE } from './layout';
+import { STATE_SIZE } from './layout';
 import { NOTES } from './memory';
 
 const MOST: u32 = 100;
@@ -36,10 +36,10 @@ export function note(r: u32, why: u32): void {
   const p = NOTES + 16 + n * SIZE;
   store<u32>(p, why);
   store<u32>(p, r, 4);
-  memory.copy(p + 16, r, RECORD_SIZE);
+  memory.copy(p + 16, r, STATE_SIZE);
 }
 
-/** An event shows that the record's difference was only a late event. */
+/** An event shows that the state's difference was only a late event. */
 export function takeBack(r: u32): void {
   const n = load<u32>(NOTES);
   for (let i: u32 = 0; i < n; i++) {

@@ -1,31 +1,32 @@
 /**
- * Ownership by tags. Every record carries a tag; the tag has an owner. Taking everything over means changing the owner
- * of a tag - O(1), whatever the number of states - and the sweep rewrites the tags of the records afterwards, in slices,
+ * Ownership by tags. Every state carries a tag; the tag has an owner. Taking everything over means changing the owner
+ * of a tag - O(1), whatever the number of states - and the sweep rewrites the tags of the states afterwards, in slices,
  * together with the kernel's timeouts.
  */
 
 import { payAnswer, recountOwed } from './answers';
-import { moveTag, OWNER_FREE, OWNER_ME, OWNER_NONE, OWNER_PEER, ownerOf } from './content';
+import { moveTag } from './content';
+import { MIRRORED, OWN, OWNER_FREE, ownerOf, UNCLAIMED } from './counts';
 import { T_LIVE, T_MISSING, T_OWNER, T_TOMBS, TAG_COUNT, tagAt } from './digest';
 import { epoch, isTouched, nextEpoch } from './generations';
 import { F_INK, F_KWANT, F_MIRROR, F_REFUSED, F_TOMB, F_USED, flagsOf, setFlags } from './layout';
 import { C_ADOPTIONS, C_GIVES, C_SWEEP_FORCED, count } from './memory';
 import { wantKernel } from './queue';
-import { ordinals, recordAt } from './table';
+import { ordinals, stateAt } from './table';
 
-/** The tags that new records get, one for each owner. */
-export let tagNone: u32 = 0;
-export let tagMine: u32 = 1;
-export let tagPeer: u32 = 2;
+/** The tags that new states get, one for each owner. */
+export let tagUnclaimed: u32 = 0;
+export let tagOwn: u32 = 1;
+export let tagMirrored: u32 = 2;
 
 let sweeping: bool = false;
 let sweepCursor: u32 = 0;
 
 export function initTags(): void {
   for (let tag: u32 = 0; tag < TAG_COUNT; tag++) setOwner(tag, OWNER_FREE);
-  setOwner(tagNone, OWNER_NONE);
-  setOwner(tagMine, OWNER_ME);
-  setOwner(tagPeer, OWNER_PEER);
+  setOwner(tagUnclaimed, UNCLAIMED);
+  setOwner(tagOwn, OWN);
+  setOwner(tagMirrored, MIRRORED);
 }
 
 function setOwner(tag: u32, owner: u32): void {
@@ -44,13 +45,13 @@ function isEmpty(tag: u32): bool {
 function freshTag(): u32 {
   for (let round: u32 = 0; round < 2; round++) {
     for (let tag: u32 = 0; tag < TAG_COUNT; tag++) {
-      if (tag != tagNone && tag != tagMine && tag != tagPeer && isEmpty(tag)) return tag;
+      if (tag != tagUnclaimed && tag != tagOwn && tag != tagMirrored && isEmpty(tag)) return tag;
     }
     count(C_SWEEP_FORCED);
     sweepBegin();
     while (sweep(65536)) {}
   }
-  return tagMine; // not reached: after a full sweep only the three canonical tags hold records
+  return tagOwn; // not reached: after a full sweep only the three canonical tags hold states
 }
 
 function changeHands(from: u32, to: u32): void {
@@ -61,38 +62,41 @@ function changeHands(from: u32, to: u32): void {
   sweepBegin();
 }
 
-/** Everything the peer owned is mine now. */
+/** Everything the peer owned belongs to this node now. */
 export function adoptPeer(): void {
   const fresh = freshTag();
-  changeHands(OWNER_PEER, OWNER_ME);
-  tagPeer = fresh;
-  setOwner(fresh, OWNER_PEER);
+  changeHands(MIRRORED, OWN);
+  tagMirrored = fresh;
+  setOwner(fresh, MIRRORED);
   count(C_ADOPTIONS);
 }
 
 /** The peer that owned them is gone, and nobody has taken over yet: its states wait for whoever will forward them. */
 export function disownPeer(): void {
   const fresh = freshTag();
-  changeHands(OWNER_PEER, OWNER_NONE);
-  tagPeer = fresh;
-  setOwner(fresh, OWNER_PEER);
+  changeHands(MIRRORED, UNCLAIMED);
+  tagMirrored = fresh;
+  setOwner(fresh, MIRRORED);
 }
 
 /** Everything I owned is the peer's now. */
-export function giveMine(): void {
+export function yieldOwn(): void {
   const fresh = freshTag();
-  changeHands(OWNER_ME, OWNER_PEER);
-  tagMine = fresh;
-  setOwner(fresh, OWNER_ME);
+  changeHands(OWN, MIRRORED);
+  tagOwn = fresh;
+  setOwner(fresh, OWN);
   count(C_GIVES);
 }
 
-/** Everything nobody owned (found in the kernel at start) is mine now. The peer does not know it: send a bulk. */
+/**
+ * Everything nobody owned (found in the kernel at start) belongs to this node now. The peer does not know it: send a
+ * bulk.
+ */
 export function adoptUnclaimed(): void {
   const fresh = freshTag();
-  changeHands(OWNER_NONE, OWNER_ME);
-  tagNone = fresh;
-  setOwner(fresh, OWNER_NONE);
+  changeHands(UNCLAIMED, OWN);
+  tagUnclaimed = fresh;
+  setOwner(fresh, UNCLAIMED);
   count(C_ADOPTIONS);
 }
 
@@ -104,10 +108,10 @@ export function sweepBegin(): void {
 }
 
 function canonical(owner: u32): u32 {
-  return owner == OWNER_ME ? tagMine : owner == OWNER_PEER ? tagPeer : tagNone;
+  return owner == OWN ? tagOwn : owner == MIRRORED ? tagMirrored : tagUnclaimed;
 }
 
-function sweepRecord(r: u32): void {
+function sweepState(r: u32): void {
   let f = flagsOf(r);
   if (!(f & F_USED)) return;
   const owner = ownerOf(r);
@@ -117,11 +121,11 @@ function sweepRecord(r: u32): void {
   f = flagsOf(r);
   if (!(f & F_INK)) {
     if (f & F_REFUSED && !(f & F_KWANT)) wantKernel(r, 0);
-  } else if (owner == OWNER_ME && f & F_MIRROR) {
+  } else if (owner == OWN && f & F_MIRROR) {
     // Traffic that passed since the adoption gave the entry the kernel's own timeout already.
     if (isTouched(r)) setFlags(r, f & ~F_MIRROR);
     else wantKernel(r, 0);
-  } else if (owner == OWNER_PEER && !(f & F_MIRROR)) {
+  } else if (owner == MIRRORED && !(f & F_MIRROR)) {
     wantKernel(r, 0);
   }
 }
@@ -130,11 +134,11 @@ function sweepRecord(r: u32): void {
 export function sweep(n: u32): u32 {
   if (!sweeping) return 0;
   const total = ordinals();
-  for (; n && sweepCursor < total; n--) sweepRecord(recordAt(sweepCursor++));
+  for (; n && sweepCursor < total; n--) sweepState(stateAt(sweepCursor++));
   if (sweepCursor < total) return 1;
   sweeping = false;
   for (let tag: u32 = 0; tag < TAG_COUNT; tag++) {
-    if (tag != tagNone && tag != tagMine && tag != tagPeer && isEmpty(tag)) setOwner(tag, OWNER_FREE);
+    if (tag != tagUnclaimed && tag != tagOwn && tag != tagMirrored && isEmpty(tag)) setOwner(tag, OWNER_FREE);
   }
   return 0;
 }
@@ -156,12 +160,12 @@ function sumField(owner: u32, field: u32): u32 {
   return sum;
 }
 
-/** Live records of this owner. */
+/** Live states of this owner. */
 export function countOwner(owner: u32): u32 {
   return sumField(owner, <u32>T_LIVE);
 }
 
-/** Live records of this owner that are not in the kernel (waiting or refused). */
+/** Live states of this owner that are not in the kernel (waiting or refused). */
 export function kernelMissing(owner: u32): u32 {
   return sumField(owner, <u32>T_MISSING);
 }

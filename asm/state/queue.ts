@@ -1,11 +1,11 @@
 /**
- * Two FIFO queues that run through the records: changes to send to the peer, and operations to send to the kernel.
- * Both are level-triggered: the entry says only "look at me"; what is sent is decided from the record's state when its
+ * Two FIFO queues that run through the states: changes to send to the peer, and operations to send to the kernel.
+ * Both are level-triggered: the entry says only "look at me"; what is sent is decided from the state's state when its
  * turn comes. A cancelled entry stays linked until it is reached (F_DWANT, F_KWANT say whether it counts), so
  * cancelling is O(1).
  */
 
-import { forgetTomb, tombs } from './content';
+import { forgetTomb, tombs } from './counts';
 import { dumpListing } from './generations';
 import {
   ANSWER_OWED,
@@ -20,13 +20,13 @@ import {
   F_REFUSED,
   F_TOMB,
   flagsOf,
-  R_DNEXT,
-  R_KNEXT,
-  R_TAG,
+  S_DNEXT,
+  S_KNEXT,
+  S_TAG,
   setFlags,
 } from './layout';
 import { C_DIRTY_FORGOTTEN, count } from './memory';
-import { removeRecord } from './table';
+import { removeState } from './table';
 
 /** Ended states that may wait to be told. */
 const MAX_TOMBS: u32 = 65536;
@@ -47,17 +47,17 @@ export function release(r: u32): void {
   const f = flagsOf(r);
   if ((f & (F_TOMB | F_DIRTY | F_KQ)) != F_TOMB || dumpListing) return;
   forgetTomb(r);
-  removeRecord(r);
+  removeState(r);
 }
 
-/** The peer must hear of this record (a tombstone: of its end). */
+/** The peer must hear of this state (a tombstone: of its end). */
 export function markDirty(r: u32): void {
   const f = flagsOf(r);
   if (!(f & F_DWANT)) dirtyWanted++;
   setFlags(r, f | F_DIRTY | F_DWANT);
   if (f & F_DIRTY) return;
-  store<u32>(r, 0, R_DNEXT);
-  if (dirtyTail) store<u32>(dirtyTail, r, R_DNEXT);
+  store<u32>(r, 0, S_DNEXT);
+  if (dirtyTail) store<u32>(dirtyTail, r, S_DNEXT);
   else dirtyHead = r;
   dirtyTail = r;
   if (tombs > MAX_TOMBS) forgetOldest();
@@ -78,7 +78,7 @@ function forgetOldest(): void {
 /** What was to be sent is no longer so; nor is an answer owed. */
 export function cancelDirty(r: u32): void {
   const f = flagsOf(r);
-  store<u8>(r, load<u8>(r, R_TAG) & ~ANSWER_OWED, R_TAG);
+  store<u8>(r, load<u8>(r, S_TAG) & ~ANSWER_OWED, S_TAG);
   if (!(f & F_DWANT)) return;
   dirtyWanted--;
   setFlags(r, f & ~F_DWANT);
@@ -86,13 +86,13 @@ export function cancelDirty(r: u32): void {
 
 function unlinkDirtyHead(): u32 {
   const r = dirtyHead;
-  dirtyHead = load<u32>(r, R_DNEXT);
+  dirtyHead = load<u32>(r, S_DNEXT);
   if (!dirtyHead) dirtyTail = 0;
   setFlags(r, flagsOf(r) & ~F_DIRTY);
   return r;
 }
 
-/** The next record to send, still queued; 0 when there is none. Drops cancelled entries on the way. */
+/** The next state to send, still queued; 0 when there is none. Drops cancelled entries on the way. */
 export function peekDirty(): u32 {
   while (dirtyHead) {
     if (flagsOf(dirtyHead) & F_DWANT) return dirtyHead;
@@ -101,7 +101,7 @@ export function peekDirty(): u32 {
   return 0;
 }
 
-/** Takes the record that peekDirty returned out of the queue and frees it if it was a tombstone. */
+/** Takes the state that peekDirty returned out of the queue and frees it if it was a tombstone. */
 export function dropDirty(): void {
   const r = unlinkDirtyHead();
   dirtyWanted--;
@@ -121,8 +121,8 @@ export function againKernel(r: u32, extra: u32): void {
   if (!(f & F_KWANT)) kernelWanted++;
   setFlags(r, f | F_KQ | F_KWANT | extra);
   if (f & F_KQ) return;
-  store<u32>(r, 0, R_KNEXT);
-  if (kernelTail) store<u32>(kernelTail, r, R_KNEXT);
+  store<u32>(r, 0, S_KNEXT);
+  if (kernelTail) store<u32>(kernelTail, r, S_KNEXT);
   else kernelHead = r;
   kernelTail = r;
 }
@@ -133,11 +133,11 @@ export function cancelKernel(r: u32): void {
   setFlags(r, f & ~(F_KWANT | F_KREC | F_KSTAT | F_KCONT));
 }
 
-/** Takes the next record with a kernel operation out of the queue, its F_KWANT cleared; 0 when there is none. */
+/** Takes the next state with a kernel operation out of the queue, its F_KWANT cleared; 0 when there is none. */
 export function popKernel(): u32 {
   while (kernelHead) {
     const r = kernelHead;
-    kernelHead = load<u32>(r, R_KNEXT);
+    kernelHead = load<u32>(r, S_KNEXT);
     if (!kernelHead) kernelTail = 0;
     const f = flagsOf(r);
     setFlags(r, f & ~(F_KQ | F_KWANT));
@@ -154,7 +154,7 @@ export function popKernel(): u32 {
 export function dirtyLinked(limit: u32): i32 {
   let n: u32 = 0;
   let last: u32 = 0;
-  for (let r = dirtyHead; r; r = load<u32>(r, R_DNEXT)) {
+  for (let r = dirtyHead; r; r = load<u32>(r, S_DNEXT)) {
     if (!(flagsOf(r) & F_DIRTY) || ++n > limit) return -1;
     last = r;
   }
@@ -165,7 +165,7 @@ export function dirtyLinked(limit: u32): i32 {
 export function kernelLinked(limit: u32): i32 {
   let n: u32 = 0;
   let last: u32 = 0;
-  for (let r = kernelHead; r; r = load<u32>(r, R_KNEXT)) {
+  for (let r = kernelHead; r; r = load<u32>(r, S_KNEXT)) {
     if (!(flagsOf(r) & F_KQ) || ++n > limit) return -1;
     last = r;
   }

@@ -1,8 +1,8 @@
 /**
- * SipHash-1-3 of a key of two words, and of the five words of an IPv4 fingerprint: what sip13 in hash.ts computes, the words
- * in locals and the rounds written out. Every look-up begins with the first and every change ends in the second; a way
- * through memory and a loop with a test in it cost as much again as the rounds. Longer than a function should be: there is no
- * way here to name a round of four locals, so there is one such body, and it serves both.
+ * SipHash-1-3 of a key of two words, and of the five words of an IPv4 fingerprint: what sip13 in hash.ts computes, the
+ * words in locals and the rounds written out. Every look-up begins with the first and every change ends in the second;
+ * a way through memory and a loop with a test in it cost as much again as the rounds. Longer than a function should be:
+ * there is no way here to name a round of four locals, so there is one such body, and it serves both.
  */
 
 /** Two words, 64 bits. */
@@ -15,7 +15,10 @@ export function sipOfFive(a: u64, b: u64, c: u64, d: u64, e: u64, k0: u64, k1: u
   sip(a, b, c, d, e, k0, k1, true, out);
 }
 
-/** `wide`: all five words and 128 bits, else two and 64; the same at each call from one place, so its tests are foreseen. */
+/**
+ * `wide`: all five words and 128 bits, else two and 64; the same at each call from one place, so its tests are
+ * foreseen.
+ */
 function sip(a: u64, b: u64, c: u64, d: u64, e: u64, k0: u64, k1: u64, wide: bool, out: u32): u64 {
   let v0: u64 = k0 ^ 0x736f6d6570736575;
   let v1: u64 = k1 ^ 0x646f72616e646f6d ^ (wide ? 0xee : 0);

@@ -1,12 +1,13 @@
 /**
- * The table: records in 64 KiB pages (455 a page), found through linear hashing. The index grows by one bucket an
+ * The table: states in 64 KiB pages (455 a page), found through linear hashing. The index grows by one bucket an
  * insert, so nothing ever stops for a rehash; its u32 heads lie in segments of 16384 (64 KiB), the chain runs through
- * the records. At 1,000,000 states: 144 B a record + 4 B of index. The 16 bytes behind a page's records belong to extra.ts.
+ * the states. At 1,000,000 states: 144 B a state + 4 B of index. The 16 bytes behind a page's states belong to
+ * extra.ts.
  */
 
 import { dropExtra } from './extra';
 import { indexHash } from './hash';
-import { F_USED, R_FLAGS, R_HNEXT, R_IHASH, R_KEYWORD, R_ODST, R_OSRC, RECORD_SIZE } from './layout';
+import { F_USED, S_FLAGS, S_HNEXT, S_IHASH, S_KEYWORD, S_ODST, S_OSRC, STATE_SIZE } from './layout';
 import { allocPage, copyWords, PAGEDIR, SEGDIR } from './memory';
 
 const PER_PAGE: u32 = 455;
@@ -14,14 +15,14 @@ const MAX_PAGES: u32 = 49152;
 const SEGMENT_BITS: u32 = 14;
 const SEGMENT: u32 = 1 << SEGMENT_BITS;
 const MAX_SEGMENTS: u32 = 4096;
-/** Most records the directory can name. */
+/** Most states the directory can name. */
 export const HARD_LIMIT: u32 = PER_PAGE * MAX_PAGES;
 
 let pages: u32 = 0;
 /** Slots of the newest page that were handed out. */
 let slotsUsed: u32 = PER_PAGE;
 let freeHead: u32 = 0;
-/** Records in the table, tombstones included. */
+/** States in the table, tombstones included. */
 export let allocated: u32 = 0;
 
 let buckets: u32 = 0;
@@ -33,8 +34,8 @@ export function ordinals(): u32 {
 }
 
 /** Slot number `ordinal` (below ordinals()), used or not. */
-export function recordAt(ordinal: u32): u32 {
-  return load<u32>(PAGEDIR + ((ordinal / PER_PAGE) << 2)) + (ordinal % PER_PAGE) * RECORD_SIZE;
+export function stateAt(ordinal: u32): u32 {
+  return load<u32>(PAGEDIR + ((ordinal / PER_PAGE) << 2)) + (ordinal % PER_PAGE) * STATE_SIZE;
 }
 
 /** Ordinal of the slot after the one at offset `r` (0: the first slot). Pages are handed out in rising order. */
@@ -47,7 +48,7 @@ export function ordinalAfter(r: u32): u32 {
     else high = middle;
   }
   if (!low) return 0;
-  const slot = (r - load<u32>(PAGEDIR + ((low - 1) << 2))) / RECORD_SIZE + 1;
+  const slot = (r - load<u32>(PAGEDIR + ((low - 1) << 2))) / STATE_SIZE + 1;
   return (low - 1) * PER_PAGE + (slot < PER_PAGE ? slot : PER_PAGE);
 }
 
@@ -73,36 +74,36 @@ export function nextSplit(ahead: u32): u32 {
   return load<u32>(SEGDIR + ((old >> SEGMENT_BITS) << 2)) + ((old & (SEGMENT - 1)) << 2);
 }
 
-/** Looks up the key of the image `s` (whose index hash is set on the way). Returns the record, a tombstone too, or 0. */
+/** Looks up the key of the image `s` (whose index hash is set on the way). Returns the state, a tombstone too, or 0. */
 export function find(s: u32): u32 {
-  store<u32>(s, indexHash(s), R_IHASH);
+  store<u32>(s, indexHash(s), S_IHASH);
   return findHashed(s);
 }
 
 /** As find, for an image whose index hash is set (ahead.ts). */
 export function findHashed(s: u32): u32 {
-  const hash = load<u32>(s, R_IHASH);
-  const w = load<u64>(s, R_KEYWORD);
-  const s0 = load<u64>(s, R_OSRC);
-  const d0 = load<u64>(s, R_ODST);
+  const hash = load<u32>(s, S_IHASH);
+  const w = load<u64>(s, S_KEYWORD);
+  const s0 = load<u64>(s, S_OSRC);
+  const d0 = load<u64>(s, S_ODST);
   let r = load<u32>(headOf(hash));
   while (r) {
     if (
-      load<u32>(r, R_IHASH) == hash &&
-      load<u64>(r, R_KEYWORD) == w &&
-      load<u64>(r, R_OSRC) == s0 &&
-      load<u64>(r, R_ODST) == d0 &&
-      load<u64>(r, R_OSRC + 8) == load<u64>(s, R_OSRC + 8) &&
-      load<u64>(r, R_ODST + 8) == load<u64>(s, R_ODST + 8)
+      load<u32>(r, S_IHASH) == hash &&
+      load<u64>(r, S_KEYWORD) == w &&
+      load<u64>(r, S_OSRC) == s0 &&
+      load<u64>(r, S_ODST) == d0 &&
+      load<u64>(r, S_OSRC + 8) == load<u64>(s, S_OSRC + 8) &&
+      load<u64>(r, S_ODST + 8) == load<u64>(s, S_ODST + 8)
     ) {
       return r;
     }
-    r = load<u32>(r, R_HNEXT);
+    r = load<u32>(r, S_HNEXT);
   }
   return 0;
 }
 
-/** Splits the next bucket when there are more records than buckets; without memory chains just get longer. */
+/** Splits the next bucket when there are more states than buckets; without memory chains just get longer. */
 function split(): void {
   if (allocated <= buckets) return;
   const seg = buckets >> SEGMENT_BITS;
@@ -120,13 +121,13 @@ function split(): void {
   let moved: u32 = 0;
   let r = load<u32>(link);
   while (r) {
-    const next = load<u32>(r, R_HNEXT);
-    if ((load<u32>(r, R_IHASH) & mask) == fresh) {
+    const next = load<u32>(r, S_HNEXT);
+    if ((load<u32>(r, S_IHASH) & mask) == fresh) {
       store<u32>(link, next);
-      store<u32>(r, moved, R_HNEXT);
+      store<u32>(r, moved, S_HNEXT);
       moved = r;
     } else {
-      link = r + <u32>R_HNEXT;
+      link = r + <u32>S_HNEXT;
     }
     r = next;
   }
@@ -135,10 +136,10 @@ function split(): void {
   if (buckets > mask) lowMask = mask;
 }
 
-function allocRecord(): u32 {
+function allocState(): u32 {
   if (freeHead) {
     const r = freeHead;
-    freeHead = load<u32>(r, R_HNEXT);
+    freeHead = load<u32>(r, S_HNEXT);
     return r;
   }
   if (slotsUsed == PER_PAGE) {
@@ -149,37 +150,37 @@ function allocRecord(): u32 {
     pages++;
     slotsUsed = 0;
   }
-  const r = load<u32>(PAGEDIR + ((pages - 1) << 2)) + slotsUsed * RECORD_SIZE;
+  const r = load<u32>(PAGEDIR + ((pages - 1) << 2)) + slotsUsed * STATE_SIZE;
   slotsUsed++;
   return r;
 }
 
-/** Copies the image `s` (index hash set by find, which found nothing) into a new record; 0 without memory. */
-export function addRecord(s: u32): u32 {
-  const r = allocRecord();
+/** Copies the image `s` (index hash set by find, which found nothing) into a new state; 0 without memory. */
+export function addState(s: u32): u32 {
+  const r = allocState();
   if (!r) return 0;
-  copyWords(r, s, RECORD_SIZE);
-  store<u16>(r, F_USED, R_FLAGS);
+  copyWords(r, s, STATE_SIZE);
+  store<u16>(r, F_USED, S_FLAGS);
   allocated++;
   split();
-  const head = headOf(load<u32>(r, R_IHASH));
-  store<u32>(r, load<u32>(head), R_HNEXT);
+  const head = headOf(load<u32>(r, S_IHASH));
+  store<u32>(r, load<u32>(head), S_HNEXT);
   store<u32>(head, r);
   return r;
 }
 
-/** Takes the record out of its chain and frees the slot. It must not be in any queue. */
-export function removeRecord(r: u32): void {
-  let link = headOf(load<u32>(r, R_IHASH));
+/** Takes the state out of its chain and frees the slot. It must not be in any queue. */
+export function removeState(r: u32): void {
+  let link = headOf(load<u32>(r, S_IHASH));
   let at = load<u32>(link);
   while (at && at != r) {
-    link = at + <u32>R_HNEXT;
+    link = at + <u32>S_HNEXT;
     at = load<u32>(link);
   }
-  if (at) store<u32>(link, load<u32>(r, R_HNEXT));
+  if (at) store<u32>(link, load<u32>(r, S_HNEXT));
   dropExtra(r);
-  store<u16>(r, 0, R_FLAGS);
-  store<u32>(r, freeHead, R_HNEXT);
+  store<u16>(r, 0, S_FLAGS);
+  store<u32>(r, freeHead, S_HNEXT);
   freeHead = r;
   allocated--;
 }
@@ -197,7 +198,7 @@ export function longestChain(): u32 {
     let n: u32 = 0;
     while (r) {
       n++;
-      r = load<u32>(r, R_HNEXT);
+      r = load<u32>(r, S_HNEXT);
     }
     if (n > longest) longest = n;
   }

@@ -3,13 +3,14 @@
  * while there is more to do. Slots never move, so what lives through a walk is seen by it.
  */
 
-import { drop } from '../peer/rules';
-import { ensureKey, flipKeyGen, OWNER_NONE, OWNER_PEER, ownerOf } from './content';
+import { ensureKey, flipKeyGen } from './content';
+import { MIRRORED, ownerOf, UNCLAIMED } from './counts';
+import { drop } from './drop';
 import { bulkGen, bulkOpen, closeBulk, openBulk } from './generations';
 import { loadFingerprintKey } from './hash';
-import { flagsOf, isLive, R_BULKGEN } from './layout';
+import { flagsOf, isLive, S_BULKGEN } from './layout';
 import { C_BULK_DROPPED, C_UNCLAIMED_DROPPED, count } from './memory';
-import { ordinalAfter, ordinals, recordAt } from './table';
+import { ordinalAfter, ordinals, stateAt } from './table';
 
 let bulkCursor: u32 = 0;
 let unclaimedCursor: u32 = 0;
@@ -22,13 +23,13 @@ export function peerBulkBegin(): void {
   bulkCursor = 0;
 }
 
-/** The peer has sent all it owns: its records that were not refreshed since peerBulkBegin are dropped. */
+/** The peer has sent all it owns: its states that were not refreshed since peerBulkBegin are dropped. */
 export function peerBulkEnd(n: u32): u32 {
   if (!bulkOpen) return 0;
   const total = ordinals();
   for (; n && bulkCursor < total; n--) {
-    const r = recordAt(bulkCursor++);
-    if (!isLive(flagsOf(r)) || ownerOf(r) != OWNER_PEER || load<u8>(r, R_BULKGEN) == bulkGen) continue;
+    const r = stateAt(bulkCursor++);
+    if (!isLive(flagsOf(r)) || ownerOf(r) != MIRRORED || load<u8>(r, S_BULKGEN) == bulkGen) continue;
     count(C_BULK_DROPPED);
     drop(r, false);
   }
@@ -37,12 +38,12 @@ export function peerBulkEnd(n: u32): u32 {
   return 0;
 }
 
-/** Drops what is still nobody's, from the table and from the kernel. */
+/** Drops what is still unclaimed, from the table and from the kernel. */
 export function unclaimedDrop(n: u32): u32 {
   const total = ordinals();
   for (; n && unclaimedCursor < total; n--) {
-    const r = recordAt(unclaimedCursor++);
-    if (!isLive(flagsOf(r)) || ownerOf(r) != OWNER_NONE) continue;
+    const r = stateAt(unclaimedCursor++);
+    if (!isLive(flagsOf(r)) || ownerOf(r) != UNCLAIMED) continue;
     count(C_UNCLAIMED_DROPPED);
     drop(r, false);
   }
@@ -67,7 +68,7 @@ export function rekeyStep(n: u32): u32 {
   if (!rekeying) return 0;
   const total = ordinals();
   for (; n && rekeyCursor < total; n--) {
-    const r = recordAt(rekeyCursor++);
+    const r = stateAt(rekeyCursor++);
     if (isLive(flagsOf(r))) ensureKey(r);
   }
   if (rekeyCursor < total) return 1;
@@ -80,13 +81,13 @@ export function rekeyActive(): u32 {
 }
 
 /**
- * The live record after the one at offset `r` (0: the first), or 0 at the end. `r` need not live any more: a listing may
+ * The live state after the one at offset `r` (0: the first), or 0 at the end. `r` need not live any more: a listing may
  * be spread over any time, and what lives all through it is listed once.
  */
 export function next(r: u32): u32 {
   const total = ordinals();
   for (let at = ordinalAfter(r); at < total; at++) {
-    const found = recordAt(at);
+    const found = stateAt(at);
     if (isLive(flagsOf(found))) return found;
   }
   return 0;

@@ -11,6 +11,7 @@
  * Times are processor time of the thread, so that other work on the machine costs caches only. They are medians over
  * the runs with the fastest and slowest; nothing is asserted.
  */
+
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { loadEngine } from '../../src/sync/table/engine.ts';
+import { bench } from '../reference/bench-exports.ts';
 import { MapTable, TypedTable } from './lib/js-tables.ts';
 import { option, quick, report } from './lib/output.ts';
 import { threadNs } from './lib/thread-clock.ts';
@@ -34,15 +36,15 @@ const KEY = Uint8Array.from({ length: 16 }, (_, i) => i * 13 + 5);
 /** A table under test: works on the images that `fill` put into its chunk. */
 interface Bench {
   chunk: Uint8Array;
-  upsert(n: number): number;
+  put(n: number): number;
   find(n: number): number;
   remove(n: number): number;
   /** Bytes all in, or null when only the heap's growth tells. */
   bytes(): number | null;
 }
 
-const builder: { buildAsm(): string } = await import(new URL('../lib/asm.mjs', import.meta.url).href);
-const wasm = readFileSync(builder.buildAsm());
+const builder: { buildBenchAsm(): string } = await import(new URL('../lib/asm.mjs', import.meta.url).href);
+const wasm = readFileSync(builder.buildBenchAsm());
 
 /**
  * Kept alive: the compiled module is shared with later instances, so they begin with code that is optimised already.
@@ -58,9 +60,9 @@ function wasmBench(states: number): Bench {
     get chunk() {
       return engine.view().subarray(offset, offset + CHUNK * RECORD);
     },
-    upsert: (n) => engine.x.benchUpsert(offset, n),
-    find: (n) => engine.x.benchFind(offset, n),
-    remove: (n) => engine.x.benchDelete(offset, n),
+    put: (n) => bench(engine).benchUpdate(offset, n),
+    find: (n) => bench(engine).benchFind(offset, n),
+    remove: (n) => bench(engine).benchDelete(offset, n),
     bytes: () => engine.x.memoryUsed(),
   };
 }
@@ -68,7 +70,7 @@ function wasmBench(states: number): Bench {
 function jsBench(table: TypedTable | MapTable): Bench {
   return {
     chunk: table.chunk,
-    upsert: (n) => table.upsert(n),
+    put: (n) => table.put(n),
     find: (n) => table.find(n),
     remove: (n) => table.remove(n),
     bytes: () => table.bytes(),
@@ -138,10 +140,10 @@ function once(name: string, states: number): Run {
   const make = TABLES[name];
   if (make === undefined) throw new Error(`no table ${name}`);
   const bench = make(states);
-  const insert = timed(bench, states, 7919, 0, (n) => bench.upsert(n));
+  const insert = timed(bench, states, 7919, 0, (n) => bench.put(n));
   const bytes = bench.bytes() ?? collect() - heap;
   const find = timed(bench, states, 104_729, 0, (n) => bench.find(n));
-  const update = timed(bench, states, 15_485_863, 1, (n) => bench.upsert(n));
+  const update = timed(bench, states, 15_485_863, 1, (n) => bench.put(n));
   const remove = timed(bench, states, 49_979_687, 0, (n) => bench.remove(n));
   return { times: { insert, find, update, delete: remove }, bytesPerState: bytes / states };
 }
@@ -170,7 +172,7 @@ function warmUp(name: string): void {
   if (bench === undefined) throw new Error(`no table ${name}`);
   kept.push(bench);
   for (let i = 0; i < 60; i++) {
-    for (const step of [7919, 104_729]) timed(bench, 4 * CHUNK, step, 1, (n) => bench.upsert(n));
+    for (const step of [7919, 104_729]) timed(bench, 4 * CHUNK, step, 1, (n) => bench.put(n));
     timed(bench, 4 * CHUNK, 7919, 0, (n) => bench.find(n));
     timed(bench, 4 * CHUNK, 7919, 1, (n) => bench.remove(n));
   }

@@ -5,9 +5,11 @@
  *
  * Usage: node scripts/bench/growth.ts [--quick] [--states N] [--json]
  */
+
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { loadEngine } from '../../src/sync/table/engine.ts';
+import { bench } from '../reference/bench-exports.ts';
 import { percentiles } from './lib/lag.ts';
 import { option, quick, report } from './lib/output.ts';
 import { threadNs } from './lib/thread-clock.ts';
@@ -18,8 +20,8 @@ const KEY = Uint8Array.from({ length: 16 }, (_, i) => i * 13 + 5);
 const STOP = 5;
 
 const states = Number(option('--states') ?? (quick ? 200_000 : 1_000_000));
-const builder: { buildAsm(): string } = await import(new URL('../lib/asm.mjs', import.meta.url).href);
-const engine = loadEngine(readFileSync(builder.buildAsm()), { indexKey: KEY, maxStates: states * 2 });
+const builder: { buildBenchAsm(): string } = await import(new URL('../lib/asm.mjs', import.meta.url).href);
+const engine = loadEngine(readFileSync(builder.buildBenchAsm()), { indexKey: KEY, maxStates: states * 2 });
 engine.setFingerprintKey(KEY);
 engine.reserve(states);
 
@@ -52,7 +54,7 @@ for (let first = 0; first < states; first += BATCH) {
   fill(first, n);
   const used = threadNs();
   const begun = performance.now();
-  const fresh = engine.x.benchUpsert(engine.areas.sync.offset, n);
+  const fresh = bench(engine).benchUpdate(engine.areas.sync.offset, n);
   const [ended, cpuNs] = [performance.now(), threadNs() - used];
   if (fresh !== n) throw new Error(`the table lost states at ${first}`);
   wall.push(ended - begun);

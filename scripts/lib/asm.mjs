@@ -16,11 +16,22 @@ function newestSource(dir) {
   return newest;
 }
 
+/** What benches and tests load: the product's exports and more (asm/index.bench.ts). */
+export const buildBenchAsm = () => {
+  const root = resolve(HERE, '../..');
+  return buildAsm({ root, entry: 'asm/index.bench.ts', out: join(root, 'build/engine.bench.wasm') });
+};
+
 /**
  * Compiles asm/index.ts to `out` (default build/engine.wasm under `root`), if it is missing or older than a source or
  * this file. Returns the path. Throws with the compiler's output when it fails.
  */
-export function buildAsm({ root = resolve(HERE, '../..'), out = join(root, 'build/engine.wasm'), force = false } = {}) {
+export function buildAsm({
+  root = resolve(HERE, '../..'),
+  entry = 'asm/index.ts',
+  out = join(root, 'build/engine.wasm'),
+  force = false,
+} = {}) {
   const sources = Math.max(newestSource(join(root, 'asm')), statSync(fileURLToPath(import.meta.url)).mtimeMs);
   if (!force && existsSync(out) && statSync(out).mtimeMs > sources) return out;
   mkdirSync(dirname(out), { recursive: true });
@@ -28,7 +39,7 @@ export function buildAsm({ root = resolve(HERE, '../..'), out = join(root, 'buil
   const fresh = `${out}.${process.pid}.wasm`;
   const asc = join(root, 'node_modules/assemblyscript/bin/asc.js');
   const args = [
-    'asm/index.ts',
+    entry,
     ...['--outFile', fresh],
     ...['--runtime', 'stub'],
     ...['--optimizeLevel', '3'],

@@ -1,4 +1,7 @@
-/** A kernel's connection table as far as ctnetlink's answers go (mapping.md section 5), for tests of what the module writes. */
+/**
+ * A kernel's connection table as far as ctnetlink's answers go (mapping.md section 5), for tests of what the module
+ * writes.
+ */
 import { type Attributes, attribute, errorMessage, type Taken } from './ctmsg.ts';
 import { hasPorts, inverse, isIcmp, type State, type Tuple } from './state.ts';
 
@@ -8,7 +11,7 @@ const EEXIST = 17;
 const EINVAL = 22;
 const EOPNOTSUPP = 95;
 
-export interface KernelEntry {
+interface KernelEntry {
   orig: string;
   reply: string;
   status: number;

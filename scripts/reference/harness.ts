@@ -4,10 +4,10 @@ import { type Engine, type EngineOptions, loadEngine } from '../../src/sync/tabl
 import { kernelMessage, type MessageOptions, type Taken, takeMessages } from './ctmsg.ts';
 import { type Extra, hasPorts, isIcmp, SCTP, type State, TCP, type Tuple } from './state.ts';
 
-const builder: { buildAsm(): string } = await import(new URL('../lib/asm.mjs', import.meta.url).href);
-export const wasm = readFileSync(builder.buildAsm());
+const builder: { buildBenchAsm(): string } = await import(new URL('../lib/asm.mjs', import.meta.url).href);
+export const wasm = readFileSync(builder.buildBenchAsm());
 
-export const INDEX_KEY = Uint8Array.from({ length: 16 }, (_, i) => i * 7 + 1);
+const INDEX_KEY = Uint8Array.from({ length: 16 }, (_, i) => i * 7 + 1);
 export const FP_KEY = Uint8Array.from({ length: 16 }, (_, i) => i * 11 + 3);
 
 export function makeEngine(options: Partial<EngineOptions> = {}): Engine {
@@ -53,7 +53,7 @@ export function kernelOutput(engine: Engine): Taken[] {
 export function syncOutput(engine: Engine, room = 1400): Buffer[] {
   const out: Buffer[] = [];
   for (;;) {
-    const records = engine.takeRecords(room);
+    const records = engine.takeUpdates(room);
     if (records === null) return out;
     out.push(Buffer.from(records));
   }
@@ -64,9 +64,9 @@ export function finish(step: (n: number) => number, slice = 50): void {
   while (step(slice) !== 0);
 }
 
-export interface Listed extends State {
+interface Listed extends State {
   at: number;
-  owner: 'none' | 'me' | 'peer';
+  owner: 'unclaimed' | 'own' | 'mirrored';
   inKernel: boolean;
   fingerprint: bigint;
 }
@@ -95,7 +95,7 @@ function readExtra(engine: Engine, at: number): { extra?: Extra } {
 }
 
 /** The record at an offset, as a state. */
-export function readRecord(engine: Engine, at: number): Listed {
+function readRecord(engine: Engine, at: number): Listed {
   const bytes = engine.view().slice(at, at + 144);
   const view = new DataView(bytes.buffer);
   const family = view.getUint8(11) === 2 ? 2 : 10;

@@ -1,4 +1,7 @@
-/** SipHash-c-d with 64 or 128 bits in plain BigInt, for comparison with the module. Source: the SipHash paper and its 128-bit variant. */
+/**
+ * SipHash-c-d with 64 or 128 bits in plain BigInt, for comparison with the module. Source: the SipHash paper and its
+ * 128-bit variant.
+ */
 
 const MASK = (1n << 64n) - 1n;
 

@@ -191,7 +191,7 @@ export function randomState(random: () => number, hosts = 200): State {
   return randomContent(random, { family, proto, zone, orig: { src, dst, sport, dport } });
 }
 
-export function randomExtra(random: () => number): Extra {
+function randomExtra(random: () => number): Extra {
   const extra: Extra = {};
   if (random() < 0.5) extra.labels = Uint8Array.from({ length: 16 }, (_, i) => (i === 3 ? 1 + below(random, 255) : 0));
   if (random() < 0.5) extra.helper = pick(random, ['ftp', 'sip', 'pptp', 'netbios-ns']);

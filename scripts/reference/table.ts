@@ -6,7 +6,7 @@ import { clone, fingerprint, keyOf as keyOfState, type State, TCP } from './stat
 
 const MASK = (1n << 128n) - 1n;
 
-export type Owner = 'none' | 'me' | 'peer';
+export type Owner = 'unclaimed' | 'own' | 'mirrored';
 
 export interface Entry {
   state: State;
@@ -30,7 +30,7 @@ export interface Ways {
 
 export class ReferenceTable {
   readonly entries = new Map<string, Entry>();
-  /** Keys of which the peer must hear: live ones as upsert, ended ones as delete. */
+  /** Keys of which the peer must hear: live ones as update, ended ones as delete. */
   readonly dirty = new Set<string>();
   preferPeer = false;
   conflicts = 0;
@@ -59,62 +59,62 @@ export class ReferenceTable {
     }
     const eligible = (now.status & 2) !== 0 && !(now.proto === TCP && now.l4 === 1);
     if (!eligible) {
-      if (old === undefined || old.owner === 'peer') return;
+      if (old === undefined || old.owner === 'mirrored') return;
       this.entries.delete(key);
-      if (old.owner === 'me') this.dirty.add(key);
+      if (old.owner === 'own') this.dirty.add(key);
       return;
     }
-    if (old?.owner === 'peer') this.claims++;
-    this.put(key, now, 'me', true);
-    if (old?.owner !== 'me' || old.fingerprint !== this.entries.get(key)?.fingerprint) this.dirty.add(key);
+    if (old?.owner === 'mirrored') this.claims++;
+    this.put(key, now, 'own', true);
+    if (old?.owner !== 'own' || old.fingerprint !== this.entries.get(key)?.fingerprint) this.dirty.add(key);
   }
 
   destroy(state: State): void {
     const key = this.ways.keyOf(state);
     const old = this.entries.get(key);
-    if (old === undefined || old.owner === 'peer') return;
+    if (old === undefined || old.owner === 'mirrored') return;
     this.entries.delete(key);
-    if (old.owner === 'me') this.dirty.add(key);
+    if (old.owner === 'own') this.dirty.add(key);
   }
 
   /** A whole dump, no event meanwhile. `mine`: what is not known is mine. */
   dump(lines: State[], mine: boolean): void {
     const seen = new Set(lines.map((line) => this.ways.keyOf(line)));
     for (const [key, entry] of this.entries) {
-      if (!seen.has(key) && entry.owner !== 'peer') this.destroy(entry.state);
+      if (!seen.has(key) && entry.owner !== 'mirrored') this.destroy(entry.state);
     }
     for (const state of lines) {
       const key = this.ways.keyOf(state);
       const old = this.entries.get(key);
       if (old === undefined) {
-        this.put(key, state, mine ? 'me' : 'none', mine);
+        this.put(key, state, mine ? 'own' : 'unclaimed', mine);
         if (mine) this.dirty.add(key);
         else this.dirty.delete(key);
-      } else if (old.owner !== 'peer') {
+      } else if (old.owner !== 'mirrored') {
         this.put(key, state, old.owner, old.touched);
         const entry = this.entries.get(key);
-        if (entry === undefined || entry.fingerprint === old.fingerprint || old.owner !== 'me') continue;
+        if (entry === undefined || entry.fingerprint === old.fingerprint || old.owner !== 'own') continue;
         entry.touched = true;
         this.dirty.add(key);
       }
     }
   }
 
-  upsert(state: State, late: boolean, yours: boolean): void {
+  update(state: State, late: boolean, yours: boolean): void {
     const key = this.ways.keyOf(state);
     const old = this.entries.get(key);
     const owner = old?.owner;
     if (owner === undefined && late && this.dirty.has(key)) return;
-    if (owner === 'me' && late) {
-      if (!old?.touched) this.put(key, state, 'me', false);
+    if (owner === 'own' && late) {
+      if (!old?.touched) this.put(key, state, 'own', false);
       this.dirty.add(key);
-    } else if (owner === 'me' && !this.preferPeer) {
+    } else if (owner === 'own' && !this.preferPeer) {
       this.conflicts++;
       this.dirty.add(key);
     } else {
-      if (owner === 'me') this.conflicts++;
-      const mine = owner === 'peer' ? yours : late;
-      this.put(key, state, mine ? 'me' : 'peer', false);
+      if (owner === 'own') this.conflicts++;
+      const mine = owner === 'mirrored' ? yours : late;
+      this.put(key, state, mine ? 'own' : 'mirrored', false);
       if (mine) this.dirty.add(key);
       else this.dirty.delete(key);
     }
@@ -125,10 +125,10 @@ export class ReferenceTable {
     const old = this.entries.get(key);
     if (old === undefined) {
       this.dirty.delete(key);
-    } else if (old.owner === 'me' && (!late || old.touched)) {
+    } else if (old.owner === 'own' && (!late || old.touched)) {
       this.dirty.add(key);
     } else {
-      if (old.owner === 'me') this.dirty.add(key);
+      if (old.owner === 'own') this.dirty.add(key);
       else this.dirty.delete(key);
       this.entries.delete(key);
     }
@@ -142,15 +142,15 @@ export class ReferenceTable {
   }
 
   adoptPeer(): void {
-    this.changeHands('peer', 'me');
+    this.changeHands('mirrored', 'own');
   }
 
-  giveMine(): void {
-    this.changeHands('me', 'peer');
+  yieldOwn(): void {
+    this.changeHands('own', 'mirrored');
   }
 
   adoptUnclaimed(): void {
-    this.changeHands('none', 'me');
+    this.changeHands('unclaimed', 'own');
   }
 
   digest(owner: Owner): { count: number; sum: bigint } {

@@ -73,7 +73,7 @@ function decodeExtra(take: (n: number) => Buffer): Extra {
   return extra;
 }
 
-export function encodeUpsert(state: State, yours = false): Buffer {
+export function encodeUpdate(state: State, yours = false): Buffer {
   const plain = inverse(state);
   const { reply } = state;
   const icmp = isIcmp(state);

@@ -7,7 +7,7 @@ export type Outcome = Pick<
   'seed' | 'problem' | 'computedUs' | 'lapsedUs' | 'steps' | 'begun' | 'traffic' | 'checks'
 > & { cpuUs: number };
 
-export interface Totals {
+interface Totals {
   options: string[];
   runs: number;
   virtualHours: number;

@@ -73,7 +73,7 @@ function upgradedInput(input: unknown): unknown {
 
 function upgradedAction(action: unknown): unknown {
   if (!isFields(action)) return action;
-  if (action.type === 'giveMine') return { type: 'yieldOwn' };
+  if (action.type === 'yieldOwn') return { type: 'yieldOwn' };
   if (action.type !== 'event' || !isFields(action.fields)) return action;
   return { type: 'event', event: { kind: action.kind, ...upgradedFields(action.fields) } };
 }

@@ -2,12 +2,14 @@
  * 200,000 damaged inputs: netlink events, dumps, the kernel's answers and sync records, mutated from good ones with a
  * seed. No trap, and a consistent table all the time.
  */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../scripts/reference/bench-exports.ts';
 import { errorMessage, kernelMessage, takeMessages } from '../../scripts/reference/ctmsg.ts';
 import { feed, kernelOutput, makeEngine, reply } from '../../scripts/reference/harness.ts';
 import { below, randomSource, randomState, type State } from '../../scripts/reference/state.ts';
-import { decodeRecords, encodeDelete, encodeUpsert } from '../../scripts/reference/wirecodec.ts';
+import { decodeRecords, encodeDelete, encodeUpdate } from '../../scripts/reference/wirecodec.ts';
 import type { Engine } from '../../src/sync/table/engine.ts';
 
 const test = suite('engine fuzz');
@@ -56,7 +58,7 @@ function netlinkInput(random: () => number, state: () => State): Buffer {
 
 function syncInput(random: () => number, state: () => State): Buffer {
   const parts = Array.from({ length: 1 + below(random, 4) }, () =>
-    random() < 0.3 ? encodeDelete(state(), random() < 0.2) : encodeUpsert(state(), random() < 0.2),
+    random() < 0.3 ? encodeDelete(state(), random() < 0.2) : encodeUpdate(state(), random() < 0.2),
   );
   return Buffer.concat(parts);
 }
@@ -68,7 +70,7 @@ function between(random: () => number, engine: Engine): void {
       engine.adoptPeer();
       break;
     case 1:
-      engine.giveMine();
+      engine.yieldOwn();
       break;
     case 2:
       engine.adoptUnclaimed();
@@ -114,7 +116,7 @@ function drain(random: () => number, engine: Engine): void {
     reply(engine, errorMessage(seq, [2, 16, 17, 95][below(random, 4)] ?? 0));
   }
   for (let n = 0; n < 50; n++) {
-    const records = engine.takeRecords(90 + below(random, 1300));
+    const records = engine.takeUpdates(90 + below(random, 1300));
     if (records === null) break;
     decodeRecords(Buffer.from(records));
   }
@@ -131,14 +133,14 @@ test(`${INPUTS} damaged inputs, seed ${SEED}`, () => {
       feed(engine, bytes, random() < 0.8 ? 'events' : 'dump');
     } else {
       const bytes = mutate(random, syncInput(random, state));
-      engine.applyRecords(bytes, random() < 0.3);
+      engine.applyUpdates(bytes, random() < 0.3);
     }
     if (i % 50 === 0) drain(random, engine);
     if (i % 200 === 0) between(random, engine);
-    if (i % 5000 === 0) assert.is(engine.x.selfCheck(), 0, `input ${i}`);
+    if (i % 5000 === 0) assert.is(bench(engine).selfCheck(), 0, `input ${i}`);
   }
   drain(random, engine);
-  assert.is(engine.x.selfCheck(), 0);
+  assert.is(bench(engine).selfCheck(), 0);
   const { bad_netlink, bad_record, inserts, deletes, table_full } = engine.counters();
   assert.ok(bad_netlink > INPUTS / 20 && bad_record > INPUTS / 20, 'damage was met');
   assert.ok(inserts > 10_000 && deletes > 10_000 && table_full > 0, 'and so was the table');
@@ -150,10 +152,10 @@ test('pure noise', () => {
   for (let i = 0; i < 20_000; i++) {
     const bytes = Buffer.from(Array.from({ length: 1 + below(random, 200) }, () => below(random, 256)));
     feed(engine, bytes, 'events');
-    engine.applyRecords(bytes, false);
+    engine.applyUpdates(bytes, false);
     reply(engine, bytes);
   }
-  assert.is(engine.x.selfCheck(), 0);
+  assert.is(bench(engine).selfCheck(), 0);
 });
 
 test('lengths and offsets beyond the memory are refused', () => {
@@ -176,16 +178,16 @@ test('lengths and offsets beyond the memory are refused', () => {
 test('negative control: selfCheck sees a damaged record', () => {
   const engine = makeEngine();
   feed(engine, kernelMessage(randomState(randomSource(1))));
-  assert.is(engine.x.selfCheck(), 0);
+  assert.is(bench(engine).selfCheck(), 0);
   const at = engine.next(0);
   for (const field of [16, 12, 84, 93, 96]) {
     const view = engine.view();
     const old = view[at + field] ?? 0;
     view[at + field] = old ^ 1;
-    assert.is.not(engine.x.selfCheck(), 0, `field ${field}`);
+    assert.is.not(bench(engine).selfCheck(), 0, `field ${field}`);
     view[at + field] = old;
   }
-  assert.is(engine.x.selfCheck(), 0);
+  assert.is(bench(engine).selfCheck(), 0);
   assert.is(takeMessages(Buffer.alloc(0)).length, 0);
 });
 

@@ -51,7 +51,7 @@ keys('session keys are renewed again and again: nothing is lost, no session ends
   assert.ok(settled(world));
   assert.ok(epochs.size > 8, `${epochs.size} keys were used`);
   assert.is(world.nodes[1].driver.state.peerNonce, peerNonce, 'one and the same session');
-  assert.is(world.nodes[1].engine.countOf('peer'), 350);
+  assert.is(world.nodes[1].engine.countOf('mirrored'), 350);
   assert.is(world.nodes[1].driver.state.repairs, 0);
   assert.is(world.nodes[1].driver.refused.bad_seal ?? 0, 0);
 });
@@ -67,7 +67,7 @@ keys('what was recorded under an older key is refused, as are made-up epochs', (
   };
   steady(world, 20);
   world.run(2000);
-  const sum = b.engine.digest('peer').sum.toString('hex');
+  const sum = b.engine.digest('mirrored').sum.toString('hex');
   const refused = (): number => (b.driver.refused.replayed ?? 0) + (b.driver.refused.bad_seal ?? 0);
   const fast = recorded.filter((datagram) => datagram[3] === KIND_FAST);
   for (const datagram of fast) receive(datagram, world.now);
@@ -79,7 +79,7 @@ keys('what was recorded under an older key is refused, as are made-up epochs', (
     receive(forged, world.now);
   }
   assert.is(refused(), before + 4);
-  assert.is(b.engine.digest('peer').sum.toString('hex'), sum);
+  assert.is(b.engine.digest('mirrored').sum.toString('hex'), sum);
   assert.ok(settled(world));
 });
 
@@ -122,17 +122,17 @@ keys(
     world.dump(1, flows);
     world.role(1, false);
     assert.ok(settled(world), 'in step with one that has only the old key');
-    assert.is(b.engine.countOf('peer'), 100);
+    assert.is(b.engine.countOf('mirrored'), 100);
     // Then the master, which hands over first.
     world.role(1, true);
     world.role(0, false);
-    assert.ok(world.until(() => b.engine.countOf('me') === 100));
+    assert.ok(world.until(() => b.engine.countOf('own') === 100));
     world.secrets[0] = [NEW];
     const a = world.restart(0);
     world.dump(0, flows);
     world.role(0, false);
     assert.ok(settled(world), 'in step under the new key');
-    assert.equal([a.engine.countOf('peer'), b.engine.countOf('me')], [100, 100]);
+    assert.equal([a.engine.countOf('mirrored'), b.engine.countOf('own')], [100, 100]);
     // The old one is taken away; who has nothing else is a stranger.
     world.secrets[1] = [NEW];
     world.restart(1);

@@ -29,8 +29,8 @@ pair('states reach the peer, its kernel included, and the pair knows it', () => 
   const world = new SyncWorld(1);
   steady(world, 500);
   const [a, b] = world.nodes;
-  assert.is(a.engine.countOf('me'), 500);
-  assert.is(b.engine.countOf('peer'), 500);
+  assert.is(a.engine.countOf('own'), 500);
+  assert.is(b.engine.countOf('mirrored'), 500);
   assert.is(b.kernel.entries.size, 500);
   assert.ok(world.equal());
 });
@@ -40,7 +40,7 @@ pair('a state that ends at its owner ends at the peer', () => {
   steady(world, 10);
   for (let n = 0; n < 4; n++) world.flow(0, tcpFlow(n), 'destroy');
   world.run(300);
-  assert.is(world.nodes[1].engine.countOf('peer'), 6);
+  assert.is(world.nodes[1].engine.countOf('mirrored'), 6);
   assert.is(world.nodes[1].kernel.entries.size, 6);
   assert.is(world.inStep(1), true);
 });
@@ -55,7 +55,7 @@ pair('loss, delay and reordering lose no state', () => {
     if (n % 20 === 0) world.run(1);
   }
   assert.ok(settled(world));
-  assert.is(world.nodes[1].engine.countOf('peer'), 2000);
+  assert.is(world.nodes[1].engine.countOf('mirrored'), 2000);
   assert.ok(world.equal());
 });
 
@@ -68,14 +68,14 @@ pair('the master dies: the backup adopts all at once and stays able to sync with
   world.role(1, true);
   world.run(10);
   const b = world.nodes[1];
-  assert.is(b.engine.countOf('me'), 300);
-  assert.is(b.engine.countOf('peer'), 0);
+  assert.is(b.engine.countOf('own'), 300);
+  assert.is(b.engine.countOf('mirrored'), 0);
   // The old master returns with an empty table and learns before it may lead.
   const a = world.restart(0);
   world.role(0, false);
   for (let n = 300; n < 320; n++) world.flow(1, tcpFlow(n));
   assert.ok(world.until(() => world.inStep(0) === true));
-  assert.is(a.engine.countOf('peer'), 320);
+  assert.is(a.engine.countOf('mirrored'), 320);
   assert.is(a.kernel.entries.size, 320);
 });
 
@@ -93,10 +93,10 @@ pair("the master's daemon restarts at once: its connections are lost on neither 
     if (successor === 0) world.role(0, true);
     assert.ok(settled(world), `successor ${successor}: in step`);
     const master = world.nodes[successor].engine;
-    world.until(() => master.countOf('me') === 200, 3000);
-    assert.is(master.countOf('me'), 200, `successor ${successor}: the master owns them all`);
+    world.until(() => master.countOf('own') === 200, 3000);
+    assert.is(master.countOf('own'), 200, `successor ${successor}: the master owns them all`);
     assert.ok(settled(world), `successor ${successor}: in step in the end`);
-    assert.is(world.nodes[successor === 0 ? 1 : 0].engine.countOf('peer'), 200);
+    assert.is(world.nodes[successor === 0 ? 1 : 0].engine.countOf('mirrored'), 200);
     assert.is(a.kernel.deleted + world.nodes[1].kernel.deleted, 0, 'no kernel lost an entry');
   }
 });
@@ -130,9 +130,9 @@ pair('planned hand-over with traffic in the middle leaves no state without an ow
     assert.ok(world.equal(), `seed ${seed}: equal tables`);
     const [a, b] = world.nodes;
     // The word that the old master is none any more may still be on its way.
-    world.until(() => a.engine.countOf('me') === 0, 3000);
-    assert.is(a.engine.countOf('me'), 0, `seed ${seed}: the backup owns nothing`);
-    assert.is(b.engine.countOf('peer'), 0, `seed ${seed}: the master mirrors nothing`);
+    world.until(() => a.engine.countOf('own') === 0, 3000);
+    assert.is(a.engine.countOf('own'), 0, `seed ${seed}: the backup owns nothing`);
+    assert.is(b.engine.countOf('mirrored'), 0, `seed ${seed}: the master mirrors nothing`);
   }
 });
 
@@ -152,8 +152,8 @@ pair('both become master at the same moment, then one steps back: every state ha
     world.run(50 + world.chance() * 200);
     world.role(1, false);
     assert.ok(settled(world), `seed ${seed}: in step`);
-    world.until(() => world.nodes[0].engine.countOf('me') === 80, 3000);
-    assert.is(world.nodes[0].engine.countOf('me'), 80, `seed ${seed}: the master owns all`);
+    world.until(() => world.nodes[0].engine.countOf('own') === 80, 3000);
+    assert.is(world.nodes[0].engine.countOf('own'), 80, `seed ${seed}: the master owns all`);
     assert.ok(settled(world), `seed ${seed}: in step in the end`);
   }
 });
@@ -195,8 +195,8 @@ pair('both nodes master while cut off: after the heal one owner and equal tables
     assert.ok(settled(world), `seed ${seed}: in step`);
     assert.ok(world.equal(), `seed ${seed}: equal tables`);
     // In step with two owners first; then the master adopts what the other still owns.
-    world.until(() => world.nodes[0].engine.countOf('me') === 160, 3000);
-    assert.is(world.nodes[0].engine.countOf('me'), 160, `seed ${seed}: what either had is kept`);
+    world.until(() => world.nodes[0].engine.countOf('own') === 160, 3000);
+    assert.is(world.nodes[0].engine.countOf('own'), 160, `seed ${seed}: what either had is kept`);
     assert.ok(world.equal(), `seed ${seed}: equal after the adoption`);
   }
 });
@@ -208,7 +208,7 @@ pair('"in step" is never shown while one state differs', () => {
   const b = world.nodes[1];
   b.engine.x.peerBulkBegin();
   while (b.engine.peerBulkEnd(1000) !== 0);
-  assert.is(b.engine.countOf('peer'), 0);
+  assert.is(b.engine.countOf('mirrored'), 0);
   assert.ok(
     world.until(() => world.inStep(0) !== true, 400),
     'the difference is seen within a comparison interval',
@@ -217,7 +217,7 @@ pair('"in step" is never shown while one state differs', () => {
     world.until(() => world.inStep(0) === true && world.inStep(1) === true),
     'and repaired',
   );
-  assert.is(b.engine.countOf('peer'), 50);
+  assert.is(b.engine.countOf('mirrored'), 50);
   assert.ok(b.driver.state.repairs > 0);
 });
 
@@ -246,12 +246,12 @@ pair('recorded datagrams, given again, change nothing', () => {
   const recorded = [...collect(world)];
   steady(world, 20);
   const b = world.nodes[1];
-  const digest = b.engine.digest('peer').sum.toString('hex');
+  const digest = b.engine.digest('mirrored').sum.toString('hex');
   const nonce = b.driver.state.peerNonce;
   for (const datagram of recorded) b.driver.receive(datagram, world.now);
   world.run(500);
   assert.is(b.driver.state.peerNonce, nonce, 'the session goes on');
-  assert.is(b.engine.digest('peer').sum.toString('hex'), digest);
+  assert.is(b.engine.digest('mirrored').sum.toString('hex'), digest);
   assert.ok((b.driver.refused.replayed ?? 0) > 0);
   assert.is(world.inStep(1), true);
 });

@@ -1,6 +1,8 @@
 /** Long random lives of a pair: traffic, loss, cuts, hand-overs and damage; and single wrong bits that must be seen. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../scripts/reference/bench-exports.ts';
 import {
   damage,
   feed,
@@ -57,7 +59,7 @@ class Life {
 
   damage(): void {
     const mirror = this.world.nodes[this.other];
-    if (mirror.engine.countOf('me') > 0) return;
+    if (mirror.engine.countOf('own') > 0) return;
     const { chance } = this.world;
     const records: Buffer[] = [];
     for (let i = 0; i < 5 + chance() * 60; i++) {
@@ -80,7 +82,7 @@ class Life {
     for (let i = 0; i < 5; i++) this.fresh();
     world.run(world.chance() * 5);
     world.role(old, false);
-    world.until(() => world.nodes[old].engine.countOf('me') === 0, 20_000);
+    world.until(() => world.nodes[old].engine.countOf('own') === 0, 20_000);
   }
 
   step(): void {
@@ -121,10 +123,10 @@ life('25 random lives end with equal tables that hold exactly what lives, and ha
     const label = `seed ${seed}: ${one.log.join(' ')}`;
     assert.ok(settles(world, 60_000), `${label}: in step`);
     assert.ok(world.equal(), `${label}: equal`);
-    assert.is(world.nodes[one.master].engine.countOf('me'), one.living.size, `${label}: what lives`);
-    assert.is(world.nodes[one.other].engine.countOf('peer'), one.living.size, `${label}: mirrored`);
+    assert.is(world.nodes[one.master].engine.countOf('own'), one.living.size, `${label}: what lives`);
+    assert.is(world.nodes[one.other].engine.countOf('mirrored'), one.living.size, `${label}: mirrored`);
     for (const node of world.nodes) {
-      assert.is(node.engine.x.selfCheck(), 0);
+      assert.is(bench(node.engine).selfCheck(), 0);
       if (node.engine.counter('tx_bulk_records') > 0) lists += 1;
     }
     assert.ok(world.nodes.some((node) => lastRepair(node) !== null));

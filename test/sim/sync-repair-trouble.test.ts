@@ -63,8 +63,12 @@ function troubledPair(seed: number, owner: 0 | 1): { world: SyncWorld; mirror: N
 function checkTables(world: SyncWorld, owner: 0 | 1, living: Map<number, number>, label: string): void {
   assert.ok(settles(world), `${label}: in step`);
   assert.ok(world.equal(), `${label}: equal tables`);
-  assert.is(world.nodes[owner].engine.countOf('me'), living.size, `${label}: the owner has what lives`);
-  assert.is(world.nodes[owner === 0 ? 1 : 0].engine.countOf('peer'), living.size, `${label}: and so has the mirror`);
+  assert.is(world.nodes[owner].engine.countOf('own'), living.size, `${label}: the owner has what lives`);
+  assert.is(
+    world.nodes[owner === 0 ? 1 : 0].engine.countOf('mirrored'),
+    living.size,
+    `${label}: and so has the mirror`,
+  );
 }
 
 /** Runs until the mirror's repair is in this phase. */
@@ -170,8 +174,8 @@ repair('both directions at once: each node owns some states and mirrors the othe
     assert.ok(settles(world), `seed ${seed}`);
     assert.ok(world.equal());
     for (const node of world.nodes) {
-      assert.is(node.engine.countOf('me'), 1000);
-      assert.is(node.engine.countOf('peer'), 1000);
+      assert.is(node.engine.countOf('own'), 1000);
+      assert.is(node.engine.countOf('mirrored'), 1000);
       assert.is(lastRepair(node)?.differences, 90);
       assert.is(node.engine.counter('tx_bulk_records'), 0);
     }
@@ -235,7 +239,7 @@ repair('negative control: a snapshot from before BEGIN makes the mirror drop sta
   const early: Buffer[] = [];
   const everything = Buffer.alloc(32, 0xff);
   for (let at: number | null = 0; at !== null; ) {
-    at = a.engine.walks.copyIds(at, 65_536, ['me'], everything, (ids) => early.push(Buffer.from(ids)));
+    at = a.engine.walks.copyIds(at, 65_536, ['own'], everything, (ids) => early.push(Buffer.from(ids)));
   }
   a.engine.walks.copyIds = (_from, _slots, _owners, mask, to) => {
     for (const ids of early.splice(0)) {
@@ -250,7 +254,7 @@ repair('negative control: a snapshot from before BEGIN makes the mirror drop sta
   const fresh = Array.from({ length: 50 }, (_, i) => flowOf(200_000 + i));
   feed(world, 0, fresh);
   world.run(20);
-  assert.is(b.engine.countOf('peer'), SMALL + 50);
+  assert.is(b.engine.countOf('mirrored'), SMALL + 50);
   damage(
     b,
     Array.from({ length: 700 }, (_, n) => recordOf(flowOf(n), true)),

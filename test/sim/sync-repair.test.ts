@@ -1,6 +1,8 @@
 /** Repair by difference between two nodes in virtual time: its cost by cause. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../scripts/reference/bench-exports.ts';
 import type { Flow } from '../../scripts/sim/worlds/ct-messages.ts';
 import {
   audit,
@@ -64,10 +66,10 @@ function checkEnd(
   const mirror = world.nodes[owner === 0 ? 1 : 0];
   assert.ok(settles(world), `${label}: in step`);
   assert.ok(world.equal(), `${label}: equal tables`);
-  assert.is(world.nodes[owner].engine.countOf('me'), N, `${label}: the owner has lost nothing`);
-  assert.is(mirror.engine.countOf('peer'), N, `${label}: the mirror has all`);
-  assert.is(world.nodes[0].engine.x.selfCheck(), 0);
-  assert.is(world.nodes[1].engine.x.selfCheck(), 0);
+  assert.is(world.nodes[owner].engine.countOf('own'), N, `${label}: the owner has lost nothing`);
+  assert.is(mirror.engine.countOf('mirrored'), N, `${label}: the mirror has all`);
+  assert.is(bench(world.nodes[0].engine).selfCheck(), 0);
+  assert.is(bench(world.nodes[1].engine).selfCheck(), 0);
   const { bytes, ms, differences } = lastRepair(mirror) ?? { bytes: 0, ms: 0, differences: 0 };
   const cells = [cause, owner, d, differences, bytes, world.bytes - from.bytes, ms];
   rows.push(cells.map((cell, i) => String(cell)[i === 0 ? 'padEnd' : 'padStart'](i === 0 ? 34 : 9)).join(' '));
@@ -113,7 +115,7 @@ for (const owner of [0, 1] as const) {
         (lastRepair(mirror)?.bytes ?? 1e9) <= mostBytes(differences, what.missing.length + what.changed.length),
       );
       assert.ok(
-        world.until(() => mirror.engine.countOf('none') === 0),
+        world.until(() => mirror.engine.countOf('unclaimed') === 0),
         'what was stale is dropped in the end',
       );
       assert.is(mirror.kernel.deleted, what.stale.length + what.changed.length, 'no living entry left the kernel');

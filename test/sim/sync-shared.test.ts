@@ -33,7 +33,7 @@ function settled(world: SyncWorld): boolean {
   return world.until(() => world.inStep(0) === true && world.inStep(1) === true && world.equal(), 20_000);
 }
 
-const owned = (world: SyncWorld): number[] => world.nodes.map((node) => node.engine.countOf('me'));
+const owned = (world: SyncWorld): number[] => world.nodes.map((node) => node.engine.countOf('own'));
 
 function busy(world: SyncWorld, count: number): void {
   for (let n = 0; n < count; n++) world.flow((n % 2) as Node, flow(n));
@@ -75,7 +75,7 @@ shared('one dies and comes back with nothing: its idle connections are its own a
     world.flow(other, idle, 'destroy');
     world.run(500);
     assert.ok(settled(world));
-    assert.is(world.nodes[dead].engine.countOf('me'), 50, 'the idle connection lives');
+    assert.is(world.nodes[dead].engine.countOf('own'), 50, 'the idle connection lives');
   }
 });
 
@@ -101,7 +101,7 @@ shared('the sync link is cut: both adopt all, both go on; after the heal equal t
     );
     assert.ok(settled(world), `seed ${seed}: in step in the end`);
     assert.equal(
-      world.nodes.map((node) => node.engine.countOf('peer')),
+      world.nodes.map((node) => node.engine.countOf('mirrored')),
       [60, 60],
       `seed ${seed}: nothing lost`,
     );

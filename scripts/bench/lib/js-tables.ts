@@ -246,7 +246,7 @@ export class TypedTable {
     this.digest.add(records, at + FP, 1);
   }
 
-  upsert(n: number): number {
+  put(n: number): number {
     let fresh = 0;
     for (let i = 0, o = 0; i < n; i++, o += RECORD / 4) {
       if (i % GROUP === 0) this.lookAhead(o, Math.min(GROUP, n - i));
@@ -342,7 +342,7 @@ export class MapTable {
     return `${w[o + HEAD]}:${w[o + PORTS]}:${w[o + OSRC]}:${w[o + ODST]}`;
   }
 
-  upsert(n: number): number {
+  put(n: number): number {
     let fresh = 0;
     const w = this.images;
     for (let i = 0, o = 0; i < n; i++, o += RECORD / 4) {

@@ -2,14 +2,16 @@
  * Bugs put in on purpose, each through a wrapper in the simulation and never through the product's code: the simulator
  * must find every one of them, or its silence would be worth nothing.
  */
+
 import type { GroupEvent } from '../../../src/carp/types.ts';
+import { bench } from '../../reference/bench-exports.ts';
 import type { Daemon } from './daemon.ts';
 import type { Kind } from './faults.ts';
 import { inside } from './inside.ts';
 import type { Bug } from './world.ts';
 
 /** Where such a bug shows soon: the faults that bring it out, and the size of the cluster. */
-export interface Hunt {
+interface Hunt {
   only: readonly Kind[] | null;
   boxes: number;
   /** It is found in one of this many runs, seeds 1 and up. */
@@ -105,7 +107,8 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
       const { driver } = daemon;
       if (driver === null) return;
       const take = driver.take.bind(driver);
-      // And what silence has swallowed comes bit by bit: in one burst, as it should, it would be there in the next moment.
+      // And what silence has swallowed comes bit by bit: in one burst, as it should, it would be there in the next
+      // moment.
       const resend = driver.outbox.resend.bind(driver.outbox);
       driver.outbox.resend = (from) => resend(from, from);
       driver.take = (datagram, now) => {
@@ -136,7 +139,9 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
     },
   }),
   bug('endless-answers', 'each word of the peer is answered at once, again and again', {
-    patch: ({ io }) => io?.engine.x.boundAnswers(0),
+    patch: ({ io }) => {
+      if (io !== null) bench(io.engine).boundAnswers(0);
+    },
   }),
   bug('dropped-piece', 'what a kernel did not take for want of memory is dropped, and nobody notices', {
     patch: ({ io }) => {

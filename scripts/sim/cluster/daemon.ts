@@ -33,7 +33,7 @@ import { inside } from './inside.ts';
 import { configOf, linksOf, ownAddress, ROLES, SYNC, vipsOf } from './plan.ts';
 import { Work } from './work.ts';
 
-const MODULE = new WebAssembly.Module(readFileSync(new URL('../../../build/engine.wasm', import.meta.url)));
+const MODULE = new WebAssembly.Module(readFileSync(new URL('../../../build/engine.bench.wasm', import.meta.url)));
 const TIMEOUTS = TIMEOUT_SYSCTLS.map(({ fallback }) => fallback);
 /** A loaded loop begins a pass at most this often, us (kernel-io.ts). */
 const PACE = 1800;
@@ -141,7 +141,9 @@ export class Daemon {
     return this.stats[STAT[name]] ?? Number.NaN;
   }
 
-  /** Since when the vhid is out of INIT (the node's time), and how long it has to listen by what it was told then, us. */
+  /**
+   * Since when the vhid is out of INIT (the node's time), and how long it has to listen by what it was told then, us.
+   */
   listening(key: string): { since: number; forUs: number } {
     return this.up.get(key) ?? { since: Number.NEGATIVE_INFINITY, forUs: 0 };
   }

@@ -10,10 +10,10 @@ IP_HEADER.writeUInt8(0x45, 0);
 IP_HEADER.writeUInt8(255, 8);
 
 /** A socket's buffer, read in batches into the module's memory. */
-export class Queue implements BatchSource {
+class Queue implements BatchSource {
   /**
-   * Messages that have room. What comes when it is full is lost, the reader is told once, and as in the kernel (netlink's
-   * "congested") everything that follows is lost too, without a word, until the reader has emptied it.
+   * Messages that have room. What comes when it is full is lost, the reader is told once, and as in the kernel
+   * (netlink's "congested") everything that follows is lost too, without a word, until the reader has emptied it.
    */
   most = 20_000;
   lost = 0;
@@ -85,7 +85,7 @@ export class Queue implements BatchSource {
   }
 }
 
-export interface HostPorts {
+interface HostPorts {
   kernel: Conntrack;
   nowMs(): number;
   nowUs(): number;

@@ -1,4 +1,7 @@
-/** What can happen to a cluster: drawn from a seed as plain data, so that a schedule can be printed, shrunk and replayed. */
+/**
+ * What can happen to a cluster: drawn from a seed as plain data, so that a schedule can be printed, shrunk and
+ * replayed.
+ */
 import type { Random } from './calendar.ts';
 import type { Plan } from './plan.ts';
 import { ROLES, SYNC } from './plan.ts';

@@ -1,9 +1,11 @@
 /**
- * Invariant 10: what travels on the sync link stays within a stated multiple of what changed. Looked at twice a second, in
- * updates: own changes (kernel events, states taken over, put back or claimed), each once or twice, and answers to the
- * peer's word, one a state and round of 128 ms (asm/state/answers.ts). Bulks and repairs have limits of their own.
+ * Invariant 10: what travels on the sync link stays within a stated multiple of what changed. Looked at twice a second,
+ * in updates: own changes (kernel events, states taken over, put back or claimed), each once or twice, and answers to
+ * the peer's word, one a state and round of 128 ms (asm/state/answers.ts). Bulks and repairs have limits of their own.
  */
+
 import type { Engine } from '../../../src/sync/table/engine.ts';
+import { bench } from '../../reference/bench-exports.ts';
 import type { Daemon } from './daemon.ts';
 
 /** Updates for each change of its own: the change, and once more when a role changes under way. */
@@ -32,7 +34,7 @@ export class LinkBound {
     this.seen.set(engine, now);
     if (before === undefined) return null;
     const updates = now.updates - before.updates;
-    const bound = FEW + EACH_CHANGE * (now.changes - before.changes) + EACH_STATE * engine.x.liveCount();
+    const bound = FEW + EACH_CHANGE * (now.changes - before.changes) + EACH_STATE * bench(engine).liveCount();
     this.worst = Math.max(this.worst, updates / bound);
     if (updates <= bound) return null;
     return `sent ${updates} updates in half a second, ${bound} are the bound of what changed`;

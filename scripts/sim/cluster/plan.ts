@@ -77,7 +77,7 @@ export function linkLocal(role: string, box: number): string {
 }
 
 /** Skews keep an order among all boxes; whoever leads a couple has 0. */
-export function skewOf(plan: Plan, couple: Couple, box: number): number {
+function skewOf(plan: Plan, couple: Couple, box: number): number {
   return ((box - couple.lead + plan.boxes) % plan.boxes) * 60;
 }
 

@@ -1,4 +1,7 @@
-/** From a schedule that ends in a violation to the shortest one found that still does, and how both boxes lived through it. */
+/**
+ * From a schedule that ends in a violation to the shortest one found that still does, and how both boxes lived through
+ * it.
+ */
 import type { Fault } from './faults.ts';
 import { tellFault } from './faults.ts';
 import type { RunOptions, RunResult } from './simulation.ts';
@@ -9,7 +12,10 @@ const MOST_RUNS = 120;
 /** Lines of the time line before the violation. */
 const MOST_LINES = 90;
 
-/** Delta debugging over the faults (Zeller's ddmin), then everything into as few episodes and as little time as possible. */
+/**
+ * Delta debugging over the faults (Zeller's ddmin), then everything into as few episodes and as little time as
+ * possible.
+ */
 export function shrink(options: RunOptions, first: RunResult, mostRuns = MOST_RUNS): RunResult {
   let best = first;
   let runs = 0;

@@ -1,5 +1,7 @@
 /** One run: a cluster from its first boot through an hour of episodes, each with faults, a healing and a settling. */
+
 import { causeText } from '../../../src/contract/words.ts';
+import { bench } from '../../reference/bench-exports.ts';
 import { seeded } from './calendar.ts';
 import type { Fault, Kind } from './faults.ts';
 import { begin, drawFaults } from './faults.ts';
@@ -236,7 +238,8 @@ class Run {
 
   private selfCheck(): void {
     for (const box of this.world.boxes) {
-      const found = box.daemon?.io?.engine.x.selfCheck() ?? 0;
+      const engine = box.daemon?.io?.engine;
+      const found = engine === undefined ? 0 : bench(engine).selfCheck();
       if (found !== 0) this.world.problem(`${box.name}: the table's self check says ${found}`);
     }
   }

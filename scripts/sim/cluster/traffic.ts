@@ -25,7 +25,7 @@ export interface Flow {
   promised: Set<number>;
 }
 
-export interface TrafficTotals {
+interface TrafficTotals {
   opened: number;
   ended: number;
   /** Died, and nobody had promised anything. */
@@ -64,7 +64,10 @@ export class Traffic {
     for (const flow of this.flows.values()) flow.promised.delete(box.index);
   }
 
-  /** Its table may have no room, or cannot hold this entry: nothing is promised there but what "in step" says from now on. */
+  /**
+   * Its table may have no room, or cannot hold this entry: nothing is promised there but what "in step" says from now
+   * on.
+   */
   unpromise(box: Box, orig?: string): void {
     for (const flow of this.flows.values()) {
       if (orig === undefined || flow.orig === orig) flow.promised.delete(box.index);
@@ -202,8 +205,8 @@ export class Traffic {
   }
 
   /**
-   * A full kernel has given up a connection that was not assured: here it is over, or nothing is promised any more. While a
-   * hand has made both boxes lead the same vhids, the word of either may count at the other one, too.
+   * A full kernel has given up a connection that was not assured: here it is over, or nothing is promised any more.
+   * While a hand has made both boxes lead the same vhids, the word of either may count at the other one, too.
    */
   evicted(box: Box, orig: string): void {
     const flow = [...this.flows.values()].find((one) => one.orig === orig);

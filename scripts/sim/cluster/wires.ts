@@ -1,4 +1,6 @@
-/** The networks between the boxes: delay, loss, copies, reordering, cuts of one end or one direction, eaten multicast. */
+/**
+ * The networks between the boxes: delay, loss, copies, reordering, cuts of one end or one direction, eaten multicast.
+ */
 import type { Calendar, Random } from './calendar.ts';
 import { SYNC } from './plan.ts';
 
@@ -28,7 +30,7 @@ export interface Segment {
   turnedAt: number;
 }
 
-export function quietSegment(): Segment {
+function quietSegment(): Segment {
   return {
     ...{ delayUs: 150, jitterUs: QUIET_JITTER, loss: 0, copies: 0, multicast: true },
     ...{ cut: new Set(), deaf: new Set(), down: new Set(), last: new Map(), turnedAt: Number.NEGATIVE_INFINITY },
@@ -84,8 +86,8 @@ export class Wires {
   }
 
   /**
-   * `name`: a switch keeps the order of frames between two stations (IEEE 802.1Q, 6.5.3), unless it is the fault that turns them
-   * round. On the sync link nothing may depend on it: there they always may.
+   * `name`: a switch keeps the order of frames between two stations (IEEE 802.1Q, 6.5.3), unless it is the fault that
+   * turns them round. On the sync link nothing may depend on it: there they always may.
    */
   private deliver(one: Segment, name: string | null, call: () => void): void {
     let at = this.calendar.now + one.delayUs + this.random() * one.jitterUs;

@@ -6,12 +6,15 @@
 import type { Engine } from '../../../src/sync/table/engine.ts';
 import type { EngineExports } from '../../../src/sync/table/engine-exports.ts';
 
-/** Records that one slice may look at: the larger of the loop's own slices (audit.ts, driver.ts) is 4000. */
+/**
+ * Records that one slice may look at: the larger of the loop's own slices (audit.ts, src/sync/dialect/carpio/runner.ts)
+ * is 4000.
+ */
 const MOST_SLICE = 4000;
 
 /**
- * Walks, and which of their arguments is the number of records. (The new key of a new session is brought in at once, about
- * 0.1 s for a million states: that is not a take-over, and events only wait meanwhile.)
+ * Walks, and which of their arguments is the number of records. (The new key of a new session is brought in at once,
+ * about 0.1 s for a million states: that is not a take-over, and events only wait meanwhile.)
  */
 const WALKS = {
   ...{ dumpEnd: 0, sweep: 0, peerBulkEnd: 0, unclaimedDrop: 0 },

@@ -30,7 +30,7 @@ export function seeded(seed: number): Random {
   };
 }
 
-export interface Net {
+interface Net {
   delayUs: number;
   jitterUs: number;
   loss: number;

@@ -1,4 +1,6 @@
-/** ctnetlink messages for simulations: what a kernel would report, and a toy kernel table that takes what is injected. */
+/**
+ * ctnetlink messages for simulations: what a kernel would report, and a toy kernel table that takes what is injected.
+ */
 import { parseAttributes, parseMessages } from '../../../src/kernel/netlink.ts';
 
 export interface Flow {

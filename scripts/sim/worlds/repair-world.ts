@@ -1,4 +1,6 @@
-/** What the simulations of repairs share: a pair in step with many states, ways to make its tables differ, what it cost. */
+/**
+ * What the simulations of repairs share: a pair in step with many states, ways to make its tables differ, what it cost.
+ */
 import type { Flow } from './ct-messages.ts';
 import { ctMessage, STATUS } from './ct-messages.ts';
 import type { Node } from './sync-world.ts';
@@ -69,7 +71,7 @@ export function audit(world: SyncWorld, index: 0 | 1, flows: readonly Flow[]): v
 
 /** The peer's records reach the table behind everybody's back: what is applied was never sent. */
 export function damage(node: Node, records: readonly Buffer[]): void {
-  for (const record of records) node.engine.applyRecords(record, false);
+  for (const record of records) node.engine.applyUpdates(record, false);
   node.kernel.apply(Buffer.alloc(0));
 }
 

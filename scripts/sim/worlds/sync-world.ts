@@ -1,4 +1,6 @@
-/** Two nodes of the sync session in virtual time: the production machine, driver and WebAssembly table, a lossy link. */
+/**
+ * Two nodes of the sync session in virtual time: the production machine, driver and WebAssembly table, a lossy link.
+ */
 import { readFileSync } from 'node:fs';
 import { SyncDriver } from '../../../src/sync/dialect/carpio/runner.ts';
 import type { KeyLife } from '../../../src/sync/seal/key-chain.ts';
@@ -8,7 +10,7 @@ import { loadEngine } from '../../../src/sync/table/engine.ts';
 import type { Flow } from './ct-messages.ts';
 import { ctMessage, STATUS, ToyKernel } from './ct-messages.ts';
 
-const WASM = readFileSync(new URL('../../../build/engine.wasm', import.meta.url));
+const WASM = readFileSync(new URL('../../../build/engine.bench.wasm', import.meta.url));
 
 /** A small seeded generator (mulberry32): the same seed, the same world. */
 export function random(seed: number): () => number {
@@ -152,7 +154,7 @@ export class SyncWorld {
   equal(): boolean {
     const [a, b] = this.nodes;
     const sums = [a, b].map(({ engine }) => {
-      const [me, peer] = [engine.digest('me'), engine.digest('peer')];
+      const [me, peer] = [engine.digest('own'), engine.digest('mirrored')];
       const sum = (BigInt(`0x${me.sum.toString('hex')}`) + BigInt(`0x${peer.sum.toString('hex')}`)) % (1n << 128n);
       return `${me.count + peer.count} ${sum}`;
     });

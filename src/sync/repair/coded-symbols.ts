@@ -2,7 +2,6 @@
  * The typed side of asm/repair/iblt.ts: one set of 64-bit ids as coded symbols, or the search for the differences
  * between two sets. Each has an instance of the module of its own, whose memory goes away with it.
  */
-import { OUT_SIZE } from '../table/engine-exports.ts';
 import { ID_SIZE, SYMBOL_SIZE } from '../wire/repair.ts';
 
 /** Work of one slice: about a millisecond. */
@@ -11,6 +10,7 @@ const SLICE = 200_000;
 interface CodedSymbolsExports {
   memory: { readonly buffer: ArrayBuffer };
   OUT: { value: number };
+  OUT_SIZE: { value: number };
   ibInit(keyOffset: number, expected: number): number;
   ibAdd(offset: number, n: number): number;
   ibSeal(): void;
@@ -34,6 +34,7 @@ export class CodedSymbols {
   taken = 0;
   private readonly x: CodedSymbolsExports;
   private readonly out: number;
+  private readonly outSize: number;
 
   /**
    * @param key 16 bytes that both nodes derive, fresh for every repair
@@ -42,6 +43,7 @@ export class CodedSymbols {
   constructor(module: WebAssembly.Module, key: Uint8Array, expected = 0) {
     this.x = new WebAssembly.Instance(module).exports as unknown as CodedSymbolsExports;
     this.out = this.x.OUT.value >>> 0;
+    this.outSize = this.x.OUT_SIZE.value >>> 0;
     this.put(key.subarray(0, 16));
     this.x.ibInit(this.out, expected);
   }
@@ -86,7 +88,7 @@ export class CodedSymbols {
   read(from: number, n: number): Buffer {
     const out = Buffer.alloc(n * SYMBOL_SIZE);
     for (let at = 0; at < n; ) {
-      const piece = Math.min(n - at, OUT_SIZE / SYMBOL_SIZE);
+      const piece = Math.min(n - at, this.outSize / SYMBOL_SIZE);
       if (this.x.ibRead(from + at, piece, this.out) === 0) return out.subarray(0, at * SYMBOL_SIZE);
       out.set(new Uint8Array(this.x.memory.buffer, this.out, piece * SYMBOL_SIZE), at * SYMBOL_SIZE);
       at += piece;
@@ -113,7 +115,7 @@ export class CodedSymbols {
     const n = this.found;
     const out = Buffer.from(new ArrayBuffer(n * ID_SIZE));
     for (let at = 0; at < n; ) {
-      const piece = Math.min(n - at, OUT_SIZE / ID_SIZE);
+      const piece = Math.min(n - at, this.outSize / ID_SIZE);
       this.x.ibFoundRead(at, piece, this.out);
       out.set(new Uint8Array(this.x.memory.buffer, this.out, piece * ID_SIZE), at * ID_SIZE);
       at += piece;
@@ -122,6 +124,6 @@ export class CodedSymbols {
   }
 
   private put(bytes: Uint8Array): void {
-    new Uint8Array(this.x.memory.buffer, this.out, OUT_SIZE).set(bytes.subarray(0, OUT_SIZE));
+    new Uint8Array(this.x.memory.buffer, this.out, this.outSize).set(bytes.subarray(0, this.outSize));
   }
 }

@@ -7,7 +7,7 @@ import type { PickLock } from './owner-runner.ts';
 import { PICK_MOST, repairKey, shortDigests, WALK_SLOTS } from './owner-runner.ts';
 
 /** The states that may be the peer's: the mirrored ones, and the unclaimed ones that the dump of the kernel showed. */
-const CANDIDATES = ['peer', 'none'] as const;
+const CANDIDATES = ['mirrored', 'unclaimed'] as const;
 /** A slice that drops states visits so many slots; it also ends when the kernel's queue is long. */
 const APPLY_SLOTS = 16_384;
 
@@ -117,7 +117,7 @@ export class RepairMirror {
   apply(): void {
     const ids = this.coded?.differences() ?? Buffer.alloc(0);
     this.coded = null;
-    this.groups = groupsOf(ids, this.engine.countOf('none') > 0);
+    this.groups = groupsOf(ids, this.engine.countOf('unclaimed') > 0);
     if (this.groups.some((group) => group.ids.length > PICK_MOST * ID_SIZE)) this.broken = true;
   }
 

@@ -57,7 +57,7 @@ export class RepairOwner {
     this.engine = engine;
     this.lock = lock;
     this.id = ask.id;
-    const buckets = engine.buckets('me');
+    const buckets = engine.buckets('own');
     let differing = 0;
     let expected = 0;
     shortDigests(buckets).forEach((digest, bucket) => {
@@ -67,7 +67,7 @@ export class RepairOwner {
       this.mask.writeUInt8(this.mask.readUInt8(bucket >> 3) | (1 << (bucket & 7)), bucket >> 3);
     });
     this.coded = new CodedSymbols(engine.module, repairKey(key, ask.id), expected);
-    const total = engine.countOf('me');
+    const total = engine.countOf('own');
     this.target = firstSymbols(differing, total, ask.count);
     this.begin = { type: 'begin', id: ask.id, total, symbols: this.target, applied, mask: this.mask };
   }
@@ -109,7 +109,7 @@ export class RepairOwner {
     const { engine, mask, coded } = this;
     let at: number | null = from;
     while (at !== null && at < from + WALK_SLOTS) {
-      at = engine.walks.copyIds(at, from + WALK_SLOTS - at, ['me'], mask, (ids) => {
+      at = engine.walks.copyIds(at, from + WALK_SLOTS - at, ['own'], mask, (ids) => {
         if (!coded.add(ids)) this.broken = true;
       });
     }

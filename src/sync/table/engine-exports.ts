@@ -10,9 +10,6 @@ export interface EngineExports {
   setSyncWhen(when: number): void;
   setClaimEvents(on: number): void;
   setPreferPeer(on: number): void;
-  setLongTimeout(seconds: number): void;
-  setMaxStates(n: number): void;
-  setSeq(n: number): void;
   ctInput(offset: number, length: number, source: number): number;
   ctError(): number;
   dumpBegin(mine: number): void;
@@ -20,7 +17,6 @@ export interface EngineExports {
   nlFill(offset: number, capacity: number): number;
   nlReply(offset: number, length: number): number;
   txFill(offset: number, capacity: number): number;
-  txRecords(): number;
   rxApply(offset: number, length: number, context: number): number;
   bulkBegin(): void;
   bulkActive(): number;
@@ -31,27 +27,21 @@ export interface EngineExports {
   adoptPeer(): void;
   disownPeer(): void;
   adoptUnclaimed(): void;
-  giveMine(): void;
-  adoptEpoch(): number;
+  yieldOwn(): void;
   sweepBegin(): void;
   sweep(slots: number): number;
   sweepActive(): number;
   setHomes(n4: number, n6: number): void;
-  homeOf(record: number): number;
   homesClaim(from: number, slots: number): number;
   setFingerprintKey(offset: number): void;
   rekeyStep(slots: number): number;
-  rekeyActive(): number;
   digestWrite(owner: number, offset: number): void;
   bucketsWrite(owner: number, offset: number): void;
   countOwner(owner: number): number;
   kernelMissing(owner: number): number;
   kernelPending(): number;
-  liveCount(): number;
-  tombCount(): number;
   dirtyCount(): number;
   owedAnswers(): number;
-  boundAnswers(on: number): void;
   memoryUsed(): number;
   next(record: number): number;
   ownerOf(record: number): number;
@@ -66,17 +56,10 @@ export interface EngineExports {
   pickUnseen(from: number): number;
   notesClear(): void;
   notesCount(): number;
-  selfCheck(): number;
-  bucketCount(): number;
-  longestChain(): number;
-  sip13(offset: number, words: number, k0: bigint, k1: bigint, out: number): bigint;
-  benchUpsert(offset: number, n: number): number;
-  benchFind(offset: number, n: number): number;
-  benchDelete(offset: number, n: number): number;
 }
 
-/** Parts of the module's memory whose offsets it exports. */
-export const AREA_NAMES = [
+/** Numbers that the module exports, so that they stand once: offsets and sizes of its areas, offsets in a state. */
+const NUMBER_NAMES = [
   'COUNTERS',
   'HOME4',
   'HOME6',
@@ -91,15 +74,40 @@ export const AREA_NAMES = [
   'SYNC_RX',
   'SYNC_TX',
   'TIMEOUTS',
+  'STATE_SIZE',
+  'OUT_SIZE',
+  'NL_RX_SLOT',
+  'NL_RX_SLOTS',
+  'NL_TX_SIZE',
+  'SYNC_RX_SLOT',
+  'SYNC_RX_SLOTS',
+  'SYNC_TX_SLOT',
+  'SYNC_TX_SLOTS',
+  'F_INK',
+  'S_ZONE',
+  'S_PROTO',
+  'S_FAMILY',
+  'S_OSPORT',
+  'S_ODPORT',
+  'S_OSRC',
+  'S_ODST',
+  'S_RSRC',
+  'S_RDST',
+  'S_RSPORT',
+  'S_RDPORT',
+  'S_MARK',
+  'S_STATUS',
+  'S_L4STATE',
+  'S_WSCALE',
+  'S_TCPFLAGS',
+  'S_FLAGS',
+  'S_FP_LO',
 ] as const;
-export type AreaOffsets = Record<(typeof AREA_NAMES)[number], number>;
+export type ModuleNumbers = Record<(typeof NUMBER_NAMES)[number], number>;
 
-/** Bytes of the host's scratch area in the module's memory. */
-export const OUT_SIZE = 0x4000;
-
-export type Owner = 'none' | 'me' | 'peer';
+export type Owner = 'unclaimed' | 'own' | 'mirrored';
 /** Owners by the module's numbers. */
-export const OWNERS: Record<Owner, number> = { none: 0, me: 1, peer: 2 };
+export const OWNERS: Record<Owner, number> = { unclaimed: 0, own: 1, mirrored: 2 };
 
 /** A WebAssembly memory, as far as it matters here: the buffer is another object after it has grown. */
 export interface WasmMemory {
@@ -109,16 +117,16 @@ export interface WasmMemory {
 }
 
 /** @throws Error when the module is not the one this version was made for */
-export function checked(exports: Record<string, unknown>): { x: EngineExports; at: AreaOffsets } {
-  const at: Partial<AreaOffsets> = {};
-  for (const name of AREA_NAMES) {
+export function checked(exports: Record<string, unknown>): { x: EngineExports; at: ModuleNumbers } {
+  const at: Partial<ModuleNumbers> = {};
+  for (const name of NUMBER_NAMES) {
     const global = exports[name];
     if (typeof global !== 'object' || global === null || !('value' in global) || typeof global.value !== 'number') {
       throw new Error(
-        `the WebAssembly module is not the state engine: it has no area ${name}; build it again (npm run build)`,
+        `the WebAssembly module is not the state engine: it has no ${name}; build it again (npm run build)`,
       );
     }
     at[name] = global.value >>> 0;
   }
-  return { x: exports as unknown as EngineExports, at: at as AreaOffsets };
+  return { x: exports as unknown as EngineExports, at: at as ModuleNumbers };
 }

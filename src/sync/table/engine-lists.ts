@@ -1,6 +1,6 @@
 /** Lists of addresses in the state engine's memory: networks that are not synced, this node's own addresses. */
 import { parseIp, parsePrefix } from '../../net/ip.ts';
-import type { AreaOffsets, EngineExports } from './engine-exports.ts';
+import type { EngineExports, ModuleNumbers } from './engine-exports.ts';
 import type { Home } from './homes.ts';
 
 /** Entries that each list has room for. */
@@ -12,7 +12,7 @@ const LIST_MAX = 64;
  */
 export function writeLists(
   view: Uint8Array,
-  at: AreaOffsets,
+  at: ModuleNumbers,
   x: EngineExports,
   ignore: readonly string[],
   local: readonly string[],
@@ -41,8 +41,10 @@ export function writeLists(
 
 const WHOSE = { mine: 1, peer: 2 } as const;
 
-/** Replaces the list of virtual addresses and networks (asm/state/homes.ts); what is beyond 64 of a family is left out. */
-export function writeHomes(view: Uint8Array, at: AreaOffsets, x: EngineExports, homes: readonly Home[]): void {
+/**
+ * Replaces the list of virtual addresses and networks (asm/state/homes.ts); what is beyond 64 of a family is left out.
+ */
+export function writeHomes(view: Uint8Array, at: ModuleNumbers, x: EngineExports, homes: readonly Home[]): void {
   const counts = { 4: 0, 16: 0 };
   for (const { bytes, prefix, mine } of homes) {
     const size = bytes.length === 4 ? 4 : 16;

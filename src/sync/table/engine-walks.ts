@@ -1,23 +1,29 @@
 /**
- * Walks over the table for repairs by difference (asm/repair/difference.ts): each begins at a cursor (0 first), looks at a slice
- * of slots and returns where to go on, `null` at the end.
+ * Walks over the table for repairs by difference (asm/repair/difference.ts): each begins at a cursor (0 first), looks
+ * at a slice of slots and returns where to go on, `null` at the end.
  */
-import type { Engine } from './engine.ts';
-import type { Owner } from './engine-exports.ts';
-import { OUT_SIZE, OWNERS } from './engine-exports.ts';
+import type { EngineExports, ModuleNumbers, Owner } from './engine-exports.ts';
+import { OWNERS } from './engine-exports.ts';
 
 /** Where ids stand in OUT: behind the mask of buckets. */
 const IDS_AT = 64;
 const WALK_END = 0xffffffff;
 
+/** What the walks use of the engine. */
+interface Table {
+  readonly x: EngineExports;
+  readonly at: ModuleNumbers;
+  view(): Uint8Array;
+}
+
 export class Walks {
-  private readonly engine: Engine;
+  private readonly engine: Table;
+  /** The host's scratch area. */
   private readonly out: number;
 
-  /** @param out offset of the host's scratch area */
-  constructor(engine: Engine, out: number) {
+  constructor(engine: Table) {
     this.engine = engine;
-    this.out = out;
+    this.out = engine.at.OUT;
   }
 
   /** Hands over the ids of a slice of slots: live states of these owners in the buckets of the mask (32 bytes). */
@@ -36,7 +42,7 @@ export class Walks {
   /** Makes these ids (8 bytes each) the set that the pick walks look for. Returns how many of them had room. */
   pick(ids: Uint8Array): number {
     this.engine.x.pickClear();
-    const piece = OUT_SIZE - IDS_AT;
+    const piece = this.engine.at.OUT_SIZE - IDS_AT;
     for (let at = 0; at < ids.length; at += piece) {
       const part = ids.subarray(at, at + piece);
       this.engine.view().set(part, this.out + IDS_AT);

@@ -1,12 +1,12 @@
 /**
  * The typed side of the state engine (asm/): loads the WebAssembly module, turns names and texts into its numbers and
- * offsets, and reads digests and counters back. No kernel code and no policy here; the rules stand in asm/kernel/event.ts and
- * asm/peer/rules.ts.
+ * offsets, and reads digests and counters back. No kernel code and no policy here; the rules stand in
+ * asm/kernel/event.ts and asm/peer/rules.ts.
  */
 import type { CounterName } from './engine-counters.ts';
 import { COUNTER_NAMES, COUNTER_PLACES } from './engine-counters.ts';
-import type { AreaOffsets, EngineExports, Owner, WasmMemory } from './engine-exports.ts';
-import { checked, OUT_SIZE, OWNERS } from './engine-exports.ts';
+import type { EngineExports, ModuleNumbers, Owner, WasmMemory } from './engine-exports.ts';
+import { checked, OWNERS } from './engine-exports.ts';
 import { writeHomes, writeLists } from './engine-lists.ts';
 import { Walks } from './engine-walks.ts';
 import type { Home } from './homes.ts';
@@ -38,12 +38,14 @@ export interface EngineOptions {
   timeouts?: readonly number[];
 }
 
-/** The send buffer of a netlink socket takes about 200 KiB; the kernel's refusals of one piece must fit in its receive buffer. */
+/**
+ * The send buffer of a netlink socket takes about 200 KiB; the kernel's refusals of one piece must fit in its receive
+ * buffer.
+ */
 const KERNEL_PIECE = 65536;
-/** What lies behind these bytes of the area belongs to repairs. */
 /** A record with everything fits in this room (asm/peer/wire.ts). */
 const LEAST_ROOM = 160;
-const RECORDS_MOST = 0x10000;
+const UPDATES_MOST = 0x10000;
 /** Why an audit noted a state; 0: taken back. */
 const NOTES = [null, 'missing', 'changed', 'gone'] as const;
 /** A record, its part of a page and its bucket (asm/state/table.ts), rounded up; and everything else in the memory. */
@@ -60,21 +62,22 @@ export class Engine {
   readonly walks: Walks;
   /** For more instances of the same code (sketch.ts). */
   readonly module: WebAssembly.Module;
-  private readonly at: AreaOffsets;
+  /** Offsets and sizes as the module has them. */
+  readonly at: ModuleNumbers;
   private bytes: Uint8Array;
   private words: DataView;
 
-  constructor(module: WebAssembly.Module, exports: EngineExports, at: AreaOffsets, options: EngineOptions) {
+  constructor(module: WebAssembly.Module, exports: EngineExports, at: ModuleNumbers, options: EngineOptions) {
     this.module = module;
     this.x = exports;
     this.memory = exports.memory;
     this.at = at;
-    this.walks = new Walks(this, at.OUT);
+    this.walks = new Walks(this);
     this.areas = {
-      netlink: { offset: at.NL_RX, slots: 64, size: 8192 },
-      datagrams: { offset: at.SYNC_RX, slots: 64, size: 2048 },
-      kernel: { offset: at.NL_TX, slots: 1, size: 0x40000 },
-      sync: { offset: at.SYNC_TX, slots: 256, size: 1408 },
+      netlink: { offset: at.NL_RX, slots: at.NL_RX_SLOTS, size: at.NL_RX_SLOT },
+      datagrams: { offset: at.SYNC_RX, slots: at.SYNC_RX_SLOTS, size: at.SYNC_RX_SLOT },
+      kernel: { offset: at.NL_TX, slots: 1, size: at.NL_TX_SIZE },
+      sync: { offset: at.SYNC_TX, slots: at.SYNC_TX_SLOTS, size: at.SYNC_TX_SLOT },
     };
     this.bytes = new Uint8Array(this.memory.buffer);
     this.words = new DataView(this.memory.buffer);
@@ -101,8 +104,8 @@ export class Engine {
   }
 
   /**
-   * Makes the memory as large as this many states need, now: address space only, but each later growth makes V8 collect all
-   * garbage. At most 256 MiB; without them, or beyond, it grows as it fills.
+   * Makes the memory as large as this many states need, now: address space only, but each later growth makes V8 collect
+   * all garbage. At most 256 MiB; without them, or beyond, it grows as it fills.
    */
   reserve(states: number): void {
     const wanted = Math.min(states * BYTES_A_STATE + FIXED, 2 ** 28) - this.memory.buffer.byteLength;
@@ -131,7 +134,9 @@ export class Engine {
     this.x.setPreferPeer(on ? 1 : 0);
   }
 
-  /** false while handing over: an event on a state of the peer's goes to it as "yours" instead of claiming the state. */
+  /**
+   * false while handing over: an event on a state of the peer's goes to it as "yours" instead of claiming the state.
+   */
   setClaimEvents(on: boolean): void {
     this.x.setClaimEvents(on ? 1 : 0);
   }
@@ -224,7 +229,7 @@ export class Engine {
   }
 
   /** States of this owner that the kernel does not hold: waiting to be written, or refused. */
-  kernelMissing(owner: Owner = 'peer'): number {
+  kernelMissing(owner: Owner = 'mirrored'): number {
     return this.x.kernelMissing(OWNERS[owner]);
   }
 
@@ -234,20 +239,20 @@ export class Engine {
    * The next records for the peer, at most `room` bytes: a view, good until the next call. `null` when there is nothing
    * to send (or `room` is less than LEAST_ROOM).
    */
-  takeRecords(room: number): Buffer | null {
+  takeUpdates(room: number): Buffer | null {
     for (;;) {
-      const length = this.x.txFill(this.at.SYNC_TX, Math.min(room, RECORDS_MOST));
+      const length = this.x.txFill(this.at.SYNC_TX, Math.min(room, UPDATES_MOST));
       if (length > 0) return Buffer.from(this.memory.buffer, this.at.SYNC_TX, length);
       if (this.x.bulkActive() === 0 || room < LEAST_ROOM) return null;
     }
   }
 
   /**
-   * Applies records from the peer. `stale`: it had not seen this node's last adoption when it sent them. Returns how many
-   * were applied; -1 minus that when one was refused (the rest is dropped, counted).
+   * Applies records from the peer. `stale`: it had not seen this node's last adoption when it sent them. Returns how
+   * many were applied; -1 minus that when one was refused (the rest is dropped, counted).
    */
-  applyRecords(records: Uint8Array, stale: boolean): number {
-    if (records.length > OUT_SIZE) return -1;
+  applyUpdates(records: Uint8Array, stale: boolean): number {
+    if (records.length > this.at.OUT_SIZE) return -1;
     this.view().set(records, this.at.OUT);
     return this.x.rxApply(this.at.OUT, records.length, stale ? 1 : 0);
   }
@@ -291,8 +296,8 @@ export class Engine {
     this.x.adoptUnclaimed();
   }
 
-  giveMine(): void {
-    this.x.giveMine();
+  yieldOwn(): void {
+    this.x.yieldOwn();
   }
 
   unclaimedDrop(slots: number): number {
@@ -345,7 +350,9 @@ export class Engine {
     this.x.notesClear();
   }
 
-  /** Differences between kernel and table that the last audit found, the first 100; `record` as `readState` takes it. */
+  /**
+   * Differences between kernel and table that the last audit found, the first 100; `record` as `readState` takes it.
+   */
   notes(): { why: 'missing' | 'changed' | 'gone'; record: number }[] {
     return Array.from({ length: this.x.notesCount() }, (_, i) => {
       const at = this.at.NOTES + 16 + i * 160;
@@ -373,7 +380,7 @@ export class Engine {
   /** Who owns the record at this offset. */
   ownerOf(record: number): Owner {
     const owner = this.x.ownerOf(record);
-    return owner === OWNERS.me ? 'me' : owner === OWNERS.peer ? 'peer' : 'none';
+    return owner === OWNERS.own ? 'own' : owner === OWNERS.mirrored ? 'mirrored' : 'unclaimed';
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Whose a connection is while each node is master of something (asm/state/homes.ts has the rule): from what both nodes report of
- * their vhids, the list of virtual addresses and networks with their master. Pure.
+ * Whose a connection is while each node is master of something (asm/state/homes.ts has the rule): from what both nodes
+ * report of their vhids, the list of virtual addresses and networks with their master. Pure.
  */
 import { parsePrefix } from '../../net/ip.ts';
 

@@ -1,37 +1,9 @@
-/** Decodes one record of the state engine's memory for `carpio states`. Layout: asm/state/layout.ts. */
+/** Decodes one state of the engine's memory for `carpio states`, by the offsets that the module exports. */
 import type { StateView, TupleView } from '../../contract/state-view.ts';
 import { formatIp } from '../../net/ip.ts';
 import type { Engine } from './engine.ts';
 
-/** Bytes of a record. */
-export const RECORD_SIZE = 144;
-
-/** Offsets in a record (asm/state/layout.ts). */
-export const FIELD = {
-  zone: 8,
-  proto: 10,
-  family: 11,
-  origSport: 12,
-  origDport: 14,
-  origSrc: 16,
-  origDst: 32,
-  replySrc: 48,
-  replyDst: 64,
-  replySport: 80,
-  replyDport: 82,
-  mark: 84,
-  status: 88,
-  l4state: 90,
-  wscale: 91,
-  tcpFlags: 92,
-  tag: 93,
-  flags: 94,
-  fingerprint: 96,
-} as const;
-
-const IN_KERNEL = 0x0080;
-
-/** What few connections have, in a block beside the record (asm/state/extra.ts). */
+/** What few connections have, in a block beside the state (asm/state/extra.ts). */
 const EXTRA = { size: 32, zoneDirection: 1, zone: 2, helper: 4, labels: 16 } as const;
 const HAS = { labels: 1, helper: 2, zone: 8 } as const;
 const LABEL_BYTES = 16;
@@ -107,42 +79,43 @@ function isIcmp(proto: number, family: number): boolean {
   return family === AF_INET ? proto === 1 : proto === 58;
 }
 
-/** The state in the record at offset `at` (as `engine.next` returned it). */
+/** The state at offset `at` (as `engine.next` returned it). */
 export function readState(engine: Engine, at: number): StateView {
-  const record = new DataView(engine.memory.buffer, at, RECORD_SIZE);
-  const u8 = (field: number): number => record.getUint8(field);
-  const u16 = (field: number): number => record.getUint16(field, true);
-  const proto = u8(FIELD.proto);
-  const family = u8(FIELD.family);
+  const field = engine.at;
+  const bytes = new DataView(engine.memory.buffer, at, field.STATE_SIZE);
+  const u8 = (offset: number): number => bytes.getUint8(offset);
+  const u16 = (offset: number): number => bytes.getUint16(offset, true);
+  const proto = u8(field.S_PROTO);
+  const family = u8(field.S_FAMILY);
   const tuple = (src: number, dst: number, sport: number, dport: number): TupleView => {
-    const ends = { src: address(record, src, family), dst: address(record, dst, family) };
+    const ends = { src: address(bytes, src, family), dst: address(bytes, dst, family) };
     if (WITH_PORTS.has(proto)) return { ...ends, sport: u16(sport), dport: u16(dport) };
     if (!isIcmp(proto, family)) return { ...ends, sport: null, dport: null };
     return { ...ends, sport: null, dport: null, type: u16(dport) >> 8, code: u16(dport) & 0xff, id: u16(sport) };
   };
-  const orig = tuple(FIELD.origSrc, FIELD.origDst, FIELD.origSport, FIELD.origDport);
-  const reply = tuple(FIELD.replySrc, FIELD.replyDst, FIELD.replySport, FIELD.replyDport);
+  const orig = tuple(field.S_OSRC, field.S_ODST, field.S_OSPORT, field.S_ODPORT);
+  const reply = tuple(field.S_RSRC, field.S_RDST, field.S_RSPORT, field.S_RDPORT);
   const owner = engine.ownerOf(at);
-  const status = u16(FIELD.status);
+  const status = u16(field.S_STATUS);
   return {
     proto: PROTOCOLS[proto] ?? String(proto),
     family: family === AF_INET ? 4 : 6,
     orig,
     reply,
     nat: natOf(orig, reply),
-    state: stateName(proto, u8(FIELD.l4state)),
+    state: stateName(proto, u8(field.S_L4STATE)),
     status: STATUS_BITS.filter((_, bit) => (status & (1 << bit)) !== 0),
-    mark: record.getUint32(FIELD.mark, true),
-    zone: u16(FIELD.zone),
+    mark: bytes.getUint32(field.S_MARK, true),
+    zone: u16(field.S_ZONE),
     ...rare(engine, at),
-    owner: owner === 'me' ? 'own' : owner === 'peer' ? 'mirrored' : 'unclaimed',
-    kernel: (u16(FIELD.flags) & IN_KERNEL) !== 0,
+    owner: owner === 'own' ? 'own' : owner === 'mirrored' ? 'mirrored' : 'unclaimed',
+    kernel: (u16(field.S_FLAGS) & field.F_INK) !== 0,
     // The kernel refreshes timeouts with every packet and tells nobody.
     timeout: null,
   };
 }
 
-/** Labels, helper and the zone of one direction; `zone` stands over the record's own when it is of replies only. */
+/** Labels, helper and the zone of one direction; `zone` stands over the state's own when it is of replies only. */
 function rare(engine: Engine, at: number): Pick<StateView, 'labels' | 'helper' | 'zone_direction'> & { zone?: number } {
   const offset = engine.x.extraOf(at) >>> 0;
   if (offset === 0) return { labels: [], helper: null, zone_direction: null };
@@ -170,8 +143,8 @@ function helperOf(engine: Engine, number: number): string | null {
   return bytes.toString('latin1', 0, end < 0 ? HELPER_NAME : end);
 }
 
-function address(record: DataView, offset: number, family: number): string {
-  return formatIp(new Uint8Array(record.buffer, record.byteOffset + offset, family === AF_INET ? 4 : 16));
+function address(bytes: DataView, offset: number, family: number): string {
+  return formatIp(new Uint8Array(bytes.buffer, bytes.byteOffset + offset, family === AF_INET ? 4 : 16));
 }
 
 function stateName(proto: number, state: number): string | null {

@@ -11,7 +11,10 @@ export class StatesLister {
     this.engine = engine;
   }
 
-  /** @param cursor 0 at first, then as returned; the returned 0 means the end. No state that stays is missed or told twice. */
+  /**
+   * @param cursor 0 at first, then as returned; the returned 0 means the end. No state that stays is missed or told
+   * twice.
+   */
   list(cursor: number, most: number): { states: StateView[]; cursor: number } {
     const states: StateView[] = [];
     let at = cursor;

@@ -91,7 +91,7 @@ export class FigureReporter {
     stats[STAT.open] = driver.state.open ? 1 : 0;
     stats[STAT.memory] = engine.x.memoryUsed();
     stats[STAT.passAt] = now;
-    const digest = engine.digest('me').sum;
+    const digest = engine.digest('own').sum;
     stats[STAT.digestHigh] = digest.readUIntBE(0, 6);
     stats[STAT.digestLow] = digest.readUIntBE(6, 6);
   }

@@ -127,7 +127,7 @@ export class Verifier {
         inStep: verdict,
         reason,
         states: { own, mirrored },
-        digest: this.engine.digest('me').sum.toString('hex'),
+        digest: this.engine.digest('own').sum.toString('hex'),
         corrections: this.corrections(one),
         ...(one.deep && one.audited ? { differences: this.differences() } : {}),
       },

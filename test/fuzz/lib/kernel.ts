@@ -3,10 +3,11 @@
  * repairs.
  */
 
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { errorMessage, kernelMessage } from '../../../scripts/reference/ctmsg.ts';
 import { makeEngine, wasm } from '../../../scripts/reference/harness.ts';
 import { randomSource, randomState, type State } from '../../../scripts/reference/state.ts';
-import { encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import { encodeDelete, encodeUpdate } from '../../../scripts/reference/wirecodec.ts';
 import { applyNotifications, LinkTable } from '../../../src/kernel/links.ts';
 import { MessageBuilder, parseAck, parseMessages } from '../../../src/kernel/netlink.ts';
 import { addressMessage, macvlanMessage, parseAddress, parseLink } from '../../../src/kernel/rtnetlink.ts';
@@ -79,13 +80,13 @@ function engineTarget(
       give(engine, input);
       if (++n % 64 !== 0) return;
       while (engine.kernelPending() > 0 && engine.fillKernel() > 0);
-      for (let i = 0; i < 20 && engine.takeRecords(1300) !== null; i++);
+      for (let i = 0; i < 20 && engine.takeUpdates(1300) !== null; i++);
       memory ||= engine.memory.buffer.byteLength;
       if (n % 4096 === 0) walk(engine, n);
     },
     check() {
       if (engine === null) return;
-      must(engine.x.selfCheck() === 0, `the table is damaged (${engine.x.selfCheck()})`);
+      must(bench(engine).selfCheck() === 0, `the table is damaged (${bench(engine).selfCheck()})`);
       must(engine.memory.buffer.byteLength <= memory + (16 << 20), 'the module has taken more and more memory');
     },
   };
@@ -95,7 +96,7 @@ function engineTarget(
 function walk(engine: Engine, n: number): void {
   const steps = [
     () => engine.adoptPeer(),
-    () => engine.giveMine(),
+    () => engine.yieldOwn(),
     () => engine.adoptUnclaimed(),
     () => engine.dumpBegin(n % 3 === 0),
     () => engine.dumpEnd(4000),
@@ -118,7 +119,7 @@ const events = concat((state, i) =>
   kernelMessage(state, { message: i % 3 === 0 ? 2 : 0, flags: i % 32, withoutInfo: i % 7 === 0 }),
 );
 const records = concat((state, i) =>
-  i % 3 === 0 ? encodeDelete(state, i % 2 === 0) : encodeUpsert(state, i % 5 === 0),
+  i % 3 === 0 ? encodeDelete(state, i % 2 === 0) : encodeUpdate(state, i % 5 === 0),
 );
 
 const ctEvents = engineTarget('ct-events', 'conntrack events, into the module', events, (engine, input) => {
@@ -136,7 +137,7 @@ const ctReply = engineTarget(
   },
 );
 const peerRecords = engineTarget('records', "the peer's records, into the module", records, (engine, input) => {
-  engine.applyRecords(input, (input[0] ?? 0) % 2 === 0);
+  engine.applyUpdates(input, (input[0] ?? 0) % 2 === 0);
 });
 
 // --- the coded symbols of a repair

@@ -3,8 +3,10 @@
  * with the same key more than once, ends and new beginnings of the same key, refused records, and the index split
  * within a batch.
  */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { kernelMessage } from '../../../scripts/reference/ctmsg.ts';
 import { feed, finish, kernelOutput, listAll, makeEngine, syncOutput } from '../../../scripts/reference/harness.ts';
 import {
@@ -15,12 +17,12 @@ import {
   randomState,
   type State,
 } from '../../../scripts/reference/state.ts';
-import { encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import { encodeDelete, encodeUpdate } from '../../../scripts/reference/wirecodec.ts';
 import type { Engine, Owner } from '../../../src/sync/table/engine.ts';
 
 const test = suite('engine, batches');
 
-const OWNERS: Owner[] = ['none', 'me', 'peer'];
+const OWNERS: Owner[] = ['unclaimed', 'own', 'mirrored'];
 
 /** Everything that can be seen of an engine, as text. */
 function all(engine: Engine): string {
@@ -29,8 +31,9 @@ function all(engine: Engine): string {
     const { count, sum } = engine.digest(owner);
     return `${owner} ${count} ${sum.toString('hex')}`;
   });
-  const { x } = engine;
-  const numbers = [x.liveCount(), x.tombCount(), x.dirtyCount(), x.kernelPending(), x.bucketCount(), x.longestChain()];
+  const x = bench(engine);
+  const sizes = [x.liveCount(), x.tombCount(), x.bucketCount(), x.longestChain()];
+  const numbers = [...sizes, engine.x.dirtyCount(), engine.x.kernelPending()];
   return [...listed, ...digests, numbers.join(' '), JSON.stringify(engine.counters(), (_, v) => `${v}`)].join('\n');
 }
 
@@ -57,25 +60,25 @@ test('a datagram of many records is as many datagrams of one', () => {
     const records = Array.from({ length: 1 + below(random, 60) }, () => {
       const state = mixed(random, keys);
       const yours = random() < 0.1;
-      return random() < 0.3 ? encodeDelete(state, yours) : encodeUpsert(state, yours);
+      return random() < 0.3 ? encodeDelete(state, yours) : encodeUpdate(state, yours);
     });
     const stale = random() < 0.2;
-    assert.is(batch.applyRecords(Buffer.concat(records), stale), records.length);
-    for (const record of records) assert.is(single.applyRecords(record, stale), 1);
+    assert.is(batch.applyUpdates(Buffer.concat(records), stale), records.length);
+    for (const record of records) assert.is(single.applyUpdates(record, stale), 1);
     assert.is(all(batch), all(single), `round ${round}`);
     if (round % 7 === 0) assert.is(sent(batch), sent(single), `sent after round ${round}`);
   }
-  assert.is(batch.x.selfCheck(), 0);
+  assert.is(bench(batch).selfCheck(), 0);
 });
 
 test('a record that is not understood ends the datagram, what came before it is applied', () => {
   const random = randomSource(78);
   for (const before of [0, 1, 15, 16, 17, 33]) {
     const engine = makeEngine();
-    const good = Array.from({ length: before }, () => encodeUpsert(randomState(random), false));
-    const cut = encodeUpsert(randomState(random), false).subarray(0, 5);
-    assert.is(engine.applyRecords(Buffer.concat([...good, cut]), false), -1 - before);
-    assert.is(engine.x.liveCount(), before);
+    const good = Array.from({ length: before }, () => encodeUpdate(randomState(random), false));
+    const cut = encodeUpdate(randomState(random), false).subarray(0, 5);
+    assert.is(engine.applyUpdates(Buffer.concat([...good, cut]), false), -1 - before);
+    assert.is(bench(engine).liveCount(), before);
     assert.is(engine.counters().bad_record, 1);
   }
 });
@@ -98,16 +101,16 @@ test('a buffer of many kernel messages is as many buffers of one', () => {
     assert.is(all(batch), all(single), `round ${round}`);
     if (round % 7 === 0) assert.is(sent(batch), sent(single), `sent after round ${round}`);
   }
-  assert.is(batch.x.selfCheck(), 0);
+  assert.is(bench(batch).selfCheck(), 0);
 });
 
 test('negative control: another order of the same records makes another table', () => {
   const random = randomSource(80);
   const state = randomState(random);
-  const records = [encodeUpsert(state, false), encodeDelete(state, false)];
+  const records = [encodeUpdate(state, false), encodeDelete(state, false)];
   const [one, other] = [makeEngine(), makeEngine()];
-  one.applyRecords(Buffer.concat(records), false);
-  other.applyRecords(Buffer.concat(records.toReversed()), false);
+  one.applyUpdates(Buffer.concat(records), false);
+  other.applyUpdates(Buffer.concat(records.toReversed()), false);
   assert.is.not(all(one), all(other));
 });
 
@@ -116,13 +119,13 @@ test('the index splits in the middle of batches', () => {
   const random = randomSource(81);
   const states = Array.from({ length: 20_000 }, () => randomState(random));
   for (let from = 0; from < states.length; from += 50) {
-    const records = states.slice(from, from + 50).map((state) => encodeUpsert(state, false));
-    batch.applyRecords(Buffer.concat(records), false);
-    for (const record of records) single.applyRecords(record, false);
+    const records = states.slice(from, from + 50).map((state) => encodeUpdate(state, false));
+    batch.applyUpdates(Buffer.concat(records), false);
+    for (const record of records) single.applyUpdates(record, false);
   }
-  assert.ok(batch.x.bucketCount() > 16_384, 'it has split');
+  assert.ok(bench(batch).bucketCount() > 16_384, 'it has split');
   assert.is(all(batch), all(single));
-  assert.is(batch.x.selfCheck(), 0);
+  assert.is(bench(batch).selfCheck(), 0);
 });
 
 test.run();

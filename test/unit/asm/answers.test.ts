@@ -1,6 +1,8 @@
 /** Answers to the peer's word are bounded: while neither node gives in, a state is said once in a round, and none is lost. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { event, finish, listAll, makeEngine, syncOutput } from '../../../scripts/reference/harness.ts';
 import { tcpState } from '../../../scripts/reference/state.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
@@ -23,7 +25,7 @@ function contested(bounded = true): Pair {
     [pair.a, 1],
     [pair.b, 2],
   ] as const) {
-    if (!bounded) engine.x.boundAnswers(0);
+    if (!bounded) bench(engine).boundAnswers(0);
     for (let i = 0; i < STATES; i++) event(engine, tcpState(i, { mark }));
   }
   return pair;
@@ -37,7 +39,7 @@ function exchange(pair: Pair, times: number): void {
       [pair.b, pair.a],
     ] as const) {
       const before = from.counter('tx_records');
-      for (const datagram of syncOutput(from)) to.applyRecords(datagram, false);
+      for (const datagram of syncOutput(from)) to.applyUpdates(datagram, false);
       pair.sent += Number(from.counter('tx_records') - before);
     }
   }
@@ -75,7 +77,7 @@ test('as soon as one gives in both are equal, and nothing is owed', () => {
     nextRound(pair, round);
     exchange(pair, 10);
   }
-  assert.equal(pair.a.digest('me'), pair.b.digest('peer'));
+  assert.equal(pair.a.digest('own'), pair.b.digest('mirrored'));
   assert.ok(listAll(pair.b).every(({ mark }) => mark === 1));
   assert.is(pair.a.owedAnswers() + pair.b.owedAnswers() + pair.a.dirtyCount() + pair.b.dirtyCount(), 0);
   assert.ok(pair.sent <= 8 * STATES, `${pair.sent} updates for ${STATES} states`);
@@ -98,15 +100,15 @@ test('a stamp of 15 rounds ago looks like one of today: the answer waits, and co
     nextRound(pair, round);
     exchange(pair, 10);
   }
-  assert.equal(pair.b.digest('me'), pair.a.digest('peer'));
+  assert.equal(pair.b.digest('own'), pair.a.digest('mirrored'));
 });
 
 test('the record of a state that ends while its answer is owed is freed', () => {
   const pair = contested();
   exchange(pair, 10);
   nextRound(pair, 1);
-  assert.is(pair.a.x.selfCheck(), 0);
-  assert.is(pair.b.x.selfCheck(), 0);
+  assert.is(bench(pair.a).selfCheck(), 0);
+  assert.is(bench(pair.b).selfCheck(), 0);
 });
 
 test.run();

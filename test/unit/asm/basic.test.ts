@@ -1,6 +1,8 @@
 /** The state engine: hash, table and one state's way from the kernel to the peer and into its kernel. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { attribute } from '../../../scripts/reference/ctmsg.ts';
 import {
   destroy,
@@ -59,9 +61,9 @@ test('the module hashes as the reference does, 64 and 128 bits', () => {
     const k0 = keys.getBigInt64(0, true);
     const k1 = keys.getBigInt64(8, true);
     engine.view().set(bytes, offset);
-    const short = BigInt.asUintN(64, engine.x.sip13(offset, words, k0, k1, 0));
+    const short = BigInt.asUintN(64, bench(engine).sip13(offset, words, k0, k1, 0));
     assert.is(short, siphash(key, bytes, 1, 3, 64));
-    engine.x.sip13(offset, words, k0, k1, offset + 1024);
+    bench(engine).sip13(offset, words, k0, k1, offset + 1024);
     const long = view.getBigUint64(offset + 1024, true) | (view.getBigUint64(offset + 1032, true) << 64n);
     assert.is(long, siphash(key, bytes, 1, 3, 128));
   }
@@ -78,10 +80,10 @@ test('an event becomes a record with the fingerprint of the reference', () => {
     assert.is(one.fingerprint, fingerprint(one, FP_KEY));
     sum = (sum + one.fingerprint) & ((1n << 128n) - 1n);
   }
-  const digest = engine.digest('me');
+  const digest = engine.digest('own');
   assert.is(digest.count, BigInt(all.length));
   assert.is(BigInt(`0x${digest.sum.toString('hex')}`), sum);
-  assert.is(engine.x.selfCheck(), 0);
+  assert.is(bench(engine).selfCheck(), 0);
 });
 
 test('master to backup: record, kernel message, equal digests, end', () => {
@@ -91,8 +93,8 @@ test('master to backup: record, kernel message, equal digests, end', () => {
   event(master, state);
   const sent = syncOutput(master);
   assert.is(sent.length, 1);
-  assert.is(backup.applyRecords(sent[0] as Buffer, false), 1);
-  assert.equal(master.digest('me'), backup.digest('peer'));
+  assert.is(backup.applyUpdates(sent[0] as Buffer, false), 1);
+  assert.equal(master.digest('own'), backup.digest('mirrored'));
   assert.is(backup.kernelMissing(), 1);
   const [create] = kernelOutput(backup);
   assert.is(backup.kernelMissing(), 0);
@@ -101,13 +103,13 @@ test('master to backup: record, kernel message, equal digests, end', () => {
   destroy(master, state);
   const gone = syncOutput(master);
   assert.is(gone[0]?.length, 14, 'a delete is the key only');
-  backup.applyRecords(gone[0] as Buffer, false);
+  backup.applyUpdates(gone[0] as Buffer, false);
   const [remove] = kernelOutput(backup);
   assert.is(remove?.type, 0x102);
   for (const engine of [master, backup]) {
-    assert.is(engine.x.liveCount(), 0);
-    assert.is(engine.x.tombCount(), 0);
-    assert.is(engine.x.selfCheck(), 0);
+    assert.is(bench(engine).liveCount(), 0);
+    assert.is(bench(engine).tombCount(), 0);
+    assert.is(bench(engine).selfCheck(), 0);
   }
 });
 
@@ -121,18 +123,18 @@ test('sweep after adoption gives normal timeouts, after giving long ones', () =>
   const engine = makeEngine();
   const other = makeEngine();
   event(other, natState(1000));
-  engine.applyRecords(syncOutput(other)[0] as Buffer, false);
+  engine.applyUpdates(syncOutput(other)[0] as Buffer, false);
   kernelOutput(engine);
   engine.adoptPeer();
-  assert.is(engine.countOf('me'), 1);
+  assert.is(engine.countOf('own'), 1);
   finish((n) => engine.sweep(n));
   const [normal] = kernelOutput(engine);
   assert.is(Buffer.from(attribute(normal!.attributes, 7)!).readUInt32BE(), 120);
-  engine.giveMine();
+  engine.yieldOwn();
   finish((n) => engine.sweep(n));
   const [long] = kernelOutput(engine);
   assert.is(Buffer.from(attribute(long!.attributes, 7)!).readUInt32BE(), 86400);
-  assert.is(engine.x.selfCheck(), 0);
+  assert.is(bench(engine).selfCheck(), 0);
 });
 
 test.run();

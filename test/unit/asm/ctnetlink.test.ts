@@ -1,7 +1,9 @@
 /** What the module writes for the kernel, and what it reads, beside messages that a real kernel accepted. */
+
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import {
   type Attributes,
   attribute,
@@ -11,7 +13,7 @@ import {
 } from '../../../scripts/reference/ctmsg.ts';
 import { destroy, event, feed, kernelOutput, listAll, makeEngine } from '../../../scripts/reference/harness.ts';
 import { hasPorts, isIcmp, SCTP, type State, TCP, type Tuple } from '../../../scripts/reference/state.ts';
-import { encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import { encodeDelete, encodeUpdate } from '../../../scripts/reference/wirecodec.ts';
 
 const test = suite('engine and ctnetlink');
 
@@ -87,8 +89,8 @@ function messageOf(one: Vector): Taken {
 /** What the module writes to create a mirrored state. */
 function createOf(state: State): Taken {
   const engine = makeEngine();
-  engine.x.setLongTimeout(state.timeout);
-  assert.is(engine.applyRecords(encodeUpsert(state), false), 1);
+  bench(engine).setLongTimeout(state.timeout);
+  assert.is(engine.applyUpdates(encodeUpdate(state), false), 1);
   const [create, ...more] = kernelOutput(engine);
   assert.is(more.length, 0);
   if (create === undefined) throw new Error('nothing written');
@@ -142,17 +144,17 @@ test('SYN_SENT is never injected', () => {
 test('update and delete carry the original tuple only', () => {
   const engine = makeEngine();
   const state = stateOf(messageOf(vector('sequence 1')));
-  engine.applyRecords(encodeUpsert(state), false);
+  engine.applyUpdates(encodeUpdate(state), false);
   kernelOutput(engine);
-  engine.x.setLongTimeout(120);
-  engine.applyRecords(encodeUpsert({ ...state, l4: 5 }), false);
+  bench(engine).setLongTimeout(120);
+  engine.applyUpdates(encodeUpdate({ ...state, l4: 5 }), false);
   const [update] = kernelOutput(engine);
   const expected = messageOf(vector('sequence 3'));
   assert.is(update?.flags, 1);
   const got = plain(update!.attributes) as Record<string, unknown>;
   delete got[8]; // the mark is told with every change of content
   assert.equal(got, plain(withLiberal(expected.attributes)));
-  engine.applyRecords(encodeDelete(state), false);
+  engine.applyUpdates(encodeDelete(state), false);
   const [remove] = kernelOutput(engine);
   const removal = messageOf(vector('sequence 6'));
   assert.is(remove?.type, removal.type);
@@ -163,17 +165,17 @@ test('update and delete carry the original tuple only', () => {
 test('a change of NAT is delete and create, added status bits are told, taken ones need a new entry', () => {
   const engine = makeEngine();
   const state = { ...stateOf(messageOf(vector('sequence 1'))), status: 0xa };
-  engine.applyRecords(encodeUpsert(state), false);
+  engine.applyUpdates(encodeUpdate(state), false);
   kernelOutput(engine);
-  engine.applyRecords(encodeUpsert({ ...state, status: 0xe }), false);
+  engine.applyUpdates(encodeUpdate({ ...state, status: 0xe }), false);
   const [update] = kernelOutput(engine);
   assert.is(number(attribute(update!.attributes, 3)), 0xe);
-  engine.applyRecords(encodeUpsert({ ...state, status: 0xa }), false);
+  engine.applyUpdates(encodeUpdate({ ...state, status: 0xa }), false);
   assert.equal(
     kernelOutput(engine).map((m) => m.type),
     [0x102, 0x100],
   );
-  engine.applyRecords(encodeUpsert({ ...state, reply: { ...state.reply, dport: 1 } }), false);
+  engine.applyUpdates(encodeUpdate({ ...state, reply: { ...state.reply, dport: 1 } }), false);
   assert.equal(
     kernelOutput(engine).map((m) => m.type),
     [0x102, 0x100],
@@ -206,7 +208,7 @@ test('every kernel entry of the vectors is read back as it was meant', () => {
       { ...state, ...(state.proto === TCP ? {} : { wscale: [0, 0] }) },
       one.description,
     );
-    assert.ok(at > 0 && owner === 'me' && inKernel && fingerprint > 0n);
+    assert.ok(at > 0 && owner === 'own' && inKernel && fingerprint > 0n);
   }
 });
 
@@ -224,7 +226,7 @@ test('malformed messages are counted, good ones before them count', () => {
   for (const [what, bytes, counter] of cases) {
     const engine = makeEngine();
     feed(engine, bytes);
-    assert.is(engine.countOf('me'), 1, what);
+    assert.is(engine.countOf('own'), 1, what);
     assert.is(engine.counters()[counter as 'bad_netlink'], 1, what);
   }
 });
@@ -241,11 +243,11 @@ test('own echoes are skipped, in events only', () => {
   const state = stateOf(messageOf(vector('sequence 1')));
   event(engine, state, { pid: 4242 });
   assert.is(engine.counter('own_echo'), 1);
-  assert.is(engine.countOf('me'), 0);
+  assert.is(engine.countOf('own'), 0);
   feed(engine, kernelMessage(state, { pid: 4242 }), 'dump');
-  assert.is(engine.x.liveCount(), 1);
+  assert.is(bench(engine).liveCount(), 1);
   destroy(engine, state, { pid: 4242 });
-  assert.is(engine.x.liveCount(), 1);
+  assert.is(bench(engine).liveCount(), 1);
 });
 
 test('a protocol this kernel does not track has no ports in its tuple', () => {

@@ -1,6 +1,8 @@
 /** "In step" is never said while one bit of one synced field differs; what is not synced never matters. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { event, FP_KEY, finish, listAll, makeEngine } from '../../../scripts/reference/harness.ts';
 import {
   below,
@@ -12,12 +14,12 @@ import {
   type State,
   TCP,
 } from '../../../scripts/reference/state.ts';
-import { encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import { encodeUpdate } from '../../../scripts/reference/wirecodec.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
 
 const test = suite('engine digest');
 
-function digest(engine: Engine, owner: 'me' | 'peer' = 'peer'): string {
+function digest(engine: Engine, owner: 'own' | 'mirrored' = 'mirrored'): string {
   const { count, sum } = engine.digest(owner);
   return `${count} ${sum.toString('hex')}`;
 }
@@ -72,14 +74,14 @@ test('100,000 changes of one bit of a synced field: the digest differs every tim
   const random = randomSource(10);
   const states = Array.from({ length: 40 }, () => tcpState(random));
   const original = makeEngine();
-  for (const state of states) original.applyRecords(encodeUpsert(state), false);
+  for (const state of states) original.applyUpdates(encodeUpdate(state), false);
   const truth = digest(original);
   const copies = 500;
   const seen = new Set<string>();
   for (let round = 0; round < 100_000 / copies; round++) {
     // one engine, one state after the other changed and put back: the sums must come back too
     const engine = makeEngine();
-    for (const state of states) engine.applyRecords(encodeUpsert(state), false);
+    for (const state of states) engine.applyUpdates(encodeUpdate(state), false);
     for (let i = 0; i < copies; i++) {
       const at = below(random, states.length);
       const state = states[at]!;
@@ -97,11 +99,11 @@ test('100,000 changes of one bit of a synced field: the digest differs every tim
 });
 
 function replace(engine: Engine, from: State, to: State): void {
-  const bytes = encodeUpsert(from);
+  const bytes = encodeUpdate(from);
   bytes[0] = ((bytes[0] ?? 0) & 0x46) | 1;
   const keyEnd = 2 + (from.zone ? 2 : 0) + from.orig.src.length * 2 + 4;
-  engine.applyRecords(bytes.subarray(0, keyEnd), false);
-  engine.applyRecords(encodeUpsert(to), false);
+  engine.applyUpdates(bytes.subarray(0, keyEnd), false);
+  engine.applyUpdates(encodeUpdate(to), false);
 }
 
 test('what differs by nature does not change the digest', () => {
@@ -109,7 +111,7 @@ test('what differs by nature does not change the digest', () => {
   const engine = makeEngine();
   const state = { ...tcpState(random), l4: 4 };
   event(engine, state);
-  const truth = digest(engine, 'me');
+  const truth = digest(engine, 'own');
   for (const other of [
     { ...state, timeout: 9 },
     { ...state, l4: 5 },
@@ -118,7 +120,7 @@ test('what differs by nature does not change the digest', () => {
     { ...state, status: state.status | 0x190 },
   ]) {
     event(engine, other);
-    assert.is(digest(engine, 'me'), truth);
+    assert.is(digest(engine, 'own'), truth);
   }
   assert.is(listAll(engine).length, 1);
 });
@@ -130,7 +132,7 @@ test('a state that is there twice does not cancel: sums, not XOR', () => {
   assert.is.not((one + one) & ((1n << 128n) - 1n), 0n);
   const engine = makeEngine();
   event(engine, state);
-  assert.is(BigInt(`0x${engine.digest('me').sum.toString('hex')}`), one);
+  assert.is(BigInt(`0x${engine.digest('own').sum.toString('hex')}`), one);
 });
 
 test('buckets: 256 sums and counts, bucket = low byte of the fingerprint', () => {
@@ -143,13 +145,13 @@ test('buckets: 256 sums and counts, bucket = low byte of the fingerprint', () =>
     bucket.count++;
     bucket.sum = (bucket.sum + one.fingerprint) & ((1n << 128n) - 1n);
   }
-  assert.equal(engine.buckets('me'), expected);
+  assert.equal(engine.buckets('own'), expected);
   assert.ok(
     expected.every((bucket) => bucket.count < 40n),
     'evenly spread',
   );
-  engine.giveMine();
-  assert.equal(engine.buckets('peer'), expected);
+  engine.yieldOwn();
+  assert.equal(engine.buckets('mirrored'), expected);
 });
 
 test('a new key changes every fingerprint, in slices, while states come and go', () => {
@@ -160,23 +162,23 @@ test('a new key changes every fingerprint, in slices, while states come and go',
   const key = Uint8Array.from({ length: 16 }, () => random() * 256);
   engine.view().set(key, engine.areas.datagrams.offset);
   engine.x.setFingerprintKey(engine.areas.datagrams.offset);
-  assert.is(engine.x.rekeyActive(), 1);
+  assert.is(bench(engine).rekeyActive(), 1);
   while (engine.x.rekeyStep(37) !== 0) {
     event(engine, randomState(random, 60_000));
     const some = listAll(engine)[below(random, 1000)]!;
     const dirty = engine.dirtyCount();
     event(engine, some, { withoutInfo: true });
     assert.is(engine.dirtyCount(), dirty, 'an unchanged state does not become dirty by the new key');
-    assert.is(engine.x.selfCheck(), 0);
+    assert.is(bench(engine).selfCheck(), 0);
   }
-  assert.is(engine.x.rekeyActive(), 0);
+  assert.is(bench(engine).rekeyActive(), 0);
   let sum = 0n;
   for (const one of listAll(engine)) {
     assert.is(one.fingerprint, fingerprint(one, key));
     assert.not(before.has(one.fingerprint));
     sum = (sum + one.fingerprint) & ((1n << 128n) - 1n);
   }
-  assert.is(BigInt(`0x${engine.digest('me').sum.toString('hex')}`), sum);
+  assert.is(BigInt(`0x${engine.digest('own').sum.toString('hex')}`), sum);
 });
 
 test('avalanche: one bit of the input turns about half of the fingerprint', () => {
@@ -197,14 +199,14 @@ test('avalanche: one bit of the input turns about half of the fingerprint', () =
 test('adopting moves the digest to the new owner at once, the sweep does not change it', () => {
   const random = randomSource(16);
   const engine = makeEngine();
-  for (let i = 0; i < 500; i++) engine.applyRecords(encodeUpsert(randomState(random, 60_000)), false);
+  for (let i = 0; i < 500; i++) engine.applyUpdates(encodeUpdate(randomState(random, 60_000)), false);
   const truth = digest(engine);
   engine.adoptPeer();
-  assert.is(digest(engine, 'me'), truth);
+  assert.is(digest(engine, 'own'), truth);
   assert.is(digest(engine), `0 ${'0'.repeat(32)}`);
   for (let more = 1; more !== 0; ) {
     more = engine.sweep(13);
-    assert.is(digest(engine, 'me'), truth);
+    assert.is(digest(engine, 'own'), truth);
   }
   finish((n) => engine.sweep(n));
 });

@@ -1,6 +1,8 @@
 /** What kernel events and dumps do to the table: each cell of the table in asm/kernel/event.ts. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { kernelMessage, netlink } from '../../../scripts/reference/ctmsg.ts';
 import {
   destroy,
@@ -13,7 +15,7 @@ import {
   syncOutput,
 } from '../../../scripts/reference/harness.ts';
 import { inverse, randomSource, type State, TCP, UDP } from '../../../scripts/reference/state.ts';
-import { decodeRecords, encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import { decodeRecords, encodeDelete, encodeUpdate } from '../../../scripts/reference/wirecodec.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
 
 const test = suite('engine events');
@@ -36,7 +38,7 @@ function make6(src: string, dst: string): State {
 
 /** A mirrored state that the kernel holds. */
 function mirrored(engine: Engine, state: State): void {
-  engine.applyRecords(encodeUpsert(state), false);
+  engine.applyUpdates(encodeUpdate(state), false);
   kernelOutput(engine);
 }
 
@@ -45,9 +47,8 @@ function sent(engine: Engine): { delete: boolean; yours: boolean; state: State }
 }
 
 function owners(engine: Engine): string {
-  const { x } = engine;
-  assert.is(x.selfCheck(), 0);
-  return `${engine.countOf('none')} ${engine.countOf('me')} ${engine.countOf('peer')}`;
+  assert.is(bench(engine).selfCheck(), 0);
+  return `${engine.countOf('unclaimed')} ${engine.countOf('own')} ${engine.countOf('mirrored')}`;
 }
 
 function dump(engine: Engine, lines: State[], unclaimed: boolean, during: () => void = () => {}): void {
@@ -67,10 +68,10 @@ test('not answered, SYN_SENT: not stored; sync_when decides', () => {
     event(engine, make(1, { status: 8, l4: 1 }));
     event(engine, make(2, { status: 8, l4: 2 }));
     event(engine, make(3, { status: 0xa, l4: 2 }));
-    assert.is(engine.countOf('me'), stored, when);
+    assert.is(engine.countOf('own'), stored, when);
     assert.is(engine.counter('not_eligible'), 3 - stored);
     event(engine, make(3));
-    assert.is(engine.countOf('me'), Math.max(stored, 1), when);
+    assert.is(engine.countOf('own'), Math.max(stored, 1), when);
   }
 });
 
@@ -128,7 +129,7 @@ test('loopback, ignored networks and own connections are not synced', () => {
   ];
   for (const state of refused) event(engine, state);
   assert.is(engine.counter('ignored'), refused.length);
-  assert.is(engine.countOf('me'), 0);
+  assert.is(engine.countOf('own'), 0);
   const kept = [
     ends([10, 99, 1, 0], [10, 0, 0, 1]),
     ends([192, 0, 2, 8], [10, 0, 0, 1]),
@@ -137,7 +138,7 @@ test('loopback, ignored networks and own connections are not synced', () => {
     make6('20010db8009800010000000000000005', '20010db8000000000000000000000005'),
   ];
   for (const state of kept) event(engine, state);
-  assert.is(engine.countOf('me'), kept.length);
+  assert.is(engine.countOf('own'), kept.length);
   assert.throws(() => engine.setLists(['10.0.0.0/33'], []), /not a network/);
 });
 
@@ -155,7 +156,7 @@ test('while handing over, traffic for a state given away is told as "yours"', ()
   const engine = makeEngine();
   event(engine, make(1));
   sent(engine);
-  engine.giveMine();
+  engine.yieldOwn();
   engine.setClaimEvents(false);
   event(engine, make(1, { l4: 4 }));
   assert.is(owners(engine), '0 0 1');
@@ -169,7 +170,7 @@ test('what was waiting when it was given away is told as "yours", its end too', 
   sent(engine);
   event(engine, make(1, { l4: 4 }));
   destroy(engine, make(2));
-  engine.giveMine();
+  engine.yieldOwn();
   assert.equal(
     sent(engine).map((r) => [r.delete, r.yours]),
     [
@@ -209,7 +210,7 @@ test('start-up: what the dump shows is nobody’s until traffic, the peer, or ad
   assert.is(sent(engine).length, 0);
   event(engine, make(1));
   assert.is(owners(engine), '3 1 0');
-  engine.applyRecords(encodeUpsert(make(2)), false);
+  engine.applyUpdates(encodeUpdate(make(2)), false);
   assert.is(owners(engine), '2 1 1');
   assert.is(kernelOutput(engine)[0]?.flags, 1, 'equal content: only an update to mirrored mode');
   destroy(engine, make(4));
@@ -286,9 +287,9 @@ test('a dump line never undoes what an event did since the dump began', () => {
   event(engine, make(1, { l4: 4 }));
   destroy(engine, make(2));
   sent(engine);
-  engine.applyRecords(encodeDelete(make(10)), false);
+  engine.applyUpdates(encodeDelete(make(10)), false);
   kernelOutput(engine);
-  engine.applyRecords(encodeUpsert(make(11)), false);
+  engine.applyUpdates(encodeUpdate(make(11)), false);
   kernelOutput(engine);
   event(engine, make(5));
   // lines made before all that
@@ -298,9 +299,9 @@ test('a dump line never undoes what an event did since the dump began', () => {
     listAll(engine)
       .map((s) => `${s.orig.sport}:${s.l4}:${s.owner}`)
       .sort(),
-    ['11:3:peer', '1:4:me', '3:3:me', '5:3:me'],
+    ['11:3:mirrored', '1:4:own', '3:3:own', '5:3:own'],
   );
-  assert.is(engine.x.tombCount(), 0);
+  assert.is(bench(engine).tombCount(), 0);
   assert.is(engine.counter('corrections'), 0);
   assert.is(kernelOutput(engine).length, 0);
 });
@@ -353,14 +354,14 @@ test('at the limit the oldest unassured state of mine goes, and the peer hears o
   sent(engine);
   engine.setNow(3000);
   event(engine, make(300));
-  assert.is(engine.x.liveCount(), 20);
+  assert.is(bench(engine).liveCount(), 20);
   assert.is(engine.counter('table_full'), 1);
   assert.equal(
     sent(engine).map((r) => `${r.delete ? '-' : '+'}${r.state.orig.sport}`),
     ['-200', '+300'],
   );
   for (let i = 0; i < 30; i++) event(engine, make(400 + i));
-  assert.is(engine.x.liveCount(), 20, 'all assured: nothing more comes in');
+  assert.is(bench(engine).liveCount(), 20, 'all assured: nothing more comes in');
   assert.is(owners(engine), '0 20 0');
 });
 
@@ -373,16 +374,16 @@ test('without a peer ended states do not pile up', () => {
     event(engine, state);
     if (i >= 1000) destroy(engine, make((i - 1000) & 0xffff, { zone: (i - 1000) >> 16 }));
     if (i === 100_000) size = engine.x.memoryUsed();
-    if (random() < 0.0001) assert.is(engine.x.selfCheck(), 0);
+    if (random() < 0.0001) assert.is(bench(engine).selfCheck(), 0);
   }
-  assert.ok(engine.x.tombCount() <= 65_600, `${engine.x.tombCount()}`);
+  assert.ok(bench(engine).tombCount() <= 65_600, `${bench(engine).tombCount()}`);
   assert.ok(engine.counter('dirty_forgotten') > 50_000);
   assert.is(engine.x.memoryUsed(), size, 'memory does not grow');
-  assert.is(engine.x.liveCount(), 1000);
-  assert.is(engine.x.selfCheck(), 0);
+  assert.is(bench(engine).liveCount(), 1000);
+  assert.is(bench(engine).selfCheck(), 0);
   const told = sent(engine);
   assert.ok(told.length > 1000 && told.length < 70_000);
-  assert.is(engine.x.tombCount(), 0);
+  assert.is(bench(engine).tombCount(), 0);
 });
 
 test.run();

@@ -1,6 +1,8 @@
 /** Labels, helper, sequence adjustment, zones for one direction: read, sent, written, dropped again. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import {
   type Attributes,
   attribute,
@@ -27,7 +29,7 @@ import {
   randomState,
   type State,
 } from '../../../scripts/reference/state.ts';
-import { decodeRecords, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import { decodeRecords, encodeUpdate } from '../../../scripts/reference/wirecodec.ts';
 import { readState } from '../../../src/sync/table/state-decode.ts';
 
 const test = suite('engine: rare attributes');
@@ -52,8 +54,8 @@ function mirrored(state: State): { create: Taken; engine: ReturnType<typeof make
   const a = makeEngine();
   event(a, state);
   const b = makeEngine();
-  for (const datagram of syncOutput(a)) assert.ok(b.applyRecords(datagram, false) > 0);
-  assert.equal(b.digest('peer'), a.digest('me'));
+  for (const datagram of syncOutput(a)) assert.ok(b.applyUpdates(datagram, false) > 0);
+  assert.equal(b.digest('mirrored'), a.digest('own'));
   const [create] = kernelOutput(b);
   assert.ok(create);
   return { create, engine: b };
@@ -113,9 +115,9 @@ test('each part is in the fingerprint, and a change of it travels', () => {
     const a = makeEngine();
     event(a, tcp(1, ALL));
     syncOutput(a);
-    const before = a.digest('me').sum.toString('hex');
+    const before = a.digest('own').sum.toString('hex');
     event(a, tcp(1, extra));
-    assert.is.not(a.digest('me').sum.toString('hex'), before);
+    assert.is.not(a.digest('own').sum.toString('hex'), before);
     const [record] = syncOutput(a).flatMap((datagram) => decodeRecords(datagram));
     assert.equal(record?.state.extra, extra);
   }
@@ -137,7 +139,7 @@ test('labels that came before the answer are there when the connection is stored
   const a = makeEngine();
   event(a, { ...tcp(1, { labels: LABELS }), status: 8, l4: 1 });
   event(a, { ...tcp(2, {}), status: 8, l4: 1 });
-  assert.is(a.x.liveCount(), 0);
+  assert.is(bench(a).liveCount(), 0);
   event(a, tcp(1, {}));
   event(a, tcp(2, {}));
   assert.equal(
@@ -159,14 +161,14 @@ test('a line of a dump is whole: what it does not name is gone', () => {
 
 test('another helper needs a new entry; labels and sequence numbers an update', () => {
   const { engine } = mirrored(tcp(1, ALL));
-  engine.applyRecords(encodeUpsert(tcp(1, { ...ALL, seq: SEQ.map((n) => n + 1) })), false);
+  engine.applyUpdates(encodeUpdate(tcp(1, { ...ALL, seq: SEQ.map((n) => n + 1) })), false);
   const [update, ...none] = kernelOutput(engine);
   assert.is(none.length, 0);
   assert.is(update?.flags, 1);
   assert.is(bytesOf(update!.attributes, 15, 1), '000003e9');
   assert.is(bytesOf(update!.attributes, 22), Buffer.from(LABELS).toString('hex'));
   assert.is(bytesOf(update!.attributes, 5, 1), '', 'the kernel refuses a helper for an entry that is there');
-  engine.applyRecords(encodeUpsert(tcp(1, { ...ALL, helper: 'sip' })), false);
+  engine.applyUpdates(encodeUpdate(tcp(1, { ...ALL, helper: 'sip' })), false);
   assert.equal(
     kernelOutput(engine).map((m) => m.type),
     [0x102, 0x100],
@@ -177,10 +179,10 @@ test('a kernel without the helper keeps the connection without it, counted, and 
   const { create, engine } = mirrored(tcp(1, { helper: 'ftp' }));
   reply(engine, errorMessage(create.seq, 95));
   assert.is(engine.counter('helper_refused'), 1);
-  assert.is(engine.kernelMissing('peer'), 1);
+  assert.is(engine.kernelMissing('mirrored'), 1);
   const [again] = kernelOutput(engine);
   assert.is(bytesOf(again!.attributes, 5, 1), '');
-  assert.is(engine.kernelMissing('peer'), 0);
+  assert.is(engine.kernelMissing('mirrored'), 0);
   engine.dumpBegin(false);
   feed(engine, kernelMessage(tcp(1, {})), 'dump');
   while (engine.dumpEnd(100) !== 0);
@@ -202,38 +204,38 @@ test('the end of an offloaded flow waits a minute; if the connection shows up ag
   for (const n of [1, 2]) destroy(engine, offloaded(n));
   destroy(engine, { ...tcp(3, {}), status: 0xe });
   assert.is(engine.counter('offload_held'), 2);
-  assert.is(engine.x.liveCount(), 2, 'a flow that is not offloaded any more ends at once');
+  assert.is(bench(engine).liveCount(), 2, 'a flow that is not offloaded any more ends at once');
   assert.is(syncOutput(engine).length, 1);
   // A dump in between shows neither of them.
   engine.dumpBegin(false);
   while (engine.dumpEnd(100) !== 0);
-  assert.is(engine.x.liveCount(), 2);
+  assert.is(bench(engine).liveCount(), 2);
   event(engine, tcp(2, {}));
   engine.setNow(60_999);
-  assert.is(engine.x.liveCount(), 2);
+  assert.is(bench(engine).liveCount(), 2);
   engine.setNow(61_001);
-  assert.is(engine.x.liveCount(), 1);
+  assert.is(bench(engine).liveCount(), 1);
   assert.is(engine.counter('offload_back'), 1);
   const ended = syncOutput(engine).flatMap((datagram) => decodeRecords(datagram));
   assert.equal(
     ended.map((record) => [record.delete, record.state.orig.src[3]]),
     [[true, 1]],
   );
-  assert.is(engine.x.selfCheck(), 0);
+  assert.is(bench(engine).selfCheck(), 0);
 });
 
 test('damaged records are refused whole', () => {
-  const good = encodeUpsert(tcp(1, ALL));
+  const good = encodeUpdate(tcp(1, ALL));
   for (let length = good.length - 1; length > good.length - 58; length--) {
     const engine = makeEngine();
-    assert.is(engine.applyRecords(good.subarray(0, length), false), -1, `cut to ${length}`);
-    assert.is(engine.x.liveCount(), 0);
+    assert.is(engine.applyUpdates(good.subarray(0, length), false), -1, `cut to ${length}`);
+    assert.is(bench(engine).liveCount(), 0);
   }
   for (const part of [0x00, 0x10, 0xff]) {
     const engine = makeEngine();
     const bad = Buffer.from(good);
     bad[bad.length - 1 - 16 - 4 - 24] = part;
-    assert.is(engine.applyRecords(bad, false), -1, `parts ${part}`);
+    assert.is(engine.applyUpdates(bad, false), -1, `parts ${part}`);
   }
 });
 
@@ -244,10 +246,10 @@ test('blocks are used again: no memory is lost over many lives, and the checks h
   for (let round = 0; round < 30; round++) {
     const states = Array.from({ length: 400 }, () => randomState(random));
     for (const state of states) event(engine, state);
-    assert.is(engine.x.selfCheck(), 0);
+    assert.is(bench(engine).selfCheck(), 0);
     for (const state of states) destroy(engine, state);
     syncOutput(engine);
-    assert.is(engine.x.liveCount() + engine.x.tombCount(), 0);
+    assert.is(bench(engine).liveCount() + bench(engine).tombCount(), 0);
     if (round === 10) settled = engine.x.memoryUsed();
   }
   assert.is(engine.x.memoryUsed(), settled);
@@ -258,7 +260,7 @@ test('more names of helpers than the table has room for are left out, counted', 
   const engine = makeEngine();
   for (let n = 0; n < 40; n++) event(engine, tcp(n, { helper: `helper-${n}` }));
   assert.is(engine.counter('extra_lost'), 8);
-  assert.is(engine.countOf('me'), 40);
+  assert.is(engine.countOf('own'), 40);
 });
 
 test.run();

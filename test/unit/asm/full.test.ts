@@ -2,11 +2,13 @@
  * A backup whose kernel is full: mirrored entries that are not assured push each other out. Each one that is put back
  * costs another one, so this must not go on as fast as the loop turns; and nothing of it may be lost.
  */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { feed, finish, makeEngine, reply } from '../../../scripts/reference/harness.ts';
 import { inverse, type State } from '../../../scripts/reference/state.ts';
-import { encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import { encodeUpdate } from '../../../scripts/reference/wirecodec.ts';
 import { Conntrack } from '../../../scripts/sim/cluster/conntrack.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
 
@@ -65,11 +67,11 @@ class World {
 
   run(seconds: number): void {
     for (let i = 0; i < (seconds * 1000) / PASS_MS; i++) this.pass();
-    assert.is(this.engine.x.selfCheck(), 0);
+    assert.is(bench(this.engine).selfCheck(), 0);
   }
 
   mirror(from: number, n: number): void {
-    for (let i = from; i < from + n; i++) this.engine.applyRecords(encodeUpsert(udp(i)), false);
+    for (let i = from; i < from + n; i++) this.engine.applyUpdates(encodeUpdate(udp(i)), false);
   }
 }
 

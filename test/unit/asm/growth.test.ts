@@ -1,6 +1,8 @@
 /** The table grows to 300,000 states one bucket at a time, stays findable, and its memory per state is told. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { makeEngine } from '../../../scripts/reference/harness.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
 
@@ -41,26 +43,26 @@ test('300,000 states', () => {
   for (let first = 0; first < N; first += STEP) {
     const at = images(engine, first, STEP);
     const before = performance.now();
-    assert.is(engine.x.benchUpsert(at, STEP), STEP);
+    assert.is(bench(engine).benchUpdate(at, STEP), STEP);
     worst = Math.max(worst, performance.now() - before);
   }
-  assert.is(engine.x.liveCount(), N);
-  assert.is(engine.x.bucketCount(), N, 'a bucket an insert');
-  assert.ok(engine.x.longestChain() <= 12, `${engine.x.longestChain()}`);
+  assert.is(bench(engine).liveCount(), N);
+  assert.is(bench(engine).bucketCount(), N, 'a bucket an insert');
+  assert.ok(bench(engine).longestChain() <= 12, `${bench(engine).longestChain()}`);
   const used = (engine.x.memoryUsed() - empty) / N;
   console.log(`  memory: ${used.toFixed(1)} B a state; slowest ${STEP} inserts: ${worst.toFixed(1)} ms`);
   assert.ok(engine.x.memoryUsed() / N <= 160, 'all in');
   assert.ok(engine.memory.buffer.byteLength - engine.x.memoryUsed() <= 8 << 20, 'one growth ahead at most');
-  assert.is(engine.x.selfCheck(), 0);
+  assert.is(bench(engine).selfCheck(), 0);
   for (let first = 0; first < N; first += STEP) {
-    assert.is(engine.x.benchFind(images(engine, first, STEP), STEP), STEP);
+    assert.is(bench(engine).benchFind(images(engine, first, STEP), STEP), STEP);
   }
-  assert.is(engine.x.benchFind(images(engine, N, STEP), STEP), 0);
+  assert.is(bench(engine).benchFind(images(engine, N, STEP), STEP), 0);
 });
 
 test('slots of ended states are used again, a listing sees all that stay', () => {
   const engine = makeEngine();
-  for (let first = 0; first < 20_000; first += STEP) engine.x.benchUpsert(images(engine, first, STEP), STEP);
+  for (let first = 0; first < 20_000; first += STEP) bench(engine).benchUpdate(images(engine, first, STEP), STEP);
   const size = engine.x.memoryUsed();
   const seen = new Set<number>();
   let at = 0;
@@ -72,24 +74,24 @@ test('slots of ended states are used again, a listing sees all that stay', () =>
     seen.add(at);
     if (i % 2000 !== 1999) continue;
     // every tenth goes away in the middle of the listing, others come
-    engine.x.benchDelete(images(engine, i - 199, 200), 200);
-    engine.x.benchUpsert(images(engine, fresh, 200), 200);
+    bench(engine).benchDelete(images(engine, i - 199, 200), 200);
+    bench(engine).benchUpdate(images(engine, fresh, 200), 200);
     fresh += 200;
   }
   assert.ok(seen.size >= 18_000, `${seen.size}`);
-  assert.is(engine.x.liveCount(), 20_000);
+  assert.is(bench(engine).liveCount(), 20_000);
   assert.is(engine.x.memoryUsed(), size, 'no new page');
-  assert.is(engine.x.selfCheck(), 0);
-  for (let first = 0; first < fresh; first += STEP) engine.x.benchDelete(images(engine, first, STEP), STEP);
-  assert.is(engine.x.liveCount(), 0);
+  assert.is(bench(engine).selfCheck(), 0);
+  for (let first = 0; first < fresh; first += STEP) bench(engine).benchDelete(images(engine, first, STEP), STEP);
+  assert.is(bench(engine).liveCount(), 0);
   assert.is(engine.next(0), 0);
-  assert.equal(engine.digest('me'), { count: 0n, sum: Buffer.alloc(16) });
+  assert.equal(engine.digest('own'), { count: 0n, sum: Buffer.alloc(16) });
 });
 
 test('without the index key chains can’t be built: hashes of neighbouring keys are spread', () => {
   const engine = makeEngine({ indexKey: Uint8Array.from({ length: 16 }, () => 0xff) });
-  for (let first = 0; first < 16_000; first += STEP) engine.x.benchUpsert(images(engine, first, STEP), STEP);
-  assert.ok(engine.x.longestChain() <= 9, `${engine.x.longestChain()}`);
+  for (let first = 0; first < 16_000; first += STEP) bench(engine).benchUpdate(images(engine, first, STEP), STEP);
+  assert.ok(bench(engine).longestChain() <= 9, `${bench(engine).longestChain()}`);
 });
 
 test.run();

@@ -1,6 +1,8 @@
 /** Whose a connection is by the virtual addresses (asm/state/homes.ts, src/sync/table/homes.ts). */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { event, listAll, makeEngine } from '../../../scripts/reference/harness.ts';
 import { inverse, type State, UDP } from '../../../scripts/reference/state.ts';
 import { homesOf, vhidsOf } from '../../../src/sync/table/homes.ts';
@@ -46,7 +48,7 @@ function homeOf(state: State): number {
   const engine = makeEngine();
   engine.setHomes(reports(['1/wan', '2/lan'], LISTS));
   event(engine, state);
-  return engine.x.homeOf(listAll(engine)[0]?.at ?? 0);
+  return bench(engine).homeOf(listAll(engine)[0]?.at ?? 0);
 }
 
 test('translated, or sent to a virtual address: to the master of that address, whatever else', () => {

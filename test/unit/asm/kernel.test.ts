@@ -1,8 +1,10 @@
 /**
  * The kernel's answers: what exists already, what is missing, what is refused; and that its table ends equal to ours.
  */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { errorMessage, type Taken } from '../../../scripts/reference/ctmsg.ts';
 import { FakeKernel, tupleText } from '../../../scripts/reference/fake-kernel.ts';
 import {
@@ -23,7 +25,7 @@ import {
   type State,
   TCP,
 } from '../../../scripts/reference/state.ts';
-import { encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import { encodeDelete, encodeUpdate } from '../../../scripts/reference/wirecodec.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
 
 const test = suite('engine and kernel answers');
@@ -47,7 +49,7 @@ function settle(engine: Engine, kernel: FakeKernel): Taken[] {
     all.push(...messages);
     reply(engine, kernel.handle(messages));
   }
-  assert.is(engine.x.selfCheck(), 0);
+  assert.is(bench(engine).selfCheck(), 0);
   return all;
 }
 
@@ -59,7 +61,7 @@ test('an entry that exists gives way to the peer’s', () => {
   const engine = makeEngine();
   const kernel = new FakeKernel();
   kernel.put(make(1, { reply: inverse(make(1)) }));
-  engine.applyRecords(encodeUpsert(make(1)), false);
+  engine.applyUpdates(encodeUpdate(make(1)), false);
   assert.is(kinds(settle(engine, kernel)), 'create delete delete create');
   assert.is(kernel.get(make(1))?.reply, tupleText(make(1), make(1).reply));
   assert.is(engine.kernelMissing(), 0);
@@ -71,7 +73,7 @@ test('an entry that holds the same translated port gives way too', () => {
   const kernel = new FakeKernel();
   const own = make(7, { orig: { ...make(7).orig, src: Uint8Array.of(203, 0, 113, 2), sport: 1001 } });
   kernel.put({ ...own, reply: inverse(own) });
-  engine.applyRecords(encodeUpsert(make(1)), false);
+  engine.applyUpdates(encodeUpdate(make(1)), false);
   settle(engine, kernel);
   assert.is(kernel.entries.size, 1);
   assert.is(engine.kernelMissing(), 0);
@@ -81,7 +83,7 @@ test('refused twice: counted, missing, tried again by the next sweep', () => {
   const engine = makeEngine();
   const kernel = new FakeKernel();
   kernel.failCreate = 12;
-  engine.applyRecords(encodeUpsert(make(1)), false);
+  engine.applyUpdates(encodeUpdate(make(1)), false);
   settle(engine, kernel);
   assert.is(engine.kernelMissing(), 1);
   assert.is(engine.counter('kernel_refused'), 1);
@@ -102,7 +104,7 @@ test('each cause of refusal has its counter', () => {
     const engine = makeEngine();
     const kernel = new FakeKernel();
     kernel.failCreate = errno;
-    engine.applyRecords(encodeUpsert(make(1)), false);
+    engine.applyUpdates(encodeUpdate(make(1)), false);
     settle(engine, kernel);
     assert.is(engine.counter(name), 1);
   }
@@ -111,10 +113,10 @@ test('each cause of refusal has its counter', () => {
 test('a mirrored entry that is missing at an update is made', () => {
   const engine = makeEngine();
   const kernel = new FakeKernel();
-  engine.applyRecords(encodeUpsert(make(1)), false);
+  engine.applyUpdates(encodeUpdate(make(1)), false);
   settle(engine, kernel);
   kernel.drop(make(1));
-  engine.applyRecords(encodeUpsert(make(1, { l4: 4 })), false);
+  engine.applyUpdates(encodeUpdate(make(1, { l4: 4 })), false);
   assert.is(kinds(settle(engine, kernel)), 'update create');
   assert.is(kernel.get(make(1))?.l4, 4);
 });
@@ -123,10 +125,10 @@ test('an update that the kernel can’t do becomes a new entry', () => {
   for (const errno of [16, 95]) {
     const engine = makeEngine();
     const kernel = new FakeKernel();
-    engine.applyRecords(encodeUpsert(make(1)), false);
+    engine.applyUpdates(encodeUpdate(make(1)), false);
     settle(engine, kernel);
     kernel.failUpdate = errno;
-    engine.applyRecords(encodeUpsert(make(1, { mark: 4 })), false);
+    engine.applyUpdates(encodeUpdate(make(1, { mark: 4 })), false);
     assert.is(kinds(settle(engine, kernel)), 'update delete delete create');
     assert.is(kernel.get(make(1))?.mark, 4);
   }
@@ -136,8 +138,8 @@ test('an update that the kernel can’t do becomes a new entry', () => {
 function adoptedGone(): { engine: Engine; kernel: FakeKernel } {
   const engine = makeEngine();
   const kernel = new FakeKernel();
-  engine.applyRecords(encodeUpsert(make(1)), false);
-  engine.applyRecords(encodeUpsert(make(2)), false);
+  engine.applyUpdates(encodeUpdate(make(1)), false);
+  engine.applyUpdates(encodeUpdate(make(2)), false);
   settle(engine, kernel);
   engine.adoptPeer();
   finish((n) => engine.sweep(n));
@@ -148,7 +150,7 @@ function adoptedGone(): { engine: Engine; kernel: FakeKernel } {
   event(engine, make(1, { l4: 4 }));
   reply(engine, kernel.handle(updates));
   assert.is(kinds(settle(engine, kernel)), '', 'their events come first: made now, they would be taken for ended');
-  assert.is(engine.kernelMissing('me'), 1, 'and it is told as missing');
+  assert.is(engine.kernelMissing('own'), 1, 'and it is told as missing');
   return { engine, kernel };
 }
 
@@ -162,7 +164,7 @@ test('an adopted entry that traffic has ended is not made again, one that had go
     'the untouched one is the peer’s word, the touched one the kernel’s',
   );
   assert.ok(kernel.get(make(2)));
-  assert.is(engine.kernelMissing('me'), 0);
+  assert.is(engine.kernelMissing('own'), 0);
   assert.is(listAll(engine).length, 1);
 });
 
@@ -188,12 +190,12 @@ test('answers to nothing we know are counted, acknowledgements are not', () => {
 
 test('an answer for a state that is gone, whose slot holds another by now, does no harm', () => {
   const engine = makeEngine();
-  engine.applyRecords(encodeUpsert(make(1)), false);
+  engine.applyUpdates(encodeUpdate(make(1)), false);
   const [create] = kernelOutput(engine);
-  engine.applyRecords(encodeDelete(make(1)), false);
+  engine.applyUpdates(encodeDelete(make(1)), false);
   kernelOutput(engine);
-  assert.is(engine.x.liveCount() + engine.x.tombCount(), 0);
-  engine.applyRecords(encodeUpsert(make(2)), false);
+  assert.is(bench(engine).liveCount() + bench(engine).tombCount(), 0);
+  engine.applyUpdates(encodeUpdate(make(2)), false);
   kernelOutput(engine);
   reply(engine, errorMessage(create!.seq, 17));
   assert.is(engine.kernelPending(), 0);
@@ -206,14 +208,14 @@ test('modes: mirrored is liberal with a long timeout, adopted gets the normal on
   const own = make(2, { l4: 3 });
   kernel.put(own);
   event(engine, own);
-  engine.applyRecords(encodeUpsert(make(1)), false);
+  engine.applyUpdates(encodeUpdate(make(1)), false);
   settle(engine, kernel);
   assert.equal([kernel.get(make(1))?.timeout, kernel.get(make(1))?.liberal], [86400, true]);
   engine.adoptPeer();
   finish((n) => engine.sweep(n));
   settle(engine, kernel);
   assert.equal([kernel.get(make(1))?.timeout, kernel.get(own)?.timeout], [432000, 100]);
-  engine.giveMine();
+  engine.yieldOwn();
   finish((n) => engine.sweep(n));
   settle(engine, kernel);
   assert.equal([kernel.get(own)?.timeout, kernel.get(own)?.liberal, kernel.get(own)?.l4], [86400, true, 3]);
@@ -243,11 +245,11 @@ test('random records, refusals and losses: the kernel’s table ends equal to th
     if (what < 0.5 || old === undefined) {
       const state = unique(randomState(random, 30));
       known.push(state);
-      engine.applyRecords(encodeUpsert(state), false);
+      engine.applyUpdates(encodeUpdate(state), false);
     } else if (what < 0.7) {
-      engine.applyRecords(encodeUpsert(unique(randomContent(random, old))), false);
+      engine.applyUpdates(encodeUpdate(unique(randomContent(random, old))), false);
     } else if (what < 0.85) {
-      engine.applyRecords(encodeDelete(old), false);
+      engine.applyUpdates(encodeDelete(old), false);
     } else if (what < 0.9) {
       kernel.drop(old);
       destroy(engine, old);

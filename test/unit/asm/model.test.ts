@@ -1,6 +1,8 @@
 /** 100,000 random operations on the module and on a plain TypeScript table: same states, same owners, same digests. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { kernelMessage } from '../../../scripts/reference/ctmsg.ts';
 import {
   destroy,
@@ -24,13 +26,13 @@ import {
   TCP,
 } from '../../../scripts/reference/state.ts';
 import { ReferenceTable } from '../../../scripts/reference/table.ts';
-import { decodeRecords, encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import { decodeRecords, encodeDelete, encodeUpdate } from '../../../scripts/reference/wirecodec.ts';
 import type { Engine, Owner } from '../../../src/sync/table/engine.ts';
 
 const test = suite('engine against the reference table');
 
 const OPERATIONS = 100_000;
-const OWNERS: Owner[] = ['none', 'me', 'peer'];
+const OWNERS: Owner[] = ['unclaimed', 'own', 'mirrored'];
 
 /** Contents as text without what is not synced. */
 function content(state: State): string {
@@ -57,7 +59,7 @@ function compareAll(engine: Engine, model: ReferenceTable, note: string): void {
     assert.is(BigInt(`0x${sum.toString('hex')}`), expected.sum, `${note}: digest of ${owner}`);
   }
   assert.is(engine.dirtyCount(), model.dirty.size, `${note}: dirty`);
-  assert.is(engine.x.selfCheck(), 0, note);
+  assert.is(bench(engine).selfCheck(), 0, note);
 }
 
 /** What is sent must be the present truth about every dirty key, and nothing else. */
@@ -70,7 +72,7 @@ function compareSent(engine: Engine, model: ReferenceTable): void {
       const entry = model.entries.get(key);
       assert.is(record.delete, entry === undefined);
       if (entry === undefined) continue;
-      assert.is(record.yours, entry.owner === 'peer');
+      assert.is(record.yours, entry.owner === 'mirrored');
       assert.is(content(record.state), content(entry.state));
     }
   }
@@ -81,7 +83,7 @@ function compareSent(engine: Engine, model: ReferenceTable): void {
 test('random operations', () => {
   const random = randomSource(20_260_101);
   const engine = makeEngine();
-  engine.x.boundAnswers(0);
+  bench(engine).boundAnswers(0);
   const model = new ReferenceTable(FP_KEY);
   let last = randomState(random);
   let ms = 0;
@@ -101,10 +103,10 @@ test('random operations', () => {
   };
   const rx = (state: State, late: boolean, remove: boolean): void => {
     const yours = late && random() < 0.5;
-    const bytes = remove ? encodeDelete(state, yours) : encodeUpsert(state, yours);
-    assert.is(engine.applyRecords(bytes, late && !yours), 1);
+    const bytes = remove ? encodeDelete(state, yours) : encodeUpdate(state, yours);
+    assert.is(engine.applyUpdates(bytes, late && !yours), 1);
     if (remove) model.delete(state, late);
-    else model.upsert(state, late, yours);
+    else model.update(state, late, yours);
   };
   const operations: [number, () => void][] = [
     [
@@ -162,8 +164,8 @@ test('random operations', () => {
       0.3,
       () =>
         change(
-          () => engine.giveMine(),
-          () => model.giveMine(),
+          () => engine.yieldOwn(),
+          () => model.yieldOwn(),
         ),
     ],
     [
@@ -237,8 +239,8 @@ test('negative control: one lost operation is noticed', () => {
     if (i !== 100) event(engine, state);
     model.event(state);
   }
-  assert.is.not(engine.digest('me').count, BigInt(model.digest('me').count));
-  assert.is.not(BigInt(`0x${engine.digest('me').sum.toString('hex')}`), model.digest('me').sum);
+  assert.is.not(engine.digest('own').count, BigInt(model.digest('own').count));
+  assert.is.not(BigInt(`0x${engine.digest('own').sum.toString('hex')}`), model.digest('own').sum);
 });
 
 test.run();

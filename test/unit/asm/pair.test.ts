@@ -2,8 +2,10 @@
  * Two engines, two kernels, a link that delays: traffic, hand-overs in the middle of it, late events, lost entries.
  * When everything has arrived both tables and both kernels are equal, and each state has one owner.
  */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { FakeKernel, tupleText } from '../../../scripts/reference/fake-kernel.ts';
 import {
   destroy,
@@ -49,7 +51,7 @@ class Node {
   }
 
   send(peer: Node, room: number): void {
-    for (let r = this.engine.takeRecords(room); r !== null; r = this.engine.takeRecords(room)) {
+    for (let r = this.engine.takeUpdates(room); r !== null; r = this.engine.takeUpdates(room)) {
       peer.inbox.push({ records: Buffer.from(r), seen: this.seen });
     }
   }
@@ -59,9 +61,9 @@ class Node {
     if (next === undefined) return;
     if (next.records === null) {
       this.seen++;
-      this.engine.giveMine();
+      this.engine.yieldOwn();
     } else {
-      assert.ok(this.engine.applyRecords(next.records, next.seen !== this.adoptions) >= 0);
+      assert.ok(this.engine.applyUpdates(next.records, next.seen !== this.adoptions) >= 0);
     }
     this.flushKernel();
   }
@@ -104,14 +106,14 @@ function inTable(node: Node): string[] {
     .sort();
 }
 
-function owned(node: Node, owner: 'me' | 'peer'): string[] {
+function owned(node: Node, owner: 'own' | 'mirrored'): string[] {
   return listAll(node.engine)
     .filter((s) => s.owner === owner)
     .map((s) => `${tupleText(s, s.orig)} ${tupleText(s, s.reply)} ${s.status & 6} ${s.mark} ${coarse(s)}`)
     .sort();
 }
 
-function digest(node: Node, owner: 'me' | 'peer'): string {
+function digest(node: Node, owner: 'own' | 'mirrored'): string {
   const { count, sum } = node.engine.digest(owner);
   return `${count} ${sum.toString('hex')}`;
 }
@@ -160,9 +162,9 @@ function run(seed: number, steps: number, check = true): { a: Node; b: Node; pea
       master.engine.setPreferPeer(false);
       backup.engine.setPreferPeer(true);
       master.adopt(backup);
-      peak = Math.max(peak, master.engine.x.liveCount());
+      peak = Math.max(peak, bench(master.engine).liveCount());
     }
-    if (check && i % 1000 === 0) assert.is(a.engine.x.selfCheck() + b.engine.x.selfCheck(), 0);
+    if (check && i % 1000 === 0) assert.is(bench(a.engine).selfCheck() + bench(b.engine).selfCheck(), 0);
   }
   settle(a, b);
   return { a, b, peak };
@@ -192,12 +194,12 @@ for (let seed = 1; seed <= 12; seed++) {
   test(`seed ${seed}: hand-overs in the middle of traffic`, () => {
     const { a, b, peak } = run(seed, 4000);
     assert.ok(peak > 100, `${peak}`);
-    assert.equal(owned(a, 'me'), owned(b, 'peer'), 'what a owns');
-    assert.equal(owned(b, 'me'), owned(a, 'peer'), 'what b owns');
-    assert.is(digest(a, 'me'), digest(b, 'peer'));
-    assert.is(digest(b, 'me'), digest(a, 'peer'));
+    assert.equal(owned(a, 'own'), owned(b, 'mirrored'), 'what a owns');
+    assert.equal(owned(b, 'own'), owned(a, 'mirrored'), 'what b owns');
+    assert.is(digest(a, 'own'), digest(b, 'mirrored'));
+    assert.is(digest(b, 'own'), digest(a, 'mirrored'));
     for (const node of [a, b]) {
-      assert.is(node.engine.x.selfCheck(), 0);
+      assert.is(bench(node.engine).selfCheck(), 0);
       assert.is(node.engine.kernelMissing(), 0);
       assert.is(node.engine.counter('bad_record'), 0);
     }
@@ -221,7 +223,7 @@ test('without late events: the kernels are equal to the tables too', () => {
   assert.equal(inTable(a), inTable(b));
   assert.equal(inKernel(b), inTable(b));
   assert.equal(inKernel(a), inTable(a));
-  assert.is(b.engine.countOf('me'), unique.length - 80);
+  assert.is(b.engine.countOf('own'), unique.length - 80);
 });
 
 test('negative control: a lost datagram is seen in the digests', () => {
@@ -230,11 +232,11 @@ test('negative control: a lost datagram is seen in the digests', () => {
   const random = randomSource(3);
   for (let i = 0; i < 100; i++) event(a, randomState(random, 5000));
   for (let i = 0; ; i++) {
-    const records = a.takeRecords(200);
+    const records = a.takeUpdates(200);
     if (records === null) break;
-    if (i !== 3) b.applyRecords(records, false);
+    if (i !== 3) b.applyUpdates(records, false);
   }
-  assert.is.not(a.digest('me').sum.toString('hex'), b.digest('peer').sum.toString('hex'));
+  assert.is.not(a.digest('own').sum.toString('hex'), b.digest('mirrored').sum.toString('hex'));
 });
 
 test('taking over and giving away do not touch one record', () => {
@@ -242,11 +244,11 @@ test('taking over and giving away do not touch one record', () => {
   const random = randomSource(8);
   for (let i = 0; i < 3000; i++) event(engine, randomState(random, 60_000));
   const before = engine.view().slice();
-  const digest = engine.digest('me');
-  engine.giveMine();
-  assert.equal(engine.digest('peer'), digest);
+  const digest = engine.digest('own');
+  engine.yieldOwn();
+  assert.equal(engine.digest('mirrored'), digest);
   engine.adoptPeer();
-  assert.equal(engine.digest('me'), digest);
+  assert.equal(engine.digest('own'), digest);
   const after = engine.view();
   for (let at = engine.next(0); at !== 0; at = engine.next(at)) {
     for (let i = 0; i < 144; i++) if (before[at + i] !== after[at + i]) assert.unreachable('a record was written');
@@ -261,11 +263,11 @@ test('any number of changes of owner without a sweep in between', () => {
   for (let i = 0; i < 60; i++) {
     event(engine, randomState(random, 60_000));
     event(other, randomState(random, 60_000));
-    for (let r = other.takeRecords(1000); r !== null; r = other.takeRecords(1000)) engine.applyRecords(r, false);
-    if (i % 3 === 0) engine.giveMine();
+    for (let r = other.takeUpdates(1000); r !== null; r = other.takeUpdates(1000)) engine.applyUpdates(r, false);
+    if (i % 3 === 0) engine.yieldOwn();
     else engine.adoptPeer();
-    assert.is(engine.countOf('me') + engine.countOf('peer'), engine.x.liveCount());
-    assert.is(engine.x.selfCheck(), 0);
+    assert.is(engine.countOf('own') + engine.countOf('mirrored'), bench(engine).liveCount());
+    assert.is(bench(engine).selfCheck(), 0);
   }
   assert.ok(engine.counter('sweep_forced') > 0);
 });

@@ -25,7 +25,7 @@ formats('states, events and actions of format 1 get their present names', () => 
   );
   const context = { now: 1 };
   assert.equal(
-    upgraded(step({ in: { event: { type: 'recon', adoptSeen: 1 }, context }, out: [{ type: 'giveMine' }] })),
+    upgraded(step({ in: { event: { type: 'recon', adoptSeen: 1 }, context }, out: [{ type: 'yieldOwn' }] })),
     step({ in: { event: { type: 'repairMessage', adoptSeen: 1 }, context }, out: [{ type: 'yieldOwn' }] }),
   );
 });
@@ -44,7 +44,7 @@ formats('reasons in words become causes; words that no cause has stay, so that a
 });
 
 formats('what has its present names, and what is of another machine, stays as it is', () => {
-  const today = upgraded(step({ in: { event: { type: 'recon' } }, out: [{ type: 'giveMine' }, null] }));
+  const today = upgraded(step({ in: { event: { type: 'recon' } }, out: [{ type: 'yieldOwn' }, null] }));
   assert.equal(upgraded(today), today);
   const other: Line = { m: 'group', i: 1, at: 0, state: { mine: 1 } };
   assert.is(upgraded(other), other);

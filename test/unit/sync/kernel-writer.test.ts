@@ -1,9 +1,11 @@
 /** A kernel that takes no changes for a while: what waits for it is neither lost nor taken for ended. */
+
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bench } from '../../../scripts/reference/bench-exports.ts';
 import { feed, finish, listAll, makeEngine } from '../../../scripts/reference/harness.ts';
 import { inverse, type State } from '../../../scripts/reference/state.ts';
-import { encodeDelete, encodeUpsert } from '../../../scripts/reference/wirecodec.ts';
+import { encodeDelete, encodeUpdate } from '../../../scripts/reference/wirecodec.ts';
 import { Conntrack } from '../../../scripts/sim/cluster/conntrack.ts';
 import type { Batch } from '../../../src/kernel/batch.ts';
 import type { Engine } from '../../../src/sync/table/engine.ts';
@@ -117,11 +119,11 @@ class World {
 
   run(passes: number): void {
     for (let i = 0; i < passes; i++) this.pass();
-    assert.is(this.engine.x.selfCheck(), 0);
+    assert.is(bench(this.engine).selfCheck(), 0);
   }
 
   mirror(n: number): void {
-    for (let i = 0; i < n; i++) this.engine.applyRecords(encodeUpsert(tcp(i)), false);
+    for (let i = 0; i < n; i++) this.engine.applyUpdates(encodeUpdate(tcp(i)), false);
     this.run(2);
     assert.is(this.kernel.entries.size, n);
   }
@@ -134,7 +136,7 @@ class World {
   /** Ends that this node tells its peer. */
   endsTold(): number {
     let ends = 0;
-    for (let records = this.engine.takeRecords(1400); records !== null; records = this.engine.takeRecords(1400)) {
+    for (let records = this.engine.takeUpdates(1400); records !== null; records = this.engine.takeUpdates(1400)) {
       const first = records.readUInt8(0);
       ends += first & ENDED;
     }
@@ -151,14 +153,14 @@ test('mirrored entries deleted by hand meanwhile are put back, also when the bac
   assert.ok(world.unsure, 'nothing is in step meanwhile');
   world.engine.adoptPeer();
   world.run(20);
-  assert.is(world.engine.countOf('me'), 20);
+  assert.is(world.engine.countOf('own'), 20);
   assert.ok(world.unsure);
   world.deaf = false;
   world.run(20);
   assert.not(world.unsure);
-  assert.is(world.engine.countOf('me'), 20);
+  assert.is(world.engine.countOf('own'), 20);
   assert.is(world.kernel.entries.size, 20);
-  assert.is(world.engine.kernelMissing('me'), 0);
+  assert.is(world.engine.kernelMissing('own'), 0);
   assert.is(world.endsTold(), 0);
 });
 
@@ -172,7 +174,7 @@ test('negative control: an audit that is not told of it takes them for ended', (
   world.run(1);
   world.engine.adoptPeer();
   world.run(20);
-  assert.is(world.engine.countOf('me'), 15);
+  assert.is(world.engine.countOf('own'), 15);
 });
 
 test('an end that waits for the kernel is not undone by a dump', () => {
@@ -180,7 +182,7 @@ test('an end that waits for the kernel is not undone by a dump', () => {
   world.mirror(20);
   world.audit.begin('audit', world.ms);
   world.deaf = true;
-  for (let i = 0; i < 5; i++) world.engine.applyRecords(encodeDelete(tcp(i)), false);
+  for (let i = 0; i < 5; i++) world.engine.applyUpdates(encodeDelete(tcp(i)), false);
   world.run(3);
   world.audit.begin('audit', world.ms);
   world.run(3);
@@ -188,17 +190,17 @@ test('an end that waits for the kernel is not undone by a dump', () => {
   world.run(20);
   assert.is(world.kernel.entries.size, 15);
   assert.is(listAll(world.engine).length, 15);
-  assert.is(world.engine.countOf('me'), 0);
+  assert.is(world.engine.countOf('own'), 0);
   assert.not(world.unsure);
 });
 
 test('what the kernel did not take goes before what came later', () => {
   const world = new World();
   world.deaf = true;
-  world.engine.applyRecords(encodeUpsert(tcp(1)), false);
+  world.engine.applyUpdates(encodeUpdate(tcp(1)), false);
   world.run(2);
-  world.engine.applyRecords(encodeDelete(tcp(1)), false);
-  world.engine.applyRecords(encodeUpsert(tcp(2)), false);
+  world.engine.applyUpdates(encodeDelete(tcp(1)), false);
+  world.engine.applyUpdates(encodeUpdate(tcp(2)), false);
   world.run(2);
   assert.ok(world.refused.length > 1 && world.refused.length < 10, `${world.refused.length} tries in 4 passes`);
   world.deaf = false;
@@ -209,7 +211,7 @@ test('what the kernel did not take goes before what came later', () => {
 test('traffic that makes the entry anew while its create waits keeps its entry', () => {
   const world = new World();
   world.deaf = true;
-  world.engine.applyRecords(encodeUpsert(tcp(1)), false);
+  world.engine.applyUpdates(encodeUpdate(tcp(1)), false);
   world.run(2);
   const entry = world.kernel.open({ ...tcp(1), l4: 1, status: 8 }, world.ms * 1000);
   if (entry === null) throw new Error('the model of the kernel refuses it');
@@ -219,7 +221,7 @@ test('traffic that makes the entry anew while its create waits keeps its entry',
   world.run(10);
   assert.is(world.engine.counter('kernel_recreate'), 0);
   assert.is([...world.kernel.entries.values()][0], entry);
-  assert.is(world.engine.countOf('me'), 1);
+  assert.is(world.engine.countOf('own'), 1);
 });
 
 test('mirrored entries whose end was lost with other events are no ends of the new master’s', () => {
@@ -237,8 +239,8 @@ test('mirrored entries whose end was lost with other events are no ends of the n
   assert.ok(world.unsure, 'the audit waits for that walk');
   world.run(10);
   assert.not(world.unsure);
-  assert.is(world.engine.countOf('me'), 20);
-  assert.is(world.engine.kernelMissing('me'), 5);
+  assert.is(world.engine.countOf('own'), 20);
+  assert.is(world.engine.kernelMissing('own'), 5);
   // As a second later, because something is missing (driver.ts).
   world.engine.sweepBegin();
   finish((n) => world.engine.sweep(n));
@@ -253,11 +255,11 @@ function endedAndChanged(heedless: boolean): { kernel: number; table: number } {
   world.mirror(1);
   world.heedless = heedless;
   world.damage(1);
-  world.engine.applyRecords(encodeUpsert({ ...tcp(0), mark: 7 }), false);
+  world.engine.applyUpdates(encodeUpdate({ ...tcp(0), mark: 7 }), false);
   world.writer.flush();
   world.engine.adoptPeer();
   world.run(5);
-  return { kernel: world.kernel.entries.size, table: world.engine.countOf('me') };
+  return { kernel: world.kernel.entries.size, table: world.engine.countOf('own') };
 }
 
 test('the end of an entry is not taken for the end of the one that was made in its place', () => {

@@ -113,7 +113,7 @@ export class Applier {
   private update(fixed: FastFixed, content: Buffer): void {
     this.ports.updated(content.length);
     // After a crossed adoption, what the peer calls its own is this node's already.
-    if (this.engine.applyRecords(content, this.crossed(fixed)) < 0) this.ports.count('bad_record');
+    if (this.engine.applyUpdates(content, this.crossed(fixed)) < 0) this.ports.count('bad_record');
   }
 
   private compare(fixed: FastFixed, content: Buffer): void {
@@ -123,7 +123,7 @@ export class Applier {
       return;
     }
     this.ports.flushKernel();
-    const here = this.engine.digest('peer');
+    const here = this.engine.digest('mirrored');
     const equal = here.count === digest.count && timingSafeEqual(here.sum, digest.sum);
     this.ports.step({ type: 'digest', digest, seq: fixed.seq, adoptSeen: fixed.adoptSeen, equal });
   }

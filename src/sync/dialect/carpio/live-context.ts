@@ -13,15 +13,15 @@ class LiveCounts implements Counts {
   }
 
   get own(): number {
-    return this.engine.countOf('me');
+    return this.engine.countOf('own');
   }
 
   get mirrored(): number {
-    return this.engine.countOf('peer');
+    return this.engine.countOf('mirrored');
   }
 
   get unclaimed(): number {
-    return this.engine.countOf('none');
+    return this.engine.countOf('unclaimed');
   }
 
   get dirty(): number {
@@ -29,7 +29,7 @@ class LiveCounts implements Counts {
   }
 
   get missing(): number {
-    return this.engine.kernelMissing('peer') + this.engine.kernelMissing('me');
+    return this.engine.kernelMissing('mirrored') + this.engine.kernelMissing('own');
   }
 }
 

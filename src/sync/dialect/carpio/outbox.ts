@@ -128,7 +128,7 @@ export class Outbox {
       this.waiting.shift();
     }
     const room = capacity - end;
-    const updates = room >= LEAST_ROOM ? this.engine.takeRecords(room - MESSAGE_HEADER) : null;
+    const updates = room >= LEAST_ROOM ? this.engine.takeUpdates(room - MESSAGE_HEADER) : null;
     if (updates !== null) {
       end = writeMessageHeader(scratch, end, MSG.UPDATES, updates.length);
       end += updates.copy(scratch, end);

@@ -100,7 +100,7 @@ export class TableActions {
         this.sweep();
         break;
       case 'yieldOwn':
-        engine.giveMine();
+        engine.yieldOwn();
         this.sweep();
         break;
       case 'dropUnclaimed':
@@ -127,9 +127,9 @@ export class TableActions {
       step({ type: 'verify' });
       return;
     }
-    const { count, sum } = engine.digest('me');
+    const { count, sum } = engine.digest('own');
     const { adoptId, rxSeq } = state;
-    outbox.push(encodeDigest({ count, sum, adoptId, applied: rxSeq, unclaimed: engine.countOf('none') }));
+    outbox.push(encodeDigest({ count, sum, adoptId, applied: rxSeq, unclaimed: engine.countOf('unclaimed') }));
     fill();
   }
 }
