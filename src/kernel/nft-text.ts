@@ -12,9 +12,16 @@ export interface TableOptions {
   /** devices that adverts come in on or go out on: the NICs with a vhid, and the macvlans on them */
   readonly carpDevices: readonly string[];
   readonly syncDevice: string | null;
+  /** adverts and probes a second that one host may send */
+  readonly senderRate?: number;
   /** TCP ports of the pair's own channel on the sync device: not tracked either */
   readonly peerPorts?: readonly number[];
 }
+
+/** What one host with a few vhids may send in a second, many times over. */
+const SENDER_RATE = 400;
+/** What all hosts together may send that were not heard in the last quarter of an hour. */
+const STRANGERS_RATE = 100;
 
 /** A device name as nft takes it. A `*` at the end would be a wildcard, a quote would end the string. */
 export function quoteDevice(name: string): string {
@@ -36,6 +43,9 @@ const setOf = (devices: readonly string[]): string => `{ ${devices.map(quoteDevi
  *   from beyond a router. A drop is final in nftables, whatever other tables say. (An accept is not: see guardInserts.)
  * - Of protocol 240, probes and their answers (liveness/probe/packet.ts: kinds 3 and 4) may also come in on the CARP
  *   devices.
+ * - Each host has a budget of adverts and probes, and all hosts that were not heard lately have one together: what is
+ *   over it never wakes the daemon, whose election runs at real-time priority. The peer is known, so a flood from
+ *   forged addresses takes nothing from it.
  * - None of them is tracked.
  * - An empty nat chain keeps the NAT hooks registered, so that a mirrored state with NAT translates at once after a
  *   take-over; the rule with `ct` keeps connection tracking on. Both hold also without any rules of the user.
@@ -65,6 +75,8 @@ ${counters}table inet carpio {
 	counter channel_device { comment "peer channel from another device" }
 	counter sync_ttl { comment "sync packets with a TTL other than 255" }
 	counter ct_invalid { comment "forwarded packets that fit no connection" }
+	counter carp_flood { comment "adverts and probes beyond a host's budget" }
+${crowdSets()}
 	chain raw_in {
 		type filter hook prerouting priority raw; policy accept;
 ${untracked('i')}
@@ -82,7 +94,9 @@ ${channelDoor(options)}	}
 		iifname != @carp_devices counter name carp_device drop
 		ip ttl != 255 counter name carp_ttl drop
 		ip6 hoplimit != 255 counter name carp_ttl drop
+		jump crowd
 	}
+${crowdChains(options.senderRate ?? SENDER_RATE)}
 	chain sync_in {
 		iifname @carp_devices @th,0,16 0xca12 @th,24,8 { 3, 4 } goto probe_in
 		${fromSync}counter name sync_device drop
@@ -92,6 +106,7 @@ ${channelDoor(options)}	}
 	chain probe_in {
 		ip ttl != 255 counter name sync_ttl drop
 		ip6 hoplimit != 255 counter name sync_ttl drop
+		jump crowd
 	}
 	chain tracking {
 		type filter hook forward priority filter - 10; policy accept;
@@ -102,6 +117,34 @@ ${channelDoor(options)}	}
 	}
 }
 `;
+}
+
+const FAMILIES = [
+  { v: 4, type: 'ipv4_addr', key: 'ip saddr' },
+  { v: 6, type: 'ipv6_addr', key: 'ip6 saddr' },
+] as const;
+
+const crowdSets = (): string =>
+  FAMILIES.map(
+    ({ v, type }) => `	set carp_known${v} { type ${type}; size 4096; flags dynamic, timeout; timeout 15m; }
+	set carp_rate${v} { type ${type}; size 4096; flags dynamic, timeout; timeout 1m; }`,
+  ).join('\n');
+
+/** A full set takes nobody in: then strangers stay strangers, and share their budget. */
+function crowdChains(rate: number): string {
+  const lines = (line: (family: (typeof FAMILIES)[number]) => string): string => FAMILIES.map(line).join('\n');
+  return `	chain crowd {
+${lines(({ v, key }) => `		${key} @carp_known${v} goto crowd_known`)}
+		limit rate over ${STRANGERS_RATE}/second burst ${4 * STRANGERS_RATE} packets counter name carp_flood drop
+${lines(({ v, key }) => `		add @carp_known${v} { ${key} }`)}
+	}
+	chain crowd_known {
+${lines(({ v, key }) => `		update @carp_known${v} { ${key} }`)}
+${lines(
+  ({ v, key }) =>
+    `		update @carp_rate${v} { ${key} limit rate over ${rate}/second burst ${2 * rate} packets } counter name carp_flood drop`,
+)}
+	}`;
 }
 
 /**

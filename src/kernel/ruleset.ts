@@ -92,7 +92,8 @@ export class Ruleset {
       const error = `${rules?.path}: table inet carpio is Carpio's own; name yours differently`;
       return { error, text: '', before: 0, directory, scanned, guarded: [] };
     }
-    const own = await this.#kept(scanRules(carpioTable(options)).kept);
+    // Who was heard lately is learned again within seconds, and reading it back would be one more run of nft.
+    const own = await this.#kept(scanRules(carpioTable(options)).kept.filter(({ kind }) => kind === 'counter'));
     const still = withoutFlush(text) ?? text;
     const inPlace = await this.#inPlace(scan(still), still !== text);
     if (inPlace !== null) {

@@ -101,10 +101,17 @@ function rulesetOptions(config: Config, vips: readonly ResolvedVip[]): RulesetOp
   return {
     roles,
     carpDevices: [...new Set(vips.flatMap((vip) => roles[vip.interface] ?? []))],
+    senderRate: senderRate(vips),
     syncDevice: syncRole === undefined ? null : (config.interfaces[syncRole] ?? null),
     peerPorts: hasPeerChannel(config) && config.sync !== null ? [config.sync.port, PAIR_PORT] : [PAIR_PORT],
     rules: rulesInForce(config),
   };
+}
+
+/** Four times what a host sends with these vhids and timers in both families, at least 400 a second. */
+function senderRate(vips: readonly ResolvedVip[]): number {
+  const perSecond = vips.reduce((sum, { advbase, advskew }) => sum + 1 / Math.max(advbase + advskew / 256, 1 / 256), 0);
+  return Math.max(400, Math.ceil(8 * perSecond));
 }
 
 /** The text of the rules that this configuration names, read now. @throws Error when the file cannot be read or is too long */

@@ -9,7 +9,8 @@ import type { Log } from './log.ts';
 
 /** Refused packets are reported at most this often per cause, ms; the counters miss none. */
 const REFUSED_EVERY = 10_000;
-const REFUSED_CAUSES = 256;
+/** Different ones in that time; who forges addresses makes as many as he likes, and each would be an event. */
+const REFUSED_CAUSES = 64;
 
 export class Journal {
   /** 0: nothing but errors, 1: events, 2: every advert (net.inet.carp.log). */
@@ -44,8 +45,13 @@ export class Journal {
     const key = `${counter} ${role} ${vhid} ${from}`;
     const now = Date.now();
     if (this.level === 0 || now - (this.refusedAt.get(key) ?? 0) < REFUSED_EVERY) return;
-    if (this.refusedAt.size > REFUSED_CAUSES) this.refusedAt.clear();
+    if (this.refusedAt.size >= REFUSED_CAUSES) this.forgetRefused(now - REFUSED_EVERY);
+    if (this.refusedAt.size >= REFUSED_CAUSES) return;
     this.refusedAt.set(key, now);
     this.publish({ kind: 'carp.refused', counter, interface: role, vhid, from, ...(cause ? { cause } : {}) });
+  }
+
+  private forgetRefused(before: number): void {
+    for (const [key, at] of this.refusedAt) if (at <= before) this.refusedAt.delete(key);
   }
 }
