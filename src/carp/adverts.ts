@@ -7,7 +7,7 @@ import type { OwnPackets, SendCounter } from './counter.ts';
 import { heardCounter, newOwnPackets, newSendCounter, rememberSent, takeCounter } from './counter.ts';
 import { buildIpv4, buildIpv6, CARP_GROUP_V4, CARP_GROUP_V6 } from './ip.ts';
 import type { Advert, HmacAddresses } from './packet.ts';
-import { ADVERT_BYTES, encodeAdvert, hmacAddresses, KEY_BYTES } from './packet.ts';
+import { ADVERT_BYTES, encodeAdvert, hmacAddresses, keyOf } from './packet.ts';
 import type { Received } from './receive.ts';
 import { receiveAdvert, receivePacket } from './receive.ts';
 import type { Action, Family } from './types.ts';
@@ -88,9 +88,7 @@ export class Adverts {
     const before = this.vhids.get(key);
     before?.sender.close();
     const families = { v4: hasFamily(vip, 4), v6: hasFamily(vip, 6) };
-    // The pass phrase's bytes, filled up with zeros: all CARP hosts do it this way.
-    const key20 = Buffer.alloc(KEY_BYTES);
-    vip.password.reveal().copy(key20);
+    const key20 = keyOf(vip.password.reveal());
     // To a named peer the NIC's own routes lead, and those of the virtual device do not (it has none, or only its subnet's).
     const way = vip.peers.length > 0 ? vip.device : device;
     this.vhids.set(key, {

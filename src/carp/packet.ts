@@ -14,7 +14,7 @@ import { addressBytes, isLinkLocal6 } from '../net/ip.ts';
 import type { HeardAdvert } from './types.ts';
 
 export const ADVERT_BYTES = 36;
-export const KEY_BYTES = 20;
+const KEY_BYTES = 20;
 const VERSION_AND_TYPE = 0x21;
 const AUTHLEN = 7;
 
@@ -40,14 +40,11 @@ export type AdvertFault = 'hdrops' | 'badsum' | 'badver';
 
 export type Decoded = { ok: true; advert: Advert } | { ok: false; counter: AdvertFault };
 
-/**
- * The 20-byte key of a pass phrase: its UTF-8 bytes, filled up with zeros (no hashing: all CARP hosts do it this way).
- * @returns null when the phrase is longer than 20 bytes; the BSD tools and UCarp stop at 19.
- */
-export function keyFromPassword(password: string): Buffer | null {
-  const bytes = Buffer.from(password, 'utf8');
-  if (bytes.length > KEY_BYTES) return null;
-  return Buffer.concat([bytes, Buffer.alloc(KEY_BYTES - bytes.length)]);
+/** The key of a pass phrase of 20 bytes at most: its bytes, filled up with zeros. All CARP hosts do it this way. */
+export function keyOf(password: Buffer): Buffer {
+  const key = Buffer.alloc(KEY_BYTES);
+  password.copy(key);
+  return key;
 }
 
 function sortedUnique(list: Buffer[]): Buffer {

@@ -11,12 +11,12 @@ import {
   takeCounter,
 } from '../../../src/carp/counter.ts';
 import { buildIpv4, buildIpv6, parseIp } from '../../../src/carp/ip.ts';
-import { decodeAdvert, encodeAdvert, hmacAddresses, keyFromPassword } from '../../../src/carp/packet.ts';
+import { decodeAdvert, encodeAdvert, hmacAddresses, keyOf } from '../../../src/carp/packet.ts';
 import { receiveAdvert, receivePacket, type VhidSecret } from '../../../src/carp/receive.ts';
 import { internetChecksum } from '../../../src/net/checksum.ts';
 import { addressBytes, compareAddresses, formatIp, sameAddress } from '../../../src/net/ip.ts';
 
-const key20 = keyFromPassword('secret') ?? Buffer.alloc(0);
+const key20 = keyOf(Buffer.from('secret'));
 const addresses = hmacAddresses(['203.0.113.1/24', '2001:db8::1/64']);
 const secret = (): VhidSecret => ({ key20, addresses, sent: newOwnPackets() });
 const fields = { vhid: 1, advbase: 1, advskew: 0, demote: 0, counter: 7n };
@@ -129,10 +129,10 @@ packet('bytes behind the 36th are not looked at', () => {
   assert.is(verdict(v4(Buffer.concat([advert(), Buffer.of(1, 2, 3, 4)]))), 'ok');
 });
 
-packet('keys: raw bytes, at most 20', () => {
-  assert.is(keyFromPassword('x'.repeat(21)), null);
-  assert.is(keyFromPassword('é'.repeat(11)), null);
-  assert.is(keyFromPassword('')?.toString('hex'), '00'.repeat(20));
+packet('keys: raw bytes, filled up with zeros', () => {
+  assert.is(keyOf(Buffer.from('é')).toString('hex'), `c3a9${'00'.repeat(18)}`);
+  assert.is(keyOf(Buffer.from('x'.repeat(20))).toString(), 'x'.repeat(20));
+  assert.is(keyOf(Buffer.alloc(0)).toString('hex'), '00'.repeat(20));
 });
 
 packet.run();
