@@ -20,7 +20,7 @@ const BUFFER = 16 * 1024 * 1024;
 
 type SendResult = 'sent' | 'lost' | 'too_long';
 
-interface SyncSocket {
+export interface SyncSocket {
   fd: number;
   /**
    * `lost`: the kernel took nothing (link down, no route, buffer full), and the stream sends it again. `too_long`: the

@@ -9,7 +9,7 @@ import { echoFilter, statusFilter } from '../../kernel/event-filter.ts';
 import { openExpectations } from '../../kernel/expect.ts';
 import { closeQuietly, libc, Sock } from '../../kernel/libc.ts';
 import { PollSet, type Ready } from '../../kernel/poll-set.ts';
-import { addressOfName, openSyncSocket, SYNC_GROUP } from '../../kernel/sync-socket.ts';
+import { addressOfName, openSyncSocket, SYNC_GROUP, type SyncSocket } from '../../kernel/sync-socket.ts';
 import type { Area, Engine } from '../table/engine.ts';
 import type { BatchSource, DataplaneHost, DataplaneIo } from './dataplane-io.ts';
 import type { WorkerConfig } from './messages.ts';
@@ -28,9 +28,12 @@ const DUMP_PIECES = 2;
 /** Between two passes of a dump: there are more than a hundred, and the node is not in step before the last. */
 const DUMP_BREATH_MS = 0.1;
 const IP_HEADER = 20;
-/** Indices of descriptors in the poll set. */
+/** Indices of descriptors in the poll set; the first two may be left to gather (`pause`). */
+const EVENTS = 0;
+const DATAGRAMS = 1;
 const DUMP = 2;
 const WAKE = 3;
+const EXPECTATIONS = 4;
 /** Conntrack status bits (nf_conntrack_common.h). */
 const SEEN_REPLY = 0x2;
 const ASSURED = 0x4;
@@ -85,6 +88,51 @@ function tryDefer(): DeferQueue | string {
   }
 }
 
+/** @param events what poll(2) said about the socket of the events */
+function refusalsOf(refusals: BatchSource, events?: Ready): BatchSource {
+  return {
+    ...refusals,
+    receive: () => {
+      const result = refusals.receive();
+      // A refused entry has often ended this moment, and its event has come after the call of poll(2).
+      if (result.kind !== 'empty' && events !== undefined) events.is = true;
+      return result;
+    },
+  };
+}
+
+function senderOn(link: SyncSocket): Required<Pick<DataplaneIo, 'transmit' | 'tooLong'>> {
+  let tooLong = 0;
+  return {
+    transmit: (datagram, address) => {
+      const result = link.send(datagram, address ?? SYNC_GROUP);
+      if (result === 'too_long') tooLong = Math.max(tooLong, datagram.length + IP_HEADER);
+    },
+    tooLong: () => {
+      const longest = tooLong;
+      tooLong = 0;
+      return longest;
+    },
+  };
+}
+
+function sleepOn(polled: PollSet, wakeFd: number): DataplaneIo['sleep'] {
+  const { ready } = polled;
+  const wakeBytes = Buffer.alloc(8);
+  return (events, ms, quiet) => {
+    if (ready[DUMP]?.is === true) {
+      // There is always more of a dump, so poll(2) would not sleep.
+      libc().usleep(DUMP_BREATH_MS * 1000);
+      polled.wait(0);
+    } else if (events > 0) {
+      // Single events are left to gather, and so are mere acknowledgements. A datagram with states is a batch already.
+      if (!polled.pause(PACE_MS, quiet ? 2 : 1) && events < SURE) polled.wait(ms - PACE_MS);
+    } else if (ms <= 0) polled.pause(BREATH_MS, 1);
+    else polled.wait(ms);
+    if (ready[WAKE]?.is === true) libc().read(wakeFd, wakeBytes, 8);
+  };
+}
+
 function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): DataplaneIo {
   const conntrack = openConntrack(config.eventBuffer, (port) => wantedEvents(config.syncWhen, port));
   const link = openSyncSocket(config.device, config.ifindex);
@@ -96,62 +144,30 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
   const pieces = receiver({ offset: areas.netlink.offset, slots: DUMP_PIECES, size: DUMP_PIECE }, false);
   const expectations = openExpectations();
   const defer = config.defer === true ? tryDefer() : undefined;
-  // The first two may be left to gather (`pause`).
   const fds = [conntrack.events, link.fd, conntrack.dump, wakeFd, expectations.fd];
   if (typeof defer === 'object') fds.push(defer.fd);
   const polled = new PollSet(fds);
   const { ready } = polled;
-  const wakeBytes = Buffer.alloc(8);
-  let tooLong = 0;
-  const refusals = sourceOf(replies, conntrack.control);
   return {
     wakeFd,
     controlPort: conntrack.controlPort,
-    events: sourceOf(receiver(areas.netlink, false), conntrack.events, ready[0]),
-    refusals: {
-      ...refusals,
-      receive: () => {
-        const result = refusals.receive();
-        // A refused entry has often ended this moment, and its event has come after the call of poll(2).
-        if (result.kind !== 'empty' && ready[0] !== undefined) ready[0].is = true;
-        return result;
-      },
-    },
+    events: sourceOf(receiver(areas.netlink, false), conntrack.events, ready[EVENTS]),
+    refusals: refusalsOf(sourceOf(replies, conntrack.control), ready[EVENTS]),
     dump: sourceOf(pieces, conntrack.dump, ready[DUMP]),
-    datagrams: sourceOf(datagrams, link.fd, ready[1]),
+    datagrams: sourceOf(datagrams, link.fd, ready[DATAGRAMS]),
     ...(defer === undefined ? {} : { defer }),
     expectations: {
       ...expectations,
       // Without data no call in every pass.
-      receive: () => (ready[4]?.is === true ? expectations.receive() : { events: [], overrun: false }),
+      receive: () => (ready[EXPECTATIONS]?.is === true ? expectations.receive() : { events: [], overrun: false }),
     },
     sender: senderOf(datagrams),
     requestDump: (sequence) => requestDump(conntrack.dump, sequence),
     change: (offset, length) => sendMessages(conntrack.control, memory, offset, length),
-    transmit: (datagram, address) => {
-      const result = link.send(datagram, address ?? SYNC_GROUP);
-      if (result === 'too_long') tooLong = Math.max(tooLong, datagram.length + IP_HEADER);
-    },
-    tooLong: () => {
-      const longest = tooLong;
-      tooLong = 0;
-      return longest;
-    },
-    sleep: (events, ms, quiet) => {
-      if (ready[DUMP]?.is === true) {
-        // There is always more of a dump, so poll(2) would not sleep.
-        libc().usleep(DUMP_BREATH_MS * 1000);
-        polled.wait(0);
-      } else if (events > 0) {
-        // Single events are left to gather, and so are mere acknowledgements. A datagram with states is a batch
-        // already.
-        if (!polled.pause(PACE_MS, quiet ? 2 : 1) && events < SURE) polled.wait(ms - PACE_MS);
-      } else if (ms <= 0) polled.pause(BREATH_MS, 1);
-      else polled.wait(ms);
-      if (ready[WAKE]?.is === true) libc().read(wakeFd, wakeBytes, 8);
-    },
+    ...senderOn(link),
+    sleep: sleepOn(polled, wakeFd),
     woken: () => ready[WAKE]?.is === true,
-    idle: () => ready.every(({ is }, i) => i < 2 || i === WAKE || !is),
+    idle: () => ready.every(({ is }, i) => i <= DATAGRAMS || i === WAKE || !is),
     now: threadClock(),
     close: () => {
       conntrack.close();
