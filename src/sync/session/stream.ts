@@ -22,10 +22,7 @@ export function onFast(state: SyncState, fixed: FastFixed, context: Context, act
   if (fixed.seq === next) {
     state.rxSeq = next;
     if (seqAfter(next, state.rxHigh)) state.rxHigh = next;
-    state.unacked += 1;
-    const delay = context.now - state.ackedAt > TIMING.quiet ? TIMING.ackDelay : TIMING.ackDelayBusy;
-    state.ackAt = state.unacked >= LIMITS.ackEvery ? context.now : (state.ackAt ?? context.now + delay);
-    if (fixed.urgent === true) state.ackAt = context.now;
+    planAck(state, fixed.urgent === true, context.now);
     actions.push({ type: 'apply' });
     return;
   }
@@ -34,6 +31,13 @@ export function onFast(state: SyncState, fixed: FastFixed, context: Context, act
   if (((fixed.seq - next) | 0) >= LIMITS.window) return;
   if (seqAfter(fixed.seq, state.rxHigh)) state.rxHigh = fixed.seq;
   actions.push({ type: 'hold' });
+}
+
+/** When to acknowledge the datagram that is applied now, if no datagram carries the acknowledgement before. */
+function planAck(state: SyncState, urgent: boolean, now: number): void {
+  state.unacked += 1;
+  const delay = now - state.ackedAt > TIMING.quiet ? TIMING.ackDelay : TIMING.ackDelayBusy;
+  state.ackAt = urgent || state.unacked >= LIMITS.ackEvery ? now : (state.ackAt ?? now + delay);
 }
 
 /**

@@ -67,13 +67,7 @@ export class Verifier {
 
   private settled(one: Waiting, now: number): boolean {
     if (!one.audited) {
-      const peer = this.driver.peerAudit;
-      const answered = peer !== null && peer.at >= one.from;
-      if (!answered && now >= one.askAt) {
-        one.askAt = now + DEEP_ASK_AGAIN_MS;
-        this.driver.askPeerToAudit(now);
-      }
-      if (!answered || this.audit.finished === one.auditBefore || this.audit.busy()) return this.givenUp(one, now);
+      if (!this.bothAudited(one, now)) return this.givenUp(one, now);
       one.audited = true;
       one.from = now;
     }
@@ -94,6 +88,16 @@ export class Verifier {
       this.driver.verify(now);
     }
     return this.givenUp(one, now);
+  }
+
+  private bothAudited(one: Waiting, now: number): boolean {
+    const peer = this.driver.peerAudit;
+    const answered = peer !== null && peer.at >= one.from;
+    if (!answered && now >= one.askAt) {
+      one.askAt = now + DEEP_ASK_AGAIN_MS;
+      this.driver.askPeerToAudit(now);
+    }
+    return answered && this.audit.finished !== one.auditBefore && !this.audit.busy();
   }
 
   private givenUp(one: Waiting, now: number): boolean {
