@@ -9,9 +9,9 @@ const WORDS = {
   gone: 'in the table, not in the kernel',
 } as const;
 
-/** One line for each state that the last audit had to mend, at most 100. */
+/** One line for each state that the last audit has corrected, at most 100. */
 export function auditLines(engine: Engine): string[] {
-  return engine.notes().map(({ why, record }) => `${WORDS[why]}: ${stateLine(readState(engine, record))}`);
+  return engine.notes().map(({ why, state }) => `${WORDS[why]}: ${stateLine(readState(engine, state))}`);
 }
 
 /** As many lines as fit in `room` bytes, each behind a newline. */

@@ -12,7 +12,7 @@ export interface EngineExports {
   setPreferPeer(on: number): void;
   ctInput(offset: number, length: number, source: number): number;
   ctError(): number;
-  dumpBegin(mine: number): void;
+  dumpBegin(own: number): void;
   dumpEnd(slots: number): number;
   nlFill(offset: number, capacity: number): number;
   nlReply(offset: number, length: number): number;
@@ -43,9 +43,9 @@ export interface EngineExports {
   dirtyCount(): number;
   owedAnswers(): number;
   memoryUsed(): number;
-  next(record: number): number;
-  ownerOf(record: number): number;
-  extraOf(record: number): number;
+  next(state: number): number;
+  ownerOf(state: number): number;
+  extraOf(state: number): number;
   helperName(number: number): number;
   idsCopy(from: number, slots: number, owners: number): number;
   idsCopied(): number;

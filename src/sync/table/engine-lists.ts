@@ -39,19 +39,19 @@ export function writeLists(
   x.setLists(counts.ignore4, counts.ignore6, counts.local4, counts.local6);
 }
 
-const WHOSE = { mine: 1, peer: 2 } as const;
+const WHOSE = { own: 1, peer: 2 } as const;
 
 /**
  * Replaces the list of virtual addresses and networks (asm/state/homes.ts); what is beyond 64 of a family is left out.
  */
 export function writeHomes(view: Uint8Array, at: ModuleNumbers, x: EngineExports, homes: readonly Home[]): void {
   const counts = { 4: 0, 16: 0 };
-  for (const { bytes, prefix, mine } of homes) {
+  for (const { bytes, prefix, own } of homes) {
     const size = bytes.length === 4 ? 4 : 16;
     if (counts[size] >= LIST_MAX) continue;
     const entry = (size === 4 ? at.HOME4 : at.HOME6) + counts[size]++ * (2 * size + 4);
     putPrefix(view, entry, bytes, prefix);
-    view.set([mine ? WHOSE.mine : WHOSE.peer, 0, 0, 0], entry + 2 * size);
+    view.set([own ? WHOSE.own : WHOSE.peer, 0, 0, 0], entry + 2 * size);
   }
   x.setHomes(counts[4], counts[16]);
 }

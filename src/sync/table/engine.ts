@@ -43,12 +43,12 @@ export interface EngineOptions {
  * buffer.
  */
 const KERNEL_PIECE = 65536;
-/** A record with everything fits in this room (asm/peer/wire.ts). */
+/** An update with everything fits in this room (asm/peer/wire.ts). */
 const LEAST_ROOM = 160;
 const UPDATES_MOST = 0x10000;
 /** Why an audit noted a state; 0: taken back. */
 const NOTES = [null, 'missing', 'changed', 'gone'] as const;
-/** A record, its part of a page and its bucket (asm/state/table.ts), rounded up; and everything else in the memory. */
+/** A state, its part of a page and its bucket (asm/state/table.ts), rounded up; and everything else in the memory. */
 const BYTES_A_STATE = 149;
 const FIXED = 2 ** 21;
 const BUCKETS = 256;
@@ -60,7 +60,7 @@ export class Engine {
   /** Where the host reads and writes in bulk. */
   readonly areas: { netlink: Area; datagrams: Area; kernel: Area; sync: Area };
   readonly walks: Walks;
-  /** For more instances of the same code (sketch.ts). */
+  /** For more instances of the same code (repair/coded-symbols.ts). */
   readonly module: WebAssembly.Module;
   /** Offsets and sizes as the module has them. */
   readonly at: ModuleNumbers;
@@ -236,7 +236,7 @@ export class Engine {
   // --- peer ---
 
   /**
-   * The next records for the peer, at most `room` bytes: a view, good until the next call. `null` when there is nothing
+   * The next updates for the peer, at most `room` bytes: a view, good until the next call. `null` when there is nothing
    * to send (or `room` is less than LEAST_ROOM).
    */
   takeUpdates(room: number): Buffer | null {
@@ -248,13 +248,13 @@ export class Engine {
   }
 
   /**
-   * Applies records from the peer. `stale`: it had not seen this node's last adoption when it sent them. Returns how
+   * Applies updates of the peer. `stale`: it had not seen this node's last adoption when it sent them. Returns how
    * many were applied; -1 minus that when one was refused (the rest is dropped, counted).
    */
-  applyUpdates(records: Uint8Array, stale: boolean): number {
-    if (records.length > this.at.OUT_SIZE) return -1;
-    this.view().set(records, this.at.OUT);
-    return this.x.rxApply(this.at.OUT, records.length, stale ? 1 : 0);
+  applyUpdates(updates: Uint8Array, stale: boolean): number {
+    if (updates.length > this.at.OUT_SIZE) return -1;
+    this.view().set(updates, this.at.OUT);
+    return this.x.rxApply(this.at.OUT, updates.length, stale ? 1 : 0);
   }
 
   /** Answers to the peer's word that wait for the next round (asm/state/answers.ts); a sweep says them. */
@@ -351,13 +351,13 @@ export class Engine {
   }
 
   /**
-   * Differences between kernel and table that the last audit found, the first 100; `record` as `readState` takes it.
+   * Differences between kernel and table that the last audit found, the first 100; `state` as `readState` takes it.
    */
-  notes(): { why: 'missing' | 'changed' | 'gone'; record: number }[] {
+  notes(): { why: 'missing' | 'changed' | 'gone'; state: number }[] {
     return Array.from({ length: this.x.notesCount() }, (_, i) => {
       const at = this.at.NOTES + 16 + i * 160;
-      return { why: NOTES[this.numbers().getUint32(at, true)] ?? null, record: at + 16 };
-    }).filter((note) => note.why !== null) as { why: 'missing' | 'changed' | 'gone'; record: number }[];
+      return { why: NOTES[this.numbers().getUint32(at, true)] ?? null, state: at + 16 };
+    }).filter((note) => note.why !== null) as { why: 'missing' | 'changed' | 'gone'; state: number }[];
   }
 
   counter(name: CounterName): number {
@@ -372,14 +372,14 @@ export class Engine {
     return Object.fromEntries(entries) as Record<CounterName, number>;
   }
 
-  /** The live record after the one at this offset (0: the first); 0 at the end. */
-  next(record: number): number {
-    return this.x.next(record) >>> 0;
+  /** The live state after the one at this offset (0: the first); 0 at the end. */
+  next(state: number): number {
+    return this.x.next(state) >>> 0;
   }
 
-  /** Who owns the record at this offset. */
-  ownerOf(record: number): Owner {
-    const owner = this.x.ownerOf(record);
+  /** Who owns the state at this offset. */
+  ownerOf(state: number): Owner {
+    const owner = this.x.ownerOf(state);
     return owner === OWNERS.own ? 'own' : owner === OWNERS.mirrored ? 'mirrored' : 'unclaimed';
   }
 }

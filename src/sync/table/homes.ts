@@ -8,17 +8,17 @@ import { parsePrefix } from '../../net/ip.ts';
 export interface Home {
   bytes: Uint8Array;
   prefix: number;
-  mine: boolean;
+  own: boolean;
 }
 
-type Whose = 'mine' | 'peer' | null;
+type Whose = 'own' | 'peer' | null;
 
 interface Vhids {
   states: Record<string, string>;
   lists: Record<string, string[]>;
 }
 
-function record(value: unknown): Record<string, unknown> {
+function fieldsOf(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }
 
@@ -28,22 +28,22 @@ export function vhidsOf(report: Uint8Array): Vhids {
   try {
     value = JSON.parse(Buffer.from(report).toString('utf8'));
   } catch {
-    // as if it said nothing
+    // Like a report that says nothing.
   }
-  const { vhids, lists } = record(value);
-  const states = Object.entries(record(vhids)).map(([key, vhid]) => [key, String(record(vhid).state)]);
-  const addresses = Object.entries(record(lists)).map(([key, list]) => [
+  const { vhids, lists } = fieldsOf(value);
+  const states = Object.entries(fieldsOf(vhids)).map(([key, vhid]) => [key, String(fieldsOf(vhid).state)]);
+  const addresses = Object.entries(fieldsOf(lists)).map(([key, list]) => [
     key,
     Array.isArray(list) ? list.filter((one): one is string => typeof one === 'string') : [],
   ]);
   return { states: Object.fromEntries(states), lists: Object.fromEntries(addresses) };
 }
 
-/** A vhid that both or none is master of is nobody's now: the next report tells more. */
+/** Null when both nodes or none say to be master of the vhid: the next report decides. */
 function masterOf(key: string, own: Vhids, peer: Vhids): Whose {
   const [here, there] = [own.states[key] === 'MASTER', peer.states[key] === 'MASTER'];
   if (here === there) return null;
-  return here ? 'mine' : 'peer';
+  return here ? 'own' : 'peer';
 }
 
 function masked(bytes: Uint8Array, prefix: number): Uint8Array {
@@ -60,7 +60,7 @@ export function homesOf(own: Vhids, peer: Vhids): Home[] {
       const parsed = parsePrefix(text);
       if (parsed === null) continue;
       const { bytes, length } = parsed;
-      if (whose !== null) exact.push({ bytes, prefix: bytes.length * 8, mine: whose === 'mine' });
+      if (whose !== null) exact.push({ bytes, prefix: bytes.length * 8, own: whose === 'own' });
       if (length === bytes.length * 8) continue;
       const net = masked(bytes, length);
       const name = `${Buffer.from(net).toString('hex')}/${length}`;
@@ -71,7 +71,7 @@ export function homesOf(own: Vhids, peer: Vhids): Home[] {
   }
   const whole = [...networks.values()].flatMap(({ bytes, prefix, whose }) => {
     const [one] = whose;
-    return whose.size === 1 && one ? [{ bytes, prefix, mine: one === 'mine' }] : [];
+    return whose.size === 1 && one ? [{ bytes, prefix, own: one === 'own' }] : [];
   });
   return [...exact, ...whole.sort((a, b) => b.prefix - a.prefix)];
 }

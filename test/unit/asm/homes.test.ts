@@ -80,7 +80,7 @@ test('a vhid that both or none is master of is nobody\u2019s', () => {
   assert.is(homesOf(says('MASTER'), says('MASTER')).length, 0);
   assert.is(homesOf(says('BACKUP'), says('BACKUP')).length, 0);
   assert.equal(
-    homesOf(says('BACKUP'), says('MASTER')).map((home) => home.mine),
+    homesOf(says('BACKUP'), says('MASTER')).map((home) => home.own),
     [false, false],
   );
 });

@@ -64,7 +64,7 @@ export class HomeKeeper {
     // owner for ever.
     const known = Object.keys(this.peer.vhids.lists).length > 0;
     const homes: Home[] = shared && known ? homesOf(this.own.vhids, this.peer.vhids) : [];
-    const text = JSON.stringify(homes.map(({ bytes, prefix, mine }) => [...bytes, prefix, mine]));
+    const text = JSON.stringify(homes.map(({ bytes, prefix, own }) => [...bytes, prefix, own]));
     if (text === this.text) return;
     this.text = text;
     this.count = homes.length;
