@@ -10,21 +10,8 @@
 
 import { setInKernel } from '../state/content';
 import { MIRRORED, ownerOf } from '../state/counts';
+import { extraOf, helperName, helperToSet, present, seqOf, X_LABELS, X_SEQ, XB_LABELS } from '../state/extra';
 import {
-  extraOf,
-  helperName,
-  helperToSet,
-  present,
-  seqOf,
-  X_LABELS,
-  X_SEQ,
-  X_ZONE,
-  XB_DIRECTION,
-  XB_LABELS,
-  XB_ZONE,
-} from '../state/extra';
-import {
-  AF_INET,
   F_INK,
   F_KCONT,
   F_KREC,
@@ -34,24 +21,15 @@ import {
   F_TOMB,
   F_VTAGS,
   flagsOf,
-  IPPROTO_ICMP,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPS_CONFIRMED,
   IPS_SYNCED,
-  icmpAnswer,
-  KIND_ICMP,
-  KIND_NONE,
-  kindOf,
   S_FAMILY,
   S_ID,
   S_IHASH,
   S_L4STATE,
   S_MARK,
-  S_ODPORT,
-  S_ODST,
-  S_OSPORT,
-  S_OSRC,
   S_PROTO,
   S_RDPORT,
   S_RDST,
@@ -60,14 +38,37 @@ import {
   S_STATUS,
   S_TCPFLAGS,
   S_WSCALE,
-  S_ZONE,
   setFlags,
 } from '../state/layout';
 import { C_KERNEL_CREATE, C_KERNEL_DELETE, C_KERNEL_UPDATE, count, inside, SEQRING } from '../state/memory';
 import { hasDestinationNat, hasSourceNat } from '../state/nat';
 import { popKernel, release } from '../state/queue';
+import {
+  CTA_HELP,
+  CTA_HELP_NAME,
+  CTA_LABELS,
+  CTA_MARK,
+  CTA_PROTOINFO,
+  CTA_PROTOINFO_SCTP,
+  CTA_PROTOINFO_SCTP_STATE,
+  CTA_PROTOINFO_SCTP_VTAG_ORIGINAL,
+  CTA_PROTOINFO_SCTP_VTAG_REPLY,
+  CTA_PROTOINFO_TCP,
+  CTA_PROTOINFO_TCP_FLAGS_ORIGINAL,
+  CTA_PROTOINFO_TCP_FLAGS_REPLY,
+  CTA_PROTOINFO_TCP_STATE,
+  CTA_PROTOINFO_TCP_WSCALE_ORIGINAL,
+  CTA_PROTOINFO_TCP_WSCALE_REPLY,
+  CTA_SEQ_ADJ_ORIG,
+  CTA_SEQ_ADJ_REPLY,
+  CTA_SEQADJ_CORRECTION_POS,
+  CTA_STATUS,
+  CTA_TIMEOUT,
+  CTA_TUPLE_REPLY,
+} from './attributes';
 import { attr8, attr16, attr32, attrAddress, attrText, close, finish, header, open, position, seek } from './nlput';
 import { normalTimeout } from './timeouts';
+import { putNats, putOriginal, putTuple, putTuples, putZone } from './write-tuple';
 
 /** Room that the operation of one state may need: two deletes and a create, all IPv6 with NAT. */
 const NL_MAX: u32 = 1024;
@@ -103,80 +104,6 @@ function begin(r: u32, type: u32, flags: u32, op: u32): u32 {
 }
 
 /**
- * A tuple: addresses at `src`, `dst`; `sport`, `dport` as in the state (ICMP: id, type << 8 | code); `zone`: one that
- * holds for this direction only, 0: none.
- */
-function putTuple(type: u32, r: u32, src: u32, dst: u32, sport: u32, dport: u32, zone: u32): void {
-  const proto: u32 = load<u8>(r, S_PROTO);
-  const family: u32 = load<u8>(r, S_FAMILY);
-  const v4 = family == AF_INET;
-  const tuple = open(type);
-  const ip = open(1);
-  attrAddress(v4 ? 1 : 3, src, v4 ? 4 : 16);
-  attrAddress(v4 ? 2 : 4, dst, v4 ? 4 : 16);
-  close(ip);
-  const l4 = open(2);
-  attr8(1, proto);
-  const kind = kindOf(proto, family);
-  if (kind == KIND_ICMP) {
-    const base: u32 = proto == IPPROTO_ICMP ? 4 : 7;
-    attr16(base, sport);
-    attr8(base + 1, dport >> 8);
-    attr8(base + 2, dport);
-  } else if (kind != KIND_NONE) {
-    attr16(2, sport);
-    attr16(3, dport);
-  }
-  close(l4);
-  if (zone) attr16(3, zone);
-  close(tuple);
-}
-
-function putOriginal(r: u32, zone: u32): void {
-  putTuple(1, r, r + <u32>S_OSRC, r + <u32>S_ODST, load<u16>(r, S_OSPORT), load<u16>(r, S_ODPORT), zone);
-}
-
-/** The plain inverse of the original tuple: the kernel makes the translated one from the NAT attributes. */
-function putInverse(r: u32, zone: u32): void {
-  const sport: u32 = load<u16>(r, S_OSPORT);
-  const dport: u32 = load<u16>(r, S_ODPORT);
-  const proto: u32 = load<u8>(r, S_PROTO);
-  if (kindOf(proto, load<u8>(r, S_FAMILY)) == KIND_ICMP) {
-    const answer = u32(icmpAnswer(proto, dport >> 8));
-    putTuple(2, r, r + <u32>S_ODST, r + <u32>S_OSRC, sport, (answer << 8) | (dport & 0xff), zone);
-  } else {
-    putTuple(2, r, r + <u32>S_ODST, r + <u32>S_OSRC, dport, sport, zone);
-  }
-}
-
-/**
- * CTA_NAT_SRC (6) or CTA_NAT_DST (13) with min = max address and port: without the port the kernel may take another.
- */
-function putNat(type: u32, r: u32, address: u32, port: u32): void {
-  const v4 = load<u8>(r, S_FAMILY) == AF_INET;
-  const size: u32 = v4 ? 4 : 16;
-  const nat = open(type);
-  attrAddress(v4 ? 1 : 4, address, size);
-  attrAddress(v4 ? 2 : 5, address, size);
-  if (kindOf(load<u8>(r, S_PROTO), load<u8>(r, S_FAMILY)) != KIND_NONE) {
-    const range = open(3);
-    attr16(1, port);
-    attr16(2, port);
-    close(range);
-  }
-  close(nat);
-}
-
-function putNats(r: u32): void {
-  const icmp = kindOf(load<u8>(r, S_PROTO), load<u8>(r, S_FAMILY)) == KIND_ICMP;
-  if (hasSourceNat(r)) {
-    const port: u32 = icmp ? load<u16>(r, S_RSPORT) : load<u16>(r, S_RDPORT);
-    putNat(6, r, r + <u32>S_RDST, port);
-  }
-  if (hasDestinationNat(r)) putNat(13, r, r + <u32>S_RSRC, load<u16>(r, S_RSPORT));
-}
-
-/**
  * A state the kernel can go on from: with SYN_SENT every packet would be INVALID, ESTABLISHED is always right enough.
  */
 function injectedState(state: u32): u32 {
@@ -192,19 +119,19 @@ function tcpFlags(flags: u32, wscale: bool): u32 {
 
 /** CTA_PROTOINFO of TCP; without `state` only the liberal flags. */
 function putTcp(r: u32, state: bool): void {
-  const info = open(4);
-  const tcp = open(1);
+  const info = open(CTA_PROTOINFO);
+  const tcp = open(CTA_PROTOINFO_TCP);
   const flags: u32 = load<u8>(r, S_TCPFLAGS);
   const scale: u32 = load<u8>(r, S_WSCALE);
   // the kernel takes the scales only if both directions have them
   const wscale = state && (flags & 0x11) == 0x11;
-  if (state) attr8(1, injectedState(load<u8>(r, S_L4STATE)));
+  if (state) attr8(CTA_PROTOINFO_TCP_STATE, injectedState(load<u8>(r, S_L4STATE)));
   if (wscale) {
-    attr8(2, scale >> 4);
-    attr8(3, scale & 15);
+    attr8(CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, scale >> 4);
+    attr8(CTA_PROTOINFO_TCP_WSCALE_REPLY, scale & 15);
   }
-  attr16(4, tcpFlags(state ? flags >> 4 : 0, wscale));
-  attr16(5, tcpFlags(state ? flags : 0, wscale));
+  attr16(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, tcpFlags(state ? flags >> 4 : 0, wscale));
+  attr16(CTA_PROTOINFO_TCP_FLAGS_REPLY, tcpFlags(state ? flags : 0, wscale));
   close(tcp);
   close(info);
 }
@@ -212,11 +139,11 @@ function putTcp(r: u32, state: bool): void {
 /** CTA_PROTOINFO of SCTP: all three values or nothing at all. */
 function putSctp(r: u32): void {
   if (!(flagsOf(r) & F_VTAGS)) return;
-  const info = open(4);
-  const sctp = open(3);
-  attr8(1, load<u8>(r, S_L4STATE));
-  attrAddress(2, r + <u32>S_ID, 4);
-  attrAddress(3, r + <u32>S_ID + 4, 4);
+  const info = open(CTA_PROTOINFO);
+  const sctp = open(CTA_PROTOINFO_SCTP);
+  attr8(CTA_PROTOINFO_SCTP_STATE, load<u8>(r, S_L4STATE));
+  attrAddress(CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, r + <u32>S_ID, 4);
+  attrAddress(CTA_PROTOINFO_SCTP_VTAG_REPLY, r + <u32>S_ID + 4, 4);
   close(sctp);
   close(info);
 }
@@ -228,25 +155,12 @@ function putL4(r: u32): void {
 }
 
 function putStatus(r: u32): void {
-  attr32(3, IPS_CONFIRMED | (load<u16>(r, S_STATUS) & IPS_SYNCED));
-}
-
-function putZone(r: u32): void {
-  if (load<u16>(r, S_ZONE)) attr16(18, load<u16>(r, S_ZONE));
-}
-
-/** Both tuples and the zone: for both directions, or in the tuple of the one it holds for. */
-function putTuples(r: u32): void {
-  const block = extraOf(r);
-  const direction: u32 = present(block) & X_ZONE ? <u32>load<u8>(block, XB_DIRECTION) : 0;
-  putOriginal(r, direction == 1 ? <u32>load<u16>(r, S_ZONE) : 0);
-  putInverse(r, direction == 2 ? <u32>load<u16>(block, XB_ZONE) : 0);
-  if (!direction) putZone(r);
+  attr32(CTA_STATUS, IPS_CONFIRMED | (load<u16>(r, S_STATUS) & IPS_SYNCED));
 }
 
 function putSeq(type: u32, at: u32): void {
   const adj = open(type);
-  for (let i: u32 = 0; i < 3; i++) attrAddress(i + 1, at + (i << 2), 4);
+  for (let i: u32 = 0; i < 3; i++) attrAddress(CTA_SEQADJ_CORRECTION_POS + i, at + (i << 2), 4);
   close(adj);
 }
 
@@ -254,18 +168,18 @@ function putSeq(type: u32, at: u32): void {
 function putExtra(r: u32): void {
   const block = extraOf(r);
   const parts = present(block);
-  if (parts & X_LABELS) attrAddress(22, block + <u32>XB_LABELS, 16);
+  if (parts & X_LABELS) attrAddress(CTA_LABELS, block + <u32>XB_LABELS, 16);
   if (!(parts & X_SEQ)) return;
-  putSeq(15, seqOf(block));
-  putSeq(16, seqOf(block) + 12);
+  putSeq(CTA_SEQ_ADJ_ORIG, seqOf(block));
+  putSeq(CTA_SEQ_ADJ_REPLY, seqOf(block) + 12);
 }
 
 /** CTA_HELP: only a new entry takes one. The kernel's helper then follows the connection from its next packet on. */
 function putHelper(r: u32): void {
   const helper = helperToSet(r);
   if (!helper) return;
-  const help = open(5);
-  attrText(1, helperName(helper));
+  const help = open(CTA_HELP);
+  attrText(CTA_HELP_NAME, helperName(helper));
   close(help);
 }
 
@@ -274,9 +188,9 @@ function writeCreate(r: u32, mirrored: bool): void {
   const start = begin(r, CT_NEW, REQUEST | CREATE_EXCL, OP_CREATE);
   putTuples(r);
   putStatus(r);
-  attr32(7, mirrored ? longTimeout : normalTimeout(r));
+  attr32(CTA_TIMEOUT, mirrored ? longTimeout : normalTimeout(r));
   putL4(r);
-  if (load<u32>(r, S_MARK)) attr32(8, load<u32>(r, S_MARK));
+  if (load<u32>(r, S_MARK)) attr32(CTA_MARK, load<u32>(r, S_MARK));
   putHelper(r);
   putExtra(r);
   putNats(r);
@@ -289,11 +203,11 @@ function writeUpdate(r: u32, flags: u32, mirrored: bool): void {
   const start = begin(r, CT_NEW, REQUEST, OP_UPDATE);
   putOriginal(r, 0);
   if (flags & F_KSTAT) putStatus(r);
-  attr32(7, mirrored ? longTimeout : normalTimeout(r));
+  attr32(CTA_TIMEOUT, mirrored ? longTimeout : normalTimeout(r));
   if (flags & F_KCONT) putL4(r);
   else if (mirrored && load<u8>(r, S_PROTO) == IPPROTO_TCP) putTcp(r, false);
   if (flags & F_KCONT) {
-    attr32(8, load<u32>(r, S_MARK));
+    attr32(CTA_MARK, load<u32>(r, S_MARK));
     putExtra(r);
   }
   putZone(r);
@@ -304,7 +218,8 @@ function writeUpdate(r: u32, flags: u32, mirrored: bool): void {
 function writeDelete(r: u32, reply: bool): void {
   count(C_KERNEL_DELETE);
   const start = begin(r, CT_DELETE, REQUEST, OP_DELETE);
-  if (reply) putTuple(2, r, r + <u32>S_RSRC, r + <u32>S_RDST, load<u16>(r, S_RSPORT), load<u16>(r, S_RDPORT), 0);
+  if (reply)
+    putTuple(CTA_TUPLE_REPLY, r, r + <u32>S_RSRC, r + <u32>S_RDST, load<u16>(r, S_RSPORT), load<u16>(r, S_RDPORT), 0);
   else putOriginal(r, 0);
   putZone(r);
   finish(start);

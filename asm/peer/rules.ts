@@ -2,12 +2,12 @@
  * What the peer says changes the table by these rules. "late" = the state is marked "yours", or the peer had not seen
  * my last adoption when it sent it: it speaks of states that this node owns by now.
  *
- *                  no state    the peer's   unclaimed   own, untouched since   own, touched
- *                                                       the adoption
- *   update         the peer's   take it      take it    conflict                conflict
- *   update, late   own         take it *    own       take it, stays own     keep own
- *   delete         -            end          end        keep own               keep own
- *   delete, late   -            end          end        end                     keep own
+ *                  no state   mirrored    unclaimed   own, untouched since   own, touched
+ *                                                      the adoption
+ *   update         mirrored   take it     take it     conflict               conflict
+ *   update, late   own        take it *   own         take it, stays own     keep own
+ *   delete         -          end         end         keep own               keep own
+ *   delete, late   -          end         end         end                    keep own
  *
  *   * and it becomes this node's own if the peer says "yours": else nobody would own it.
  *
@@ -54,7 +54,8 @@ import {
 import { tagMirrored, tagOwn } from '../state/owner';
 import { cancelDirty, wantKernel } from '../state/queue';
 import { findHashed } from '../state/table';
-import { decode, head, W_DELETE, W_YOURS } from './wire';
+import { decode, head } from './unwire';
+import { W_DELETE, W_YOURS } from './wire';
 
 let preferPeer: bool = false;
 

@@ -8,7 +8,8 @@
  *
  *   items    24 B each: id u64, generator u64, next index u32, unused u32
  *   cells    40 B each, behind the items: xor of ids u64, xor of checks u64 | an id that was found u64, its generator
- *            u64, its next index u32 | link of the list of cells to look at u32 (0 not in it, 1 last, else next cell + 2)
+ *            u64, its next index u32 | link of the list of cells to look at u32 (0 not in it, 1 last, else next cell
+ *            + 2)
  *
  * An id takes part in cell 0 always and in cell i with probability 1 / (1 + i/2). From a cell i the next one is beyond
  * j with probability (i+1)(i+2) / ((j+1)(j+2)), nearly ((i+1.5) / (j+1.5))^2; for a uniform u that gives the step

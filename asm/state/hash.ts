@@ -22,7 +22,6 @@ import {
   IPPROTO_TCP,
   IPS_SYNCED,
   S_FAMILY,
-  S_FP_HI,
   S_FP_LO,
   S_KEYWORD,
   S_L4STATE,

@@ -2,7 +2,8 @@
 
 import { effectiveSkew } from '../contract/carp-timers.ts';
 import type { RoleCause } from '../contract/causes.ts';
-import type { CarpState, DemotionReason, NodeRole } from '../contract/status.ts';
+import type { DemotionReason } from '../contract/status.ts';
+import type { CarpState, NodeRole } from '../contract/values.ts';
 import { demotionTotal } from './context.ts';
 import { downTimeUs, lastHeard } from './machine.ts';
 import type { GroupState, HeardAdvert, PeerReport } from './types.ts';

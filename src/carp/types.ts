@@ -6,7 +6,7 @@
 
 import type { AnnounceCause, HandOverCause, PeerDead, RoleCause } from '../contract/causes.ts';
 import type { NodeEvent } from '../contract/events.ts';
-import type { CarpState } from '../contract/status.ts';
+import type { CarpState } from '../contract/values.ts';
 
 export type { CarpState };
 

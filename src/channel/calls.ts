@@ -2,7 +2,7 @@
  * Calls over the channel: each has a number, a deadline and one answer. What the peer asks goes to the handler of that
  * name. Knows nothing of sockets.
  */
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import { PEER_LIMITS, PEER_TIMING } from './limits.ts';
 import { encodeMessage, errorText, type PeerMessage } from './message.ts';
 

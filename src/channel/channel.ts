@@ -5,7 +5,8 @@
 import { randomBytes } from 'node:crypto';
 import type { WebSocket } from 'ws';
 import type { PeerEvent } from '../contract/events.ts';
-import type { Json, PeerChannelStatus } from '../contract/status.ts';
+import type { PeerChannelStatus } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import { parseAddress, parseCidr, sameNetwork } from '../net/cidr.ts';
 import { PeerCalls, type PeerHandler } from './calls.ts';
 import { type ChannelKey, channelKeys, PEER_CIPHER } from './key.ts';

@@ -10,7 +10,7 @@
  * counted.
  */
 import { z } from 'zod';
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import { PEER_FORMAT, PEER_LIMITS, PEER_TIMING } from './limits.ts';
 
 const word = z.string().min(1).max(64);

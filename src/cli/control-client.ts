@@ -4,7 +4,7 @@
  */
 
 import { connect, type Socket } from 'node:net';
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 
 /** Longest line of an answer, in bytes; states come in chunks, so nothing is near it. */
 const MAX_LINE = 64 << 20;

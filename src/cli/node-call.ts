@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import { DEFAULT_CONFIG, DEFAULT_CONTROL } from '../config/default-paths.ts';
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import type { Args, OptionSpec } from './args.ts';
 import { CommandError } from './command.ts';
 import { type CallOptions, callControl } from './control-client.ts';

@@ -1,7 +1,7 @@
 import type { StatesResult } from '../contract/control.ts';
 import { parseFilter, type StateTest } from '../contract/state-filter.ts';
 import { type StateView, stateLine } from '../contract/state-view.ts';
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import type { Args } from './args.ts';
 import { type Command, EXIT, type Io, UsageError } from './command.ts';
 import { askNode, asObject, SOCKET_OPTIONS } from './node-call.ts';

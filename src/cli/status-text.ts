@@ -1,8 +1,9 @@
 /** `carpio status` for people. Pure. */
 
-import type { CarpState, NodeRole, NodeStatus, PeerChannelStatus, SyncStatus, VipStatus } from '../contract/status.ts';
+import type { NodeStatus, PeerChannelStatus, SyncStatus, VipStatus } from '../contract/status.ts';
 import { clean } from '../contract/text.ts';
 import type { Trouble } from '../contract/trouble.ts';
+import type { CarpState, NodeRole } from '../contract/values.ts';
 import { replicateLine } from './replicate-text.ts';
 import { duration, type Paint, seconds, table } from './text.ts';
 

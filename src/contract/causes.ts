@@ -4,7 +4,7 @@
  * of the JSON. Free text stands in a cause only when the kernel or a user wrote it.
  */
 
-import type { CarpState } from './status.ts';
+import type { CarpState } from './values.ts';
 
 /** One side of a comparison of advertisements, as it stands on the wire: demotion included. */
 export interface Standing {

@@ -14,8 +14,8 @@ import type {
   RoleCause,
   Standing,
 } from './causes.ts';
-import type { CarpState, Json } from './status.ts';
 import type { SyncNotice } from './sync-notice.ts';
+import type { CarpState, Json } from './values.ts';
 
 /** Which vhid an event of the election is about. */
 export interface Place {

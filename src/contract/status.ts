@@ -4,9 +4,7 @@
  */
 
 import type { Trouble } from './trouble.ts';
-
-export type CarpState = 'INIT' | 'BACKUP' | 'MASTER';
-export type NodeRole = 'master' | 'backup' | 'mixed' | 'init';
+import type { CarpState, NodeRole } from './values.ts';
 
 /** One named reason of the demotion sum (weights are clamped on the wire, not here). */
 export interface DemotionReason {
@@ -158,5 +156,3 @@ export interface NodeStatus {
   /** `null` without [replicate] or without a channel. */
   replicate?: ReplicateStatus | null;
 }
-
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };

@@ -5,8 +5,8 @@
 
 import type { Cause, Decided, Left, LeftWhy, ProbeCause, RoleCause, Standing, Suspicion } from './causes.ts';
 import type { NodeEvent, ToldEvent } from './events.ts';
-import type { Json } from './status.ts';
 import { DIAGNOSIS_SEVERITY } from './trouble.ts';
+import type { Json } from './values.ts';
 
 const timers = ({ advbase, advskew }: Standing): string => `${advbase}/${advskew}`;
 const demoted = (side: Standing): string => `${timers(side)} demotion ${side.demote}`;

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { nodeRole, peerReport } from '../carp/report.ts';
 import type { GroupState, PeerReport, PeerVhid } from '../carp/types.ts';
-import type { NodeRole } from '../contract/status.ts';
+import type { NodeRole } from '../contract/values.ts';
 import type { ProofNote } from './proof/machine.ts';
 
 const MAX_VHIDS = 1024;

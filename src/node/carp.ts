@@ -14,7 +14,7 @@ import type { Config } from '../config/types.ts';
 import type { DeniedCause, HandOverCause } from '../contract/causes.ts';
 import { nowUs, REAL_CLOCK } from '../contract/clock.ts';
 import type { NodeEvent } from '../contract/events.ts';
-import type { CarpState } from '../contract/status.ts';
+import type { CarpState } from '../contract/values.ts';
 import { VERSION } from '../contract/version.ts';
 import { causeText } from '../contract/words.ts';
 import { GuardKeeper } from '../gate/guardian/keeper.ts';

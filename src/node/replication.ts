@@ -2,7 +2,8 @@
 import { hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { PeerChannel } from '../channel/channel.ts';
-import type { Json, ReplicateStatus } from '../contract/status.ts';
+import type { ReplicateStatus } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import { VERSION } from '../contract/version.ts';
 import type { SharedDocument } from '../replicate/document.ts';
 import { unknownKeys, unsharedKeys } from '../replicate/document.ts';

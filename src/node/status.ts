@@ -5,14 +5,8 @@ import type { VhidStatus } from '../carp/report.ts';
 import { demotionReasons, nodeRole, vhidStatus } from '../carp/report.ts';
 import type { GroupState } from '../carp/types.ts';
 import { nowUs } from '../contract/clock.ts';
-import type {
-  NodeRole,
-  NodeStatus,
-  PeerChannelStatus,
-  ReplicateStatus,
-  SyncStatus,
-  VipStatus,
-} from '../contract/status.ts';
+import type { NodeStatus, PeerChannelStatus, ReplicateStatus, SyncStatus, VipStatus } from '../contract/status.ts';
+import type { NodeRole } from '../contract/values.ts';
 import { causeText } from '../contract/words.ts';
 import type { VipFacts } from '../gate/vip-set.ts';
 import type { DataplaneHandle } from '../sync/control/handle.ts';

@@ -1,5 +1,5 @@
 /** The difference of two lists of shared keys, and of two texts, in lines for people. Pure, and bounded in time. */
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import { type Entries, isSecret } from './document.ts';
 
 export type Change =

@@ -10,7 +10,7 @@ import { createHmac } from 'node:crypto';
 import type { ResolvedVip } from '../config/resolve.ts';
 import { SHARED_KEYS } from '../config/scope.ts';
 import type { Config } from '../config/types.ts';
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 
 export const DOCUMENT_FORMAT = 1;
 /** Longest rules that are replicated, bytes: they travel in one message. */

@@ -3,7 +3,7 @@
  * is the source's. Pure: documents in, document out; the loader then checks the result like any file.
  */
 import type { ResolvedVip } from '../config/resolve.ts';
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import { type Entries, isKnown, type SharedDocument, schemaKey } from './document.ts';
 
 type Table = Record<string, unknown>;

@@ -3,7 +3,7 @@
  */
 import { z } from 'zod';
 import type { PeerChannel } from '../channel/channel.ts';
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import { MAX_SHARED_RULES } from './document.ts';
 
 const MAX_ENTRIES = 20_000;

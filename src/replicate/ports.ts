@@ -1,7 +1,7 @@
 /** What replication may use of the node it runs in. */
 
 import type { ReplicateEvent } from '../contract/events.ts';
-import type { CarpState } from '../contract/status.ts';
+import type { CarpState } from '../contract/values.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import type { TableName } from '../kernel/nft-scan.ts';
 import type { SharedDocument } from './document.ts';

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { CallError } from '../channel/calls.ts';
 import type { PeerChannel } from '../channel/channel.ts';
 import { messageOf } from '../contract/message-of.ts';
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import { diffLines } from './diff.ts';
 import { type ApplyAnswer, applyAnswer, REPLICATE_CALLS as CALLS, callChecked, rulesAnswer } from './messages.ts';
 import { type KernelTruth, rulesHash } from './truth.ts';

@@ -5,7 +5,7 @@
 
 import type { Caller } from '../channel/calls.ts';
 import { messageOf } from '../contract/message-of.ts';
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import { type CommitAction, type CommitEvent, type CommitState, freshCommit, stepCommit } from './commit.ts';
 import { describeChanges, diffEntries } from './diff.ts';
 import {

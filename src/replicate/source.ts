@@ -5,7 +5,7 @@
 import { CallError } from '../channel/calls.ts';
 import type { PeerChannel } from '../channel/channel.ts';
 import { messageOf } from '../contract/message-of.ts';
-import type { Json } from '../contract/status.ts';
+import type { Json } from '../contract/values.ts';
 import { type Entries, entriesHash, MAX_SHARED_RULES, makeDocument, sharedEntries } from './document.ts';
 import {
   REPLICATE_CALLS as CALLS,

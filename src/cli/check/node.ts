@@ -1,7 +1,8 @@
 /** The checks of a running node and of what it and its peer see of each other. Pure, but for asking it. */
 import type { Config } from '../../config/types.ts';
 import type { PeerCheck, SideCheck } from '../../contract/peer-check.ts';
-import type { Json, NodeStatus } from '../../contract/status.ts';
+import type { NodeStatus } from '../../contract/status.ts';
+import type { Json } from '../../contract/values.ts';
 import { VERSION } from '../../contract/version.ts';
 import { ControlError, callControl } from '../control-client.ts';
 import { asObject } from '../node-call.ts';

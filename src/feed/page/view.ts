@@ -2,8 +2,9 @@
  * What the page says, worked out from what the feeds have told: pure, so that every sentence can be tested. All times in
  * ms of one steady clock. The rule above all: "in step" is never said on old news.
  */
-import type { NodeRole, NodeStatus, ReplicateStatus, VipStatus } from '../../contract/status.ts';
+import type { NodeStatus, ReplicateStatus, VipStatus } from '../../contract/status.ts';
 import { byUrgency, type Trouble } from '../../contract/trouble.ts';
+import type { NodeRole } from '../../contract/values.ts';
 import { span } from './words.ts';
 
 /** One feed and the last it told. */

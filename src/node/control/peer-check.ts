@@ -9,7 +9,8 @@ import type { ResolvedVip } from '../../config/resolve.ts';
 import type { Config } from '../../config/types.ts';
 import { messageOf } from '../../contract/message-of.ts';
 import type { PeerCheck, SideCheck } from '../../contract/peer-check.ts';
-import type { Json, NodeStatus } from '../../contract/status.ts';
+import type { NodeStatus } from '../../contract/status.ts';
+import type { Json } from '../../contract/values.ts';
 import { pathMtu, sizesUpTo } from '../../kernel/path-mtu.ts';
 import { sharedEntries } from '../../replicate/document.ts';
 

@@ -14,7 +14,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { withUmask } from '../../config/umask.ts';
 import { messageOf } from '../../contract/message-of.ts';
-import type { Json } from '../../contract/status.ts';
+import type { Json } from '../../contract/values.ts';
 
 export const CONTROL_LIMITS = {
   /** Longest request, newline included, in bytes. */

@@ -9,7 +9,7 @@ import { PeerChannel } from '../../../src/channel/channel.ts';
 import { peerKey } from '../../../src/channel/key.ts';
 import { dialPeer } from '../../../src/channel/socket.ts';
 import type { PeerEvent } from '../../../src/contract/events.ts';
-import type { Json } from '../../../src/contract/status.ts';
+import type { Json } from '../../../src/contract/values.ts';
 
 const SECRET = randomBytes(32);
 /** fw-b listens and is dialled: the lower address dials. */

@@ -6,7 +6,8 @@ import * as assert from 'uvu/assert';
 import { runCli } from '../../../src/cli/app.ts';
 import type { Io, RunOptions } from '../../../src/cli/command.ts';
 import type { StateView } from '../../../src/contract/state-view.ts';
-import type { Json, NodeStatus } from '../../../src/contract/status.ts';
+import type { NodeStatus } from '../../../src/contract/status.ts';
+import type { Json } from '../../../src/contract/values.ts';
 import { type ControlHandler, startControl } from '../../../src/node/control/server.ts';
 
 export const dir = mkdtempSync(join(tmpdir(), 'carpio-cli-'));

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Json } from '../../../src/contract/status.ts';
+import type { Json } from '../../../src/contract/values.ts';
 import { startControl } from '../../../src/node/control/server.ts';
 
 const main = suite('cli: the program');

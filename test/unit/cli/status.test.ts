@@ -1,7 +1,8 @@
 /** `carpio status` and `carpio states`: what people read and what programs do. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Json, NodeStatus } from '../../../src/contract/status.ts';
+import type { NodeStatus } from '../../../src/contract/status.ts';
+import type { Json } from '../../../src/contract/values.ts';
 import type { ControlHandler } from '../../../src/node/control/server.ts';
 import { answer, asJson, cleanUp, cli, STATUS, state, withNode } from './fake-node.ts';
 

@@ -1,7 +1,8 @@
 /** A made-up node for the tests of feed and page, and the small tools they share. */
 import { once } from 'node:events';
 import WebSocket, { type ClientOptions } from 'ws';
-import type { NodeRole, NodeStatus, SyncStatus, VipStatus } from '../../../src/contract/status.ts';
+import type { NodeStatus, SyncStatus, VipStatus } from '../../../src/contract/status.ts';
+import type { NodeRole } from '../../../src/contract/values.ts';
 import { type FeedOptions, startFeed } from '../../../src/feed/server.ts';
 
 export type Frame = { type: string; seq: number; [field: string]: unknown };

@@ -9,7 +9,7 @@ import type { PeerChannel } from '../../../src/channel/channel.ts';
 import { resolveVips } from '../../../src/config/resolve.ts';
 import { Secret } from '../../../src/config/secret.ts';
 import type { ReplicateEvent } from '../../../src/contract/events.ts';
-import type { Json } from '../../../src/contract/status.ts';
+import type { Json } from '../../../src/contract/values.ts';
 import { makeDocument, type SharedDocument, sharedEntries } from '../../../src/replicate/document.ts';
 import { REPLICATE_CALLS as CALLS } from '../../../src/replicate/messages.ts';
 import type { ReplicatePorts } from '../../../src/replicate/ports.ts';
