@@ -12,8 +12,8 @@ const BULK_LOOK: u32 = 16384;
 
 let bulk: bool = false;
 let bulkCursor: u32 = 0;
-/** States in the datagram last filled. */
-let records: u32 = 0;
+/** Updates in the datagram last filled. */
+let updates: u32 = 0;
 
 /** From now on txFill also sends all own states. O(1); begins anew when a bulk is running. */
 export function bulkBegin(): void {
@@ -31,7 +31,7 @@ export function bulkStop(): void {
 }
 
 export function txUpdates(): u32 {
-  return records;
+  return updates;
 }
 
 /**
@@ -39,7 +39,7 @@ export function txUpdates(): u32 {
  * again" (no own state among the slots looked at).
  */
 export function txFill(off: u32, cap: u32): u32 {
-  records = 0;
+  updates = 0;
   if (!inside(off, cap) || cap < WIRE_MAX) return 0;
   let p = off;
   const end = off + cap;
@@ -48,7 +48,7 @@ export function txFill(off: u32, cap: u32): u32 {
     if (!r || end - p < mostOf(r)) break;
     p += encode(r, p);
     dropDirty();
-    records++;
+    updates++;
     count(C_TX_UPDATES);
   }
   if (bulk) p = fillBulk(p, end);
@@ -63,7 +63,7 @@ function fillBulk(at: u32, end: u32): u32 {
     if (!isLive(flagsOf(r)) || ownerOf(r) != OWN) continue;
     if (end - p < mostOf(r)) return p;
     p += encode(r, p);
-    records++;
+    updates++;
     count(C_TX_BULK_UPDATES);
   }
   if (bulkCursor >= total) bulk = false;

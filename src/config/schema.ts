@@ -1,7 +1,7 @@
 /**
  * The shape of carpio.toml: every key, its type, range and default. The `error` of each piece says what is *allowed*;
  * the loader puts file, line, key and the value found in front of it. Rules that need more than one key are in
- * cross-check.ts, and nothing here reads a file.
+ * check-vips.ts and check-sections.ts, and nothing here reads a file.
  */
 
 import { z } from 'zod';

@@ -5,7 +5,7 @@
 
 type Plain = null | boolean | number | string | Plain[] | { [key: string]: Plain };
 
-/** How large integers are written; recordings hide some of them (blind.ts). */
+/** How large integers are written; recordings hide some of them (`blind` in tap.ts). */
 export type BigWriter = (value: bigint) => string;
 
 const DEPTH = 40;

@@ -241,7 +241,7 @@ test('mirrored entries whose end was lost with other events are no ends of the n
   assert.not(world.unsure);
   assert.is(world.engine.countOf('own'), 20);
   assert.is(world.engine.kernelMissing('own'), 5);
-  // As a second later, because something is missing (driver.ts).
+  // As a second later, because something is missing (src/sync/dialect/carpio/refused-retry.ts).
   world.engine.sweepBegin();
   finish((n) => world.engine.sweep(n));
   world.run(2);
