@@ -21,9 +21,18 @@ const FLOORS: readonly (readonly string[])[] = [
   ['net'],
 ];
 
+/** The floors inside a room, the highest first. */
+export const INNER_FLOORS: Readonly<Record<string, readonly string[]>> = {
+  sync: ['control', 'worker', 'dialect', 'session', 'repair', 'seal', 'wire', 'table'],
+};
+
 const floorOf = (room: string): number => FLOORS.findIndex((rooms) => rooms.includes(room));
 const roomOf = (path: string): string | null => /^src\/([^/]+)/.exec(path)?.[1] ?? null;
+const innerOf = (path: string): string => /^src\/[^/]+\/([^/]+)\//.exec(path)?.[1] ?? '';
 const folderOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')));
+
+const NO_FLOOR = 'give it one in scripts/tidy/arrows.ts';
+const DOWN = 'move what both need down, or pass it in';
 
 export function upwardImports(tree: Tree): Finding[] {
   return tree.sources.flatMap((source) => source.imports.flatMap(({ to, line }) => upward(source, to, line)));
@@ -40,8 +49,14 @@ function upward(source: Source, to: string, line: number): Finding[] {
   }
   const own = roomOf(source.path);
   const other = roomOf(to);
-  if (own === null || other === null || own === other) return [];
-  if (floorOf(own) < 0) return finding(`the room ${own} has no floor`, 'give it one in scripts/tidy/arrows.ts');
+  if (own === null || other === null) return [];
+  if (own === other) {
+    const floors = INNER_FLOORS[own] ?? [];
+    const [from, below] = [floors.indexOf(innerOf(source.path)), floors.indexOf(innerOf(to))];
+    if (floors.length > 0 && (from < 0 || below < 0)) return finding(`${own} has a folder without a floor`, NO_FLOOR);
+    return below < from ? finding(`${source.path} imports ${to}, which is above it`, DOWN) : [];
+  }
+  if (floorOf(own) < 0) return finding(`the room ${own} has no floor`, NO_FLOOR);
   if (floorOf(other) > floorOf(own)) return [];
   return finding(`${own} imports ${to}, which is not below it`, 'move the shared shape to contract/, or pass it in');
 }

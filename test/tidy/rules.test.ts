@@ -22,6 +22,16 @@ rules('an import that points up', () => {
   assert.equal(places(upwardImports(tree(texts))), ['src/net/ip.ts:3']);
 });
 
+rules('an import that points up inside a room', () => {
+  const texts = {
+    'src/sync/session/a.ts': "import { b } from '../wire/b.ts';\nimport { c } from '../worker/c.ts';\n",
+    'src/sync/wire/b.ts': '',
+    'src/sync/worker/c.ts': "import { d } from '../attic/d.ts';\n",
+    'src/sync/attic/d.ts': '',
+  };
+  assert.equal(places(upwardImports(tree(texts))), ['src/sync/session/a.ts:2', 'src/sync/worker/c.ts:1']);
+});
+
 rules('a room without a floor, scripts/ that import test/, a product that imports scripts/', () => {
   const texts = {
     'src/cellar/a.ts': "import { b } from '../net/ip.ts';\n",
