@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import type { MaintenanceResult } from '../contract/control.ts';
 import type { NodeEvent } from '../contract/events.ts';
+import { messageOf } from '../contract/message-of.ts';
 import { causeText } from '../contract/words.ts';
 import type { Log } from './report/log.ts';
 
@@ -27,13 +28,16 @@ export class HandOver {
   }
 
   /**
-   * @param begin tells the election; what it reports in turn ends the waiting
-   * @throws Error when the mode cannot be remembered: it would be gone after a restart, and nobody would know
+   * Hands over also when the mode cannot be remembered (a read-only or full disk is a good reason for maintenance); then
+   * the answer says that it will not outlive a restart.
+   * @param begin starts it in the election; what the election reports in turn ends the waiting
    */
   change(on: boolean, signal: AbortSignal, begin: () => void): Promise<MaintenanceResult> {
-    this.remember(on);
+    const forgetful = this.remember(on);
     return new Promise((resolve) => {
-      const waiting: Waiting = { on, answer: resolve };
+      const answer = ({ done, reason }: MaintenanceResult): void =>
+        resolve({ done, reason: forgetful === null ? reason : `${reason}; ${forgetful}` });
+      const waiting: Waiting = { on, answer };
       const repeated = this.last.on === on && this.last.done;
       this.waiting.push(waiting);
       signal.addEventListener('abort', () => {
@@ -58,15 +62,24 @@ export class HandOver {
     for (const one of mine) one.answer({ done: result.done, reason: result.reason });
   }
 
-  private remember(on: boolean): void {
-    if (!on) {
-      rmSync(this.file, { force: true });
-      return;
+  /** @returns what will not outlive a restart, and why; null: it is remembered */
+  private remember(on: boolean): string | null {
+    try {
+      if (!on) {
+        rmSync(this.file, { force: true });
+        return null;
+      }
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+      const next = `${this.file}.new`;
+      writeFileSync(next, `${new Date().toISOString()}\n`);
+      renameSync(next, this.file);
+      this.log.info(`maintenance is on and stays on over a restart (${this.file})`);
+      return null;
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? messageOf(error);
+      const said = `"${on ? 'on' : 'off'}" will not outlive a restart: ${this.directory} cannot be written (${code})`;
+      this.log.warning(said);
+      return said;
     }
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    const next = `${this.file}.new`;
-    writeFileSync(next, `${new Date().toISOString()}\n`);
-    renameSync(next, this.file);
-    this.log.info(`maintenance is on and stays on over a restart (${this.file})`);
   }
 }

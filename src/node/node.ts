@@ -145,8 +145,9 @@ export class CarpioNode {
    * @throws Error with one line that says what is missing; then everything is let go of again
    */
   async start(): Promise<void> {
+    // Until this node holds the socket, another one may run here: what stands is that one's, and nothing is let go of.
+    this.control = await startControl(this.config.node.control, this.handlers());
     try {
-      this.control = await startControl(this.config.node.control, this.handlers());
       const guarded = this.carp.startGuard();
       await this.firewall.apply(this.config, this.vips);
       await guarded;

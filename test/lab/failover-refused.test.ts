@@ -1,6 +1,6 @@
 /** A bad configuration is refused with file, line and key, before anything in the kernel is touched. */
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { until } from '../../scripts/lab/command.ts';
@@ -55,6 +55,17 @@ for (const [what, from, to, named] of CASES) {
 refused('a good configuration does start (so the refusals above mean something)', async () => {
   const status = await firewall.start();
   assert.is(status.node, 'fw-a');
+});
+
+refused('a second node on the same socket: refused, and the running one keeps all that it has set', async () => {
+  const before = await footprint(lab, 'fw-a');
+  const kept = readdirSync('/run/lab/fw-a').sort();
+  const argv = [BINARY, 'run', '--config', firewall.paths.config];
+  const result = await lab.exec('fw-a', argv, { check: false, timeoutMs: 15_000 });
+  assert.is(result.code, 1, result.stderr);
+  assert.match(result.stderr, /cannot start: .*control\.sock/);
+  assert.is(await footprint(lab, 'fw-a'), before, 'devices, addresses, rules and settings are as before');
+  assert.equal(readdirSync('/run/lab/fw-a').sort(), kept, 'what it remembers for its own stop is there');
 });
 
 refused('SIGHUP with a bad file: refused, the running configuration stays', async () => {
