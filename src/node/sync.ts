@@ -101,7 +101,10 @@ export class SyncSide {
       },
       {
         notice: (notice) => this.onNotice(notice),
-        peer: (name, report) => this.onPeer(name, report),
+        peerName: (name) => {
+          this.peer.name = name;
+        },
+        peerReport: (report) => this.onReport(report),
         step: () => ports.step(),
         recorded: (lines) => ports.recorder?.foreign(lines),
         failed: (reason) => ports.failed(reason),
@@ -171,9 +174,7 @@ export class SyncSide {
     if (state === 'same' || state === 'expired') this.ports.keySettled();
   }
 
-  private onPeer(name: string | null, text: string | null): void {
-    if (name !== null) this.peer.name = name;
-    if (text === null) return;
+  private onReport(text: string): void {
     // It is repeated ten times a second, and nearly always says the same.
     if (text !== this.lastText) this.last = readReport(text);
     this.lastText = text;

@@ -312,7 +312,7 @@ export class Daemon {
       if (message.notice.kind === 'sync.peer' && !message.notice.alive) this.ear.onPeer(null);
       this.box.say(message.notice);
     }
-    if (message.type === 'peer' && message.report !== null) {
+    if (message.type === 'peerReport') {
       // The same text says the same: reading it is the dearest part of a quiet minute.
       if (message.report !== this.reportText) this.reportRead = readReport(message.report);
       this.reportText = message.report;

@@ -15,8 +15,10 @@ export type WorkerEntry = { file: string } | { code: string };
 
 interface DataplaneListener {
   notice(notice: SyncNotice): void;
-  /** The peer's own report as it came, or its name when a session begins. */
-  peer(name: string | null, report: string | null): void;
+  /** A session with this peer has begun. */
+  peerName(name: string): void;
+  /** The peer's own report, as it came. */
+  peerReport(report: string): void;
   step(inStep: boolean | null, reason: string | null): void;
   /** Lines of a recording. */
   recorded?(lines: readonly string[]): void;
@@ -214,8 +216,11 @@ export class DataplaneHandle {
       case 'notice':
         this.listener.notice(message.notice);
         break;
-      case 'peer':
-        this.listener.peer(message.name, message.report);
+      case 'peerName':
+        this.listener.peerName(message.name);
+        break;
+      case 'peerReport':
+        this.listener.peerReport(message.report);
         break;
       case 'step':
         this.inStep = message.inStep;

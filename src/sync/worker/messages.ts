@@ -69,7 +69,10 @@ export type FromWorker =
   | { type: 'ready'; wakeFd: number }
   | { type: 'fatal'; reason: string }
   | { type: 'notice'; notice: SyncNotice }
-  | { type: 'peer'; name: string | null; report: string | null }
+  /** A session with this peer has begun. */
+  | { type: 'peerName'; name: string }
+  /** The peer's own report, as it came. */
+  | { type: 'peerReport'; report: string }
   | { type: 'step'; inStep: boolean | null; reason: string | null }
   | { type: 'refused'; counters: Record<string, number> }
   | { type: 'verified'; id: number; result: VerifyResult }

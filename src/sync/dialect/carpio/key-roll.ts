@@ -7,10 +7,10 @@
  * Which keys the peer has is read from HELLOs of this session alone, and never from an older HELLO after a younger one:
  * a replay cannot make this node seal with a key that the peer has dropped.
  */
-import type { KeyNotice } from '../../../contract/sync-notice.ts';
 import type { Mix } from '../../seal/key-chain.ts';
 import type { PairKeys } from '../../seal/pair-keys.ts';
 import type { SyncState } from '../../session/state.ts';
+import type { KeyVerdict } from './key-words.ts';
 
 /** Between two questions for the peer's keys. */
 const ASK_MS = 1000;
@@ -22,7 +22,7 @@ export const HELD_MS = 600_000;
 interface KeyRollPorts {
   /** Sends HELLOs that ask the peer for its keys. */
   ask(): void;
-  say(notice: KeyNotice): void;
+  say(verdict: KeyVerdict): void;
 }
 
 /** What a HELLO of this session says. */
@@ -42,7 +42,7 @@ export class KeyRoll {
   private askAt = 0;
   private changedAt: number | null = null;
   private strange: { first: number; last: number } | null = null;
-  private said: KeyNotice['state'] | null = 'same';
+  private said: KeyVerdict['state'] | null = 'same';
 
   constructor(keys: PairKeys, state: SyncState, ports: KeyRollPorts) {
     this.keys = keys;
@@ -96,36 +96,28 @@ export class KeyRoll {
     this.say(this.verdict(now, through));
   }
 
-  private verdict(now: number, through: boolean): KeyNotice | null {
+  private verdict(now: number, through: boolean): KeyVerdict | null {
     const { alive, open, heardAt } = this.state;
     const { node, ids: peerIds } = this.peer;
     const { ids } = this.keys;
     if (open && alive) {
-      return through && peerIds[0] === ids[0] ? { state: 'same', reason: null } : this.difference(node, peerIds);
+      return through && peerIds[0] === ids[0] ? { state: 'same' } : this.difference(node, peerIds);
     }
     if (this.changedAt !== null && ids.length > 1 && now - Math.max(this.changedAt, heardAt ?? 0) > HELD_MS) {
-      const reason = `no peer has come over to the new key within ${HELD_MS / 60_000} min; the one before is refused now`;
-      return { state: 'expired', reason };
+      return { state: 'expired', heldMs: HELD_MS };
     }
     const since = this.strange;
     if (since === null || now - since.last > STRANGE_MS || since.last - since.first < STRANGE_MS) return null;
-    const mend = 'put the same key on both nodes and reload carpio there';
-    return { state: 'other', reason: `the peer uses another key: nothing is synced, CARP goes on; ${mend}` };
+    return { state: 'other' };
   }
 
-  private difference(node: string, peerIds: readonly string[]): KeyNotice | null {
+  private difference(peer: string, peerIds: readonly string[]): KeyVerdict | null {
     const [own] = this.keys.ids;
     if (peerIds.length === 0 || own === undefined || peerIds[0] === own) return null;
-    const both = 'both still take the one before';
-    if (!peerIds.includes(own)) {
-      const reason = `the peer uses another key: ${node} does not have this node's new one yet (${both}); put it there and reload`;
-      return { state: 'differs', reason };
-    }
-    const reason = `the peer uses another key: ${node} has a new one (${both}); put it here, too, and reload`;
-    return { state: 'differs', reason };
+    return { state: 'differs', newAt: peerIds.includes(own) ? 'peer' : 'here', peer };
   }
 
-  private say(said: KeyNotice | null): void {
+  private say(said: KeyVerdict | null): void {
     if (said === null || said.state === this.said) return;
     this.said = said.state;
     if (said.state === 'expired') this.changedAt = null;

@@ -5,7 +5,6 @@
  * What the peer sends comes in by arrivals.ts, what leaves goes out by departures.ts; link-actions.ts and
  * table-actions.ts do what the machine decides.
  */
-import type { KeyNotice } from '../../../contract/sync-notice.ts';
 import type { Tap } from '../../../contract/tap.ts';
 import { Repairer } from '../../repair/runner.ts';
 import type { PairSecret } from '../../seal/pair-keys.ts';
@@ -24,6 +23,7 @@ import { Departures } from './departures.ts';
 import { HomeKeeper } from './home-keeper.ts';
 import { Inbox } from './inbox.ts';
 import { KeyRoll } from './key-roll.ts';
+import { type KeyVerdict, keyReason } from './key-words.ts';
 import { LinkActions } from './link-actions.ts';
 import { LiveContext } from './live-context.ts';
 import { Outbox } from './outbox.ts';
@@ -73,7 +73,7 @@ export class SyncDriver {
     this.tap = ports.taps?.tap('sync', () => this.state) ?? null;
     this.roll = new KeyRoll(config.keys, this.state, {
       ask: () => this.outbox.hello(true),
-      say: (notice) => this.onKeys(notice),
+      say: (verdict) => this.onKeys(verdict),
     });
     const { state, tasks } = this;
     const step = (event: SyncEvent): void => this.step(event);
@@ -335,10 +335,10 @@ export class SyncDriver {
     }
   }
 
-  private onKeys(notice: KeyNotice): void {
+  private onKeys(verdict: KeyVerdict): void {
     // What still runs under the key that is refused from now on ends with it.
-    if (notice.state === 'expired') this.step({ type: 'renew' });
-    this.ports.notice({ kind: 'sync.key', ...notice });
+    if (verdict.state === 'expired') this.step({ type: 'renew' });
+    this.ports.notice({ kind: 'sync.key', state: verdict.state, reason: keyReason(verdict) });
   }
 
   /** A recording of such a question must not make this node send more than now and then. */
