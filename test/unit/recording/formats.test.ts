@@ -1,4 +1,6 @@
-/** Recordings of earlier versions are read under today's names. The golden recordings (test/vectors) are of format 1. */
+/**
+ * Recordings of earlier versions are read under today's names. The golden recordings (test/vectors) are of format 1.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Line, RECORD_FORMAT, upgraded } from '../../../src/recording/formats.ts';
