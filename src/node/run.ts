@@ -2,6 +2,7 @@
 
 import { syslogTarget } from '../config/listen.ts';
 import { messageOf } from '../contract/message-of.ts';
+import { raiseFences } from '../kernel/fences.ts';
 import { hurryHelpers, makeRealTime } from '../kernel/scheduling.ts';
 import { Recorder } from '../recording/recorder.ts';
 import { loadAssets } from './assets.ts';
@@ -37,6 +38,7 @@ export async function runNode(options: NodeOptions): Promise<number> {
     reloadDue = true;
   };
   process.on('SIGHUP', early);
+  fence(log);
   await preferElection(service.realtime, log);
   let node: CarpioNode | null = null;
   let recorder: Recorder | null = null;
@@ -80,6 +82,15 @@ async function startRecorder(
   }
   log.info(`recording what enters the state machines to ${path}`);
   return recorder;
+}
+
+// Before any program is started: they all inherit it.
+function fence(log: Log): void {
+  try {
+    raiseFences();
+  } catch (error) {
+    log.info(`not all fences are up (${messageOf(error)})`);
+  }
 }
 
 // Before any thread or process is started: none of them inherits it.
