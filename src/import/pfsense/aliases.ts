@@ -1,6 +1,6 @@
 /** Aliases of both dialects to nftables sets. */
 
-import { formatAddress, formatCidr, networkOf, parseAddress, parseCidr } from '../../net/cidr.ts';
+import { formatAddress, formatCidr, networkOf, parseAddress, parseCidr, sameNetwork } from '../../net/cidr.ts';
 import { oneLine } from '../ledger.ts';
 import { type Alias, isOne, textOf, type World } from './world.ts';
 import { at, child, childrenOf, type XmlElement } from './xml.ts';
@@ -135,7 +135,17 @@ class AliasReader {
       return;
     }
     const kind = raw.type.startsWith('port') ? 'ports' : 'addresses';
-    const alias: Alias = { name: raw.name, kind, v4: [], v6: [], incomplete: false, unusable: null };
+    const alias: Alias = {
+      name: raw.name,
+      kind,
+      v4: [],
+      v6: [],
+      except4: [],
+      except6: [],
+      nestedExcept: false,
+      incomplete: false,
+      unusable: null,
+    };
     aliases.set(raw.name, alias);
     const enabled = child(raw.item, 'enabled');
     if (enabled && !isOne(enabled)) alias.unusable = 'it was disabled';
@@ -191,6 +201,7 @@ class AliasReader {
       );
       return;
     }
+    alias.nestedExcept = hasNested(alias.v4, alias.except4) || hasNested(alias.v6, alias.except6);
     alias.incomplete = bad.length > 0;
     const detail =
       bad.length > 0
@@ -209,8 +220,10 @@ class AliasReader {
       if (nested) this.#nested(alias, nested, bad, depth);
       else if (alias.kind === 'ports') this.#take(alias.v4, portElement(member), member, bad);
       else {
-        const found = addressElement(member);
-        this.#take(found?.family === 6 ? alias.v6 : alias.v4, found?.element ?? null, member, bad);
+        const excluded = member.startsWith('!');
+        const found = addressElement(excluded ? member.slice(1).trim() : member);
+        const [four, six] = excluded ? [alias.except4, alias.except6] : [alias.v4, alias.v6];
+        this.#take(found?.family === 6 ? six : four, found?.element ?? null, member, bad);
       }
     }
   }
@@ -228,6 +241,18 @@ class AliasReader {
     if (element === null) bad.push(oneLine(member, 60));
     else if (!into.includes(element) || into.length > 1000) into.push(element);
   }
+}
+
+/** Is one of `members` inside of one of `excepted` (or the same)? Ranges are taken for "perhaps". */
+function hasNested(members: readonly string[], excepted: readonly string[]): boolean {
+  const net = (text: string) => parseCidr(text) ?? parseCidr(`${text}/${text.includes(':') ? 128 : 32}`);
+  return excepted.some((outer) =>
+    members.some((inner) => {
+      const [a, b] = [net(outer), net(inner)];
+      if (a === null || b === null) return true;
+      return b.prefix >= a.prefix && sameNetwork(a, b, a.prefix);
+    }),
+  );
 }
 
 export function readAliases(root: XmlElement, world: World): void {

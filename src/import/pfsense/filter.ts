@@ -93,12 +93,15 @@ export class FilterReader {
     const opnsense = root.name === 'opnsense';
     const old = rulesOf(section).map((item) => readFilterRule(item, opnsense));
     const model = rulesOf(at(root, 'OPNsense', 'Firewall', 'Filter', 'rules')).map(readModelRule);
-    const rules = [...old, ...model];
+    // OPNsense generates the rules of its newer model before the older ones of the same kind.
+    const rules = [...model, ...old];
     const isGroup = (rule: FilterRule) => resolveInterfaces(rule.interfaces, this.#world).group;
+    const groupRank = (rule: FilterRule) => Math.min(...rule.interfaces.map((name) => this.#world.groupRank(name)));
     // pf takes floating rules before those of groups, and these before those of interfaces.
     const staged = [
       ...rules.filter((rule) => rule.floating),
-      ...rules.filter((rule) => !rule.floating && isGroup(rule)),
+      // Groups in the order of their <sequence>; the sort is stable.
+      ...rules.filter((rule) => !rule.floating && isGroup(rule)).sort((a, b) => groupRank(a) - groupRank(b)),
       ...rules.filter((rule) => !rule.floating && !isGroup(rule)),
     ];
     for (const rule of staged) this.#rule(rule);

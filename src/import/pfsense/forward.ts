@@ -6,6 +6,7 @@ import {
   addressAlternatives,
   type End,
   type MatchContext,
+  portCondition,
   product,
   transportCondition,
   Untranslatable,
@@ -52,8 +53,10 @@ interface Forward {
 class PortForwards {
   readonly #world: World;
   readonly #chains: NatChains;
+  readonly #opnsense: boolean;
 
-  constructor(world: World, chains: NatChains) {
+  constructor(world: World, chains: NatChains, opnsense: boolean) {
+    this.#opnsense = opnsense;
     this.#world = world;
     this.#chains = chains;
   }
@@ -85,7 +88,8 @@ class PortForwards {
     const refused: string[] = [];
     const compromises: string[] = [];
     readExtras(item, BOOK, refused, compromises);
-    const source = readEnd(child(item, 'source'), refused);
+    const opnsense = this.#opnsense;
+    const source = readEnd(child(item, 'source'), refused, opnsense);
     const destination = readEnd(child(item, 'destination'), refused);
     if (refused.length > 0) throw new Untranslatable(refused.join('; '));
     const { keys, roles } = natRoles(textOf(child(item, 'interface')), this.#world);
@@ -124,6 +128,8 @@ class PortForwards {
       return lines.map((text) => `${text} accept`);
     }
     const target = singleAddress(textOf(child(item, 'target')), this.#world);
+    // The kernel drops a packet from outside that is translated to loopback, and says nothing.
+    if (/^127\.|^::1$/.test(target.text)) throw new Untranslatable(`its target ${target.text} is the box itself`);
     const moves = this.#moves(destination.port, textOf(child(item, 'local-port')));
     const verb = target.family === 4 ? 'dnat ip to' : 'dnat ip6 to';
     const lines: string[] = [];
@@ -139,7 +145,9 @@ class PortForwards {
       }
     }
     if (lines.length === 0) throw new Untranslatable('its source and destination can never meet');
-    if (textOf(child(item, 'associated-rule-id')) === 'pass' || textOf(child(item, 'pass')) === 'pass')
+    if (textOf(child(item, 'pass')) === 'rule')
+      forward.compromises.add('what it forwards is let in before the other filter rules are asked');
+    if (textOf(child(item, 'associated-rule-id')) === 'pass' || /^(pass|rule)$/.test(textOf(child(item, 'pass'))))
       this.#pass(forward, target, moves, protocols);
     return lines;
   }
@@ -170,38 +178,51 @@ class PortForwards {
     return element;
   }
 
-  /** A forward with "pass" needs no filter rule: what it has translated is let in. */
+  /**
+   * A forward with "pass" needs no filter rule: exactly what it has translated is let in, from its own sources and by its
+   * own original address and port. Another forward, or a 1:1 mapping, to the same host and port is not.
+   */
   #pass(
     forward: Forward,
     target: { family: Family; text: string },
     moves: { from: string; to: string }[],
     protocols: string[],
   ): void {
-    const daddr = `${target.family === 4 ? 'ip' : 'ip6'} daddr ${target.text}`;
+    const { family } = target;
+    const daddr = `${family === 4 ? 'ip' : 'ip6'} daddr ${target.text}`;
     const context: MatchContext = {
       world: this.#world,
       passes: true,
       direction: 'in',
       compromises: forward.compromises,
     };
+    const from = addressAlternatives(forward.source, family, 'saddr', context, forward.keys);
+    const by = addressAlternatives(forward.destination, family, 'daddr', context, forward.keys).map(original);
     for (const role of forward.roles) {
       for (const protocol of protocols) {
-        for (const { from, to } of moves) {
-          const transport = transportCondition(
-            { protocol, icmp4: '', icmp6: '', sport: '', dport: to || from },
-            target.family,
-            context,
-          );
-          this.#chains.forwarded.push(
-            [`iifname $${role} ct status dnat`, daddr, transport, 'accept'].filter((one) => one !== '').join(' '),
-          );
+        for (const move of moves) {
+          const ports = { protocol, icmp4: '', icmp6: '', sport: forward.source.port, dport: move.to || move.from };
+          const transport = transportCondition(ports, family, context);
+          const port = portCondition(move.from, 'dport', context).replace(/^dport/, 'ct original proto-dst');
+          for (const ends of product([from, by])) {
+            const parts = [`iifname $${role} ct status dnat`, daddr, transport, ends, port, 'accept'];
+            this.#chains.forwarded.push(parts.filter((one) => one !== '').join(' '));
+          }
         }
       }
     }
   }
 }
 
+/** A condition on the destination as it was before translation; which addresses are the box's own is not known of it. */
+function original(text: string): string {
+  return text
+    .replace(/(?:meta nfproto ipv[46] )?fib daddr(?: \. iif)? type local ?/g, '')
+    .replace(/\b(ip6?) daddr/g, 'ct original $1 daddr')
+    .trim();
+}
+
 export function readForwards(root: XmlElement, world: World, chains: NatChains): void {
-  const forwards = new PortForwards(world, chains);
+  const forwards = new PortForwards(world, chains, root.name === 'opnsense');
   for (const item of rulesOf(child(root, 'nat'))) forwards.read(item);
 }

@@ -105,6 +105,8 @@ function readGroups(root: XmlElement, world: World): void {
       continue;
     }
     world.groups.set(name, known);
+    const sequence = Number(textOf(child(item, 'sequence')));
+    if (Number.isInteger(sequence)) world.groupSequence.set(name, sequence);
     for (const one of ['ifname', 'members', 'descr', 'sequence', 'nogroup'])
       world.ledger.use(...childrenOf(item, one).slice(0, 1));
     const all = known.length === members.length;

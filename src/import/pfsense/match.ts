@@ -50,12 +50,48 @@ function aliasCondition(
   if (elements.length === 0) return not ? '' : null;
   const type = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
   const set = context.world.set(`alias ${alias.name} ${family}`, alias.name, type, elements, `alias ${alias.name}`);
-  return `${keyword(family, side)} ${not ? '!= ' : ''}@${set}`;
+  const within = `${keyword(family, side)} ${not ? '!= ' : ''}@${set}`;
+  return within + exceptionsOf(alias, family, side, not, context);
 }
 
 /**
- * `lanip`, `wanip` and `(self)`: addresses that both boxes have, but not the same ones, so the kernel is asked which are its
- * own; for one interface within its networks, as an own address may be reached by the NIC and by the virtual device.
+ * The members of an alias that are excluded (`!10.6.6.0/24`). nft's sets have none, so a second condition says it. What
+ * that cannot say (a member inside an excluded network, or the whole alias negated) makes a pass narrower and anything
+ * else wider.
+ */
+function exceptionsOf(
+  alias: Alias,
+  family: Family,
+  side: 'saddr' | 'daddr',
+  not: boolean,
+  context: MatchContext,
+): string {
+  const elements = family === 4 ? alias.except4 : alias.except6;
+  if (elements.length === 0) return '';
+  if (not && context.passes) {
+    context.compromises.add(`what alias ${alias.name} excludes is not let in`);
+    return '';
+  }
+  if (not) throw new Untranslatable(`all but alias ${alias.name}, which has exceptions`);
+  if (alias.nestedExcept) {
+    context.compromises.add(
+      context.passes
+        ? `members of alias ${alias.name} inside of its exceptions are not let in`
+        : `the exceptions of alias ${alias.name} are matched, too`,
+    );
+    if (!context.passes) return '';
+  }
+  const type = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
+  const wanted = `${alias.name}_except`;
+  const note = `exceptions of alias ${alias.name}`;
+  const set = context.world.set(`except ${alias.name} ${family}`, wanted, type, elements, note);
+  return ` ${keyword(family, side)} != @${set}`;
+}
+
+/**
+ * `lanip`, `wanip` and `(self)`: both boxes have such addresses, but not the same ones, so the kernel is asked which are its
+ * own. The address of one interface is an own one within its networks, and none of the virtual ones: those have rules and
+ * forwards of their own.
  */
 function ownAddress(
   family: Family,
@@ -71,9 +107,11 @@ function ownAddress(
   const local = `fib ${side} type ${not ? '!= ' : ''}local`;
   if (one === null) return `meta nfproto ipv${family} ${local}`;
   if (not) throw new Untranslatable(`all but the address of ${one.role}`);
-  const networks = context.world.ownNetworkSet(one, family);
-  if (networks !== null) return `${keyword(family, side)} @${networks} ${local}`;
-  return `meta nfproto ipv${family} fib ${side} . ${context.direction === 'in' ? 'iif' : 'oif'} type local`;
+  const virtual = context.world.virtualAddresses(one, family);
+  const others = virtual.length === 0 ? '' : ` ${keyword(family, side)} != { ${virtual.join(', ')} }`;
+  const networks = one.dynamic.includes(family) ? null : context.world.networkSet(one, family);
+  if (networks !== null) return `${keyword(family, side)} @${networks} ${local}${others}`;
+  return `meta nfproto ipv${family} fib ${side} . ${context.direction === 'in' ? 'iif' : 'oif'} type local${others}`;
 }
 
 function addressCondition(
@@ -98,9 +136,6 @@ function addressCondition(
   if (own) {
     if (here.length !== 1 || here[0] !== own.key)
       throw new Untranslatable(`the address of ${own.role} on a rule of another interface`);
-    context.compromises.add(
-      `"${own.role} address" is every address that this box has on ${own.role}, the virtual ones too`,
-    );
     return ownAddress(family, side, not, own, context);
   }
   const network = world.interfaces.get(value);

@@ -10,6 +10,8 @@ import type { XmlElement } from './xml.ts';
 export class NatChains {
   readonly prerouting: string[] = [];
   readonly postrouting: string[] = [];
+  /** 1:1 NAT inwards: behind the forwards, which pf evaluates first. */
+  readonly oneToOneIn: string[] = [];
   /** 1:1 NAT comes before outbound rules: pf evaluates it first. */
   readonly oneToOne: string[] = [];
   /** What port forwards let in by themselves. */

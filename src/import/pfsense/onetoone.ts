@@ -37,7 +37,7 @@ class OneToOnes {
         return;
       }
       const { lines, compromises } = this.#translate(item, model);
-      this.#chains.prerouting.unshift(head, ...lines.prerouting);
+      if (lines.prerouting.length > 0) this.#chains.oneToOneIn.push(head, ...lines.prerouting);
       this.#chains.oneToOne.push(head, ...lines.postrouting);
       ledger.whole(compromises.size > 0 ? 'approximated' : 'translated', item, [...compromises].join('; '), what);
     } catch (error) {

@@ -225,8 +225,9 @@ export function readOutbound(root: XmlElement, world: World, chains: NatChains):
   const mode = textOf(child(section, 'mode')) || (advanced ? 'advanced' : 'automatic');
   const outbound = new Outbound(world, chains);
   const rules = [
-    ...rulesOf(section).map((item) => ({ item, model: false })),
+    // OPNsense generates the rules of its newer model before the older ones.
     ...rulesOf(at(root, 'OPNsense', 'Firewall', 'Filter', 'snatrules')).map((item) => ({ item, model: true })),
+    ...rulesOf(section).map((item) => ({ item, model: false })),
   ];
   const off =
     mode === 'disabled'

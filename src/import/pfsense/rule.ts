@@ -50,6 +50,7 @@ const BOOKKEEPING = [
   'statetype',
   'state-policy',
   'nopfsync',
+  'statepolicy',
 ];
 
 /** Elements that, when they say something, make the rule match less: without them it would let more pass. */
@@ -80,6 +81,8 @@ const COMPROMISES: Readonly<Record<string, string>> = {
   'max-src-conn-rate': 'without its limits',
   'max-src-conn-rates': 'without its limits',
   'max-src-states': 'without its limits',
+  'max-pkt-rate-number': 'without its limits',
+  'max-pkt-rate-seconds': 'without its limits',
   overload: 'without its limits',
   statetimeout: 'without its timeout',
   'udp-first': 'without its timeout',
@@ -91,6 +94,7 @@ const COMPROMISES: Readonly<Record<string, string>> = {
   pdnpipe: 'without shaping',
   defaultqueue: 'without shaping',
   ackqueue: 'without shaping',
+  'endpoint-independent': 'the kernel keeps ports where it can, and does not promise it',
   shaper1: 'without shaping',
   shaper2: 'without shaping',
   'set-prio': 'sets no priority',
@@ -131,8 +135,11 @@ const MATCHED = [
 /** The elements of a rule that hold others. */
 const HOLDERS = new Set(['source', 'destination', 'created', 'updated']);
 
-/** `<source>` or `<destination>` of the older form. */
-export function readEnd(item: XmlElement | null, refused: string[]): End {
+/**
+ * `<source>` or `<destination>` of the older form.
+ * @param emptyIsAny OPNsense's forwards write an empty network for "any"
+ */
+export function readEnd(item: XmlElement | null, refused: string[], emptyIsAny = false): End {
   const network = textOf(child(item, 'network'));
   const address = textOf(child(item, 'address'));
   const any = child(item, 'any');
@@ -145,7 +152,12 @@ export function readEnd(item: XmlElement | null, refused: string[]): End {
     refused.push(`<${item.name}> names something twice`);
   const value = network || address;
   // A network element that is there and empty is not "any": the rule is broken, and must not become wider.
-  if (value === '' && !any && item?.children.some((one) => one.name === 'network' || one.name === 'address'))
+  if (
+    value === '' &&
+    !any &&
+    !emptyIsAny &&
+    item?.children.some((one) => one.name === 'network' || one.name === 'address')
+  )
     refused.push(`its ${item.name} is empty`);
   return {
     values: value === '' ? ['any'] : words(value),
@@ -174,15 +186,18 @@ export function readExtras(
       if (said) refused.push(NARROWS[name]);
     } else if (COMPROMISES[name] !== undefined) {
       if (said) compromises.push(COMPROMISES[name]);
-    } else refused.push(`<${name}> is not known`);
+    } else if (said || one.children.length > 0) refused.push(`<${name}> is not known`);
+    // Empty means the default: the products write such elements for whatever a later version has added.
+    else compromises.push(`<${name}> is not known, and empty`);
   }
   const state = textOf(child(item, 'statetype'));
   if (state !== '' && !/^keep( state)?$/.test(state)) compromises.push(`with plain state tracking (was ${state})`);
   if (isOn(child(item, 'nopfsync')) && child(item, 'nopfsync')?.text !== '') compromises.push('its states are synced');
 }
 
-function families(text: string, refused: string[]): (4 | 6)[] {
-  const known: Record<string, (4 | 6)[]> = { '': [4], inet: [4], inet6: [6], inet46: [4, 6] };
+/** @param both OPNsense: a rule that names no family is for both; pfSense: for IPv4 */
+function families(text: string, both: boolean, refused: string[]): (4 | 6)[] {
+  const known: Record<string, (4 | 6)[]> = { '': both ? [4, 6] : [4], inet: [4], inet6: [6], inet46: [4, 6] };
   const found = Object.hasOwn(known, text) ? known[text] : undefined;
   if (!found) refused.push(`ipprotocol "${text}" is not known`);
   return found ?? [];
@@ -217,13 +232,14 @@ export function readFilterRule(item: XmlElement, opnsense: boolean): FilterRule 
     item,
     label: textOf(child(item, 'descr')),
     disabled: isOn(child(item, 'disabled')),
-    action: textOf(child(item, 'type')),
+    // Both products take a rule without a type as pass.
+    action: textOf(child(item, 'type')) || 'pass',
     quick: floating ? isOn(quick) : opnsense ? quick === null || isOn(quick) : true,
     floating,
     direction: floating && way === '' ? 'any' : direction(way, refused),
     interfaces: words(textOf(child(item, 'interface'))),
     interfaceNot: isOn(child(item, 'interfacenot')) && child(item, 'interfacenot')?.text !== '',
-    families: families(textOf(child(item, 'ipprotocol')), refused),
+    families: families(textOf(child(item, 'ipprotocol')), opnsense, refused),
     transport: {
       protocol: textOf(child(item, 'protocol')),
       icmp4: icmp,
@@ -249,7 +265,7 @@ const end = (item: XmlElement, name: string): End => ({
 /** A rule of OPNsense's newer model, where 1 and 0 are written out. */
 export function readModelRule(item: XmlElement): FilterRule {
   const refused: string[] = [];
-  const compromises: string[] = ['evaluated after the older rules of its kind'];
+  const compromises: string[] = [];
   readExtras(item, MATCHED, refused, compromises);
   const interfaces = words(textOf(child(item, 'interface')));
   const source = end(item, 'source');
@@ -266,7 +282,7 @@ export function readModelRule(item: XmlElement): FilterRule {
     direction: direction(textOf(child(item, 'direction')), refused),
     interfaces,
     interfaceNot: isOne(child(item, 'interfacenot')),
-    families: families(textOf(child(item, 'ipprotocol')), refused),
+    families: families(textOf(child(item, 'ipprotocol')), true, refused),
     transport: {
       protocol: textOf(child(item, 'protocol')),
       icmp4: textOf(child(item, 'icmptype')),

@@ -112,7 +112,7 @@ function baseText(antiLockout: string | null, hasOut: boolean): string {
 
 export function rulesText(world: World, filter: Chains, nat: NatChains, antiLockout: string | null): string {
   const out = [...filter.out, ...[...filter.outLast].reverse().flat()];
-  const prerouting = ['type nat hook prerouting priority dstnat; policy accept;', ...nat.prerouting];
+  const prerouting = ['type nat hook prerouting priority dstnat; policy accept;', ...nat.prerouting, ...nat.oneToOneIn];
   const postrouting = [
     'type nat hook postrouting priority srcnat; policy accept;',
     ...nat.oneToOne,

@@ -1,6 +1,6 @@
 /** <virtualip> to [[vip]]. Both dialects: pfSense hangs an alias on a CARP address by its id, OPNsense by its vhid. */
 
-import type { Cidr } from '../../net/cidr.ts';
+import { type Cidr, parseAddress } from '../../net/cidr.ts';
 import { type DraftVip, MAX_PASSWORD } from '../draft.ts';
 import { cidrOf, textOf, type World } from './world.ts';
 import { child, childrenOf, type XmlElement } from './xml.ts';
@@ -184,6 +184,14 @@ class Vips {
   }
 }
 
+/** What is not CARP's is still a virtual address there: "WAN address" does not mean it. */
+function noteOther(item: XmlElement, world: World): void {
+  const key = textOf(child(item, 'interface'));
+  const address = textOf(child(item, 'subnet'));
+  if (parseAddress(address) === null) return;
+  world.otherVirtual.set(key, [...(world.otherVirtual.get(key) ?? []), address]);
+}
+
 export function readVips(root: XmlElement, world: World): void {
   const section = child(root, 'virtualip');
   const items = childrenOf(section, 'vip');
@@ -191,6 +199,7 @@ export function readVips(root: XmlElement, world: World): void {
   for (const item of items) if (textOf(child(item, 'mode')) === 'carp') vips.carp(item);
   for (const item of items) {
     const mode = textOf(child(item, 'mode'));
+    if (mode !== 'carp') noteOther(item, world);
     if (mode === 'ipalias') vips.alias(item);
     else if (mode === 'proxyarp' || mode === 'other')
       world.ledger.whole('left out', item, `mode ${mode}: Carpio holds shared addresses only`, label(item));

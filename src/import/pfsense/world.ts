@@ -27,6 +27,11 @@ export interface Alias {
   /** nft elements; for ports `v4` holds them. */
   v4: string[];
   v6: string[];
+  /** Excluded members. */
+  except4: string[];
+  except6: string[];
+  /** A member lies inside of an excluded network: pf takes the more specific one. */
+  nestedExcept: boolean;
   /** Some of its members could not be translated, so it matches less than before. */
   incomplete: boolean;
   /** Why nothing of it could be used, or null. */
@@ -46,8 +51,12 @@ export class World {
   readonly interfaces = new Map<string, PfInterface>();
   /** Interfaces that were switched off: they are no roles. */
   readonly disabled = new Set<string>();
+  /** Virtual addresses that are not CARP's (alias, proxy ARP, other), by interface key. */
+  readonly otherVirtual = new Map<string, string[]>();
   /** Groups of interfaces: name -> keys. */
   readonly groups = new Map<string, string[]>();
+  /** `<sequence>` of a group, where it has one. */
+  readonly groupSequence = new Map<string, number>();
   readonly aliases = new Map<string, Alias>();
   readonly #sets = new Map<string, NftSet>();
   readonly #names = new Set<string>();
@@ -99,6 +108,18 @@ export class World {
     const type = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
     const note = `networks of ${one.role} and its virtual addresses`;
     return this.set(`own ${one.key} ${family}`, `${one.role}_own`, type, elements, note);
+  }
+
+  /** Groups without a number come first, as number 0. */
+  groupRank(name: string): number {
+    return this.groupSequence.get(name) ?? 0;
+  }
+
+  /** Virtual addresses of an interface, of every kind that the file has. */
+  virtualAddresses(one: PfInterface, family: Family): string[] {
+    const carp = this.draft.vips.filter((vip) => vip.role === one.role).flatMap((vip) => vip.addresses);
+    const bare = [...carp, ...(this.otherVirtual.get(one.key) ?? [])].map((text) => text.replace(/\/.*/, ''));
+    return [...new Set(bare)].filter((text) => text.includes(':') === (family === 6));
   }
 
   outside(): PfInterface[] {

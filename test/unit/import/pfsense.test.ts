@@ -161,7 +161,6 @@ pfsense('what cannot be said exactly never becomes a wider rule', () => {
     [rule(`${ANY}<tagged>x</tagged>`), /tagged/],
     [rule(`${ANY}<os>Windows</os>`), /operating system/],
     [rule(`${ANY}<unheard>1</unheard>`), /<unheard> is not known/],
-    [rule(`${ANY}<unheard/>`), /<unheard> is not known/],
     [rule('<source><any/></source><destination><any/><unheard/></destination>'), /<unheard> in <destination>/],
     [rule('<source><address/></source><destination><any/></destination>'), /source is empty/],
     [
@@ -191,6 +190,11 @@ pfsense('what cannot be said exactly never becomes a wider rule', () => {
     assert.match(found?.detail ?? '', why);
     assert.equal(lanRules(file(body)), [], body);
   }
+});
+
+pfsense('an element that is not known and empty means its default', () => {
+  assert.equal(lanRules(file(rule(`${ANY}<unheard/>`))), lanRules(file(rule(ANY))));
+  assert.equal(lanRules(file(rule(ANY))).length, 1);
 });
 
 pfsense('an alias that lacks members narrows a pass rule, and keeps a block rule out', () => {
