@@ -7,6 +7,9 @@
 import { endHeld } from './kernel/offload';
 import { initTimeouts } from './kernel/timeouts';
 import { owed } from './state/answers';
+
+export { setUndecided } from './state/answers';
+
 import { setNow as setTime } from './state/generations';
 import { loadIndexKey } from './state/hash';
 import { initTags } from './state/owner';

@@ -19,7 +19,7 @@
  */
 
 import { GROUP, keepImage, lookAheadRing, takeImage } from '../state/ahead';
-import { answer } from '../state/answers';
+import { answer, answerClaim } from '../state/answers';
 import { moveTag, revive, sameReply, setContent } from '../state/content';
 import { MIRRORED, OWN, ownerOf } from '../state/counts';
 import { drop } from '../state/drop';
@@ -133,7 +133,7 @@ function onUpdate(late: bool): void {
     count(C_CONFLICTS);
     const home = homeOf(r);
     if (home == HOME_PEER || (home == HOME_UNKNOWN && preferPeer)) overwrite(r, tagMirrored);
-    else answer(r);
+    else answerClaim(r);
   }
 }
 

@@ -22,6 +22,22 @@ export function boundAnswers(on: u32): void {
   bounded = on != 0;
 }
 
+/**
+ * This node will give in to the peer's claims, but may not yet (the peer must hear of a change of role first). So long
+ * it answers none of them: the peer, which does not give in, has sent its version already, and would send it again.
+ */
+let undecided: bool = false;
+
+export function setUndecided(on: u32): void {
+  undecided = on != 0;
+}
+
+/** The peer claims a state that this node keeps. */
+export function answerClaim(r: u32): void {
+  if (undecided) owe(r);
+  else answer(r);
+}
+
 /** States whose answer waits for the next round. A state that ended meanwhile is counted until the next sweep. */
 export let owed: u32 = 0;
 
@@ -37,16 +53,20 @@ export function answer(r: u32): void {
   const byte: u32 = load<u8>(r, S_TAG);
   const today = round() << 3;
   if (bounded && (byte & 0x78) == today) {
-    if (!(byte & ANSWER_OWED)) {
-      owed++;
-      count(C_ANSWERS_OWED);
-      store<u8>(r, byte | ANSWER_OWED, S_TAG);
-    }
+    owe(r);
     return;
   }
   if (byte & ANSWER_OWED && owed) owed--;
   store<u8>(r, (byte & 7) | today, S_TAG);
   markDirty(r);
+}
+
+function owe(r: u32): void {
+  const byte: u32 = load<u8>(r, S_TAG);
+  if (byte & ANSWER_OWED) return;
+  owed++;
+  count(C_ANSWERS_OWED);
+  store<u8>(r, byte | ANSWER_OWED, S_TAG);
 }
 
 /** A sweep begins: it meets every state and counts anew what is still owed. */
@@ -61,6 +81,10 @@ export function recountOwed(): void {
 export function payAnswer(r: u32): void {
   const byte: u32 = load<u8>(r, S_TAG);
   if (!(byte & ANSWER_OWED)) return;
+  if (undecided) {
+    owed++;
+    return;
+  }
   store<u8>(r, byte & ~ANSWER_OWED, S_TAG);
   if (isLive(flagsOf(r))) answer(r);
 }

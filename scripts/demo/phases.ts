@@ -26,6 +26,8 @@ export interface PhaseResult {
 /** What a phase does: returns when it is over; calls `happened` when the event is complete. */
 interface Outcome {
   in_step_ms: number | null;
+  /** Short connections that came and went meanwhile. */
+  opened?: number;
   notes?: string[];
   problems?: string[];
 }
@@ -37,6 +39,12 @@ const CUT_MS = 5000;
 const CHURN_AHEAD_MS = 1000;
 /** A phase is watched at least that long, so that a late effect still falls into it. */
 const WATCH_MS = 3000;
+/**
+ * What a phase may cost on the sync cable: heartbeats and comparisons of both nodes, and each connection, those that came
+ * and went included, a few times (an update of one takes 20 to 60 bytes with its share of the headers, its repair more).
+ */
+const SYNC_BYTES_EACH_S = 30_000;
+const SYNC_BYTES_EACH = 500;
 const ROLE_MS = 15_000;
 const STEP_MS = 30_000;
 
@@ -154,7 +162,7 @@ const cableBack: Act = async (stage, happened) => {
   const proof = await verify(stage);
   const failed = churn.failed > 0 ? [`${churn.failed} of ${churn.opened} short connections failed`] : [];
   const notes = [`${churn.opened} short connections came and went`, ...proof.notes];
-  return { in_step_ms, problems: [...failed, ...proof.problems], notes };
+  return { in_step_ms, opened: churn.opened, problems: [...failed, ...proof.problems], notes };
 };
 
 export interface Phase {
@@ -202,9 +210,13 @@ export async function play(stage: Stage, phase: Phase): Promise<PhaseResult> {
     problems.push(`${connections.silent} of ${connections.count} connections are silent`);
   }
   if (!probe.answering) problems.push('probes are not answered');
+  const seconds = (performance.now() - begun) / 1000;
+  const sync_bytes = (await lab.syncBytes()) - bytesBefore;
+  const bound = Math.round(SYNC_BYTES_EACH_S * seconds + SYNC_BYTES_EACH * (connections.count + (outcome.opened ?? 0)));
+  if (sync_bytes > bound) problems.push(`${sync_bytes} bytes on the sync cable, ${bound} are the bound of this phase`);
   return {
     phase: phase.name,
-    seconds: (performance.now() - begun) / 1000,
+    seconds,
     gap_ms: probe.gap_ms,
     lost: probe.lost,
     sent: probe.sent,
@@ -212,7 +224,7 @@ export async function play(stage: Stage, phase: Phase): Promise<PhaseResult> {
     count: connections.count,
     worked_ms: connections.worked_after_ms,
     in_step_ms: outcome.in_step_ms === null ? null : Math.round(outcome.in_step_ms),
-    sync_bytes: (await lab.syncBytes()) - bytesBefore,
+    sync_bytes,
     notes: [
       ...(outcome.notes ?? []),
       ...(probe.late_ms > 20 ? [`the probe itself was up to ${probe.late_ms} ms late`] : []),

@@ -17,14 +17,25 @@ import { adopted, type Context, type SyncAction, type SyncState, TIMING } from '
 /**
  * The rule for a state that both nodes claim: the master owns it, and between equals the senior does. The two nodes
  * must never prefer each other: each would yield the state, and then each would drop it, because its owner does not
- * name it any more. So a node that has just stopped to be master goes on claiming until the peer knows. When meanwhile
- * both claim, that costs only repeated updates.
+ * name it any more. So a node that has just stopped to be master goes on claiming until the peer knows. So long it is
+ * undecided: it answers no claim of the peer's, because each answer would be answered.
  */
 export function preference(state: SyncState, now: number, actions: SyncAction[]): void {
+  actions.push({ type: 'prefer', peer: givesIn(state) && !unheard(state, now) });
+}
+
+/** By the roles this node gives in, but the peer may not know them yet. */
+export function undecided(state: SyncState, now: number): boolean {
+  return givesIn(state) && unheard(state, now);
+}
+
+function givesIn(state: SyncState): boolean {
   const peerMaster = state.peerMasterAny === true;
-  const given = peerMaster === state.masterAny ? state.junior : peerMaster;
-  const unheard = state.steppedDownAt !== null && now - state.steppedDownAt < TIMING.unheard;
-  actions.push({ type: 'prefer', peer: given && !unheard });
+  return peerMaster === state.masterAny ? state.junior : peerMaster;
+}
+
+function unheard(state: SyncState, now: number): boolean {
+  return state.steppedDownAt !== null && now - state.steppedDownAt < TIMING.unheard;
 }
 
 /** By now the peer knows that this node is master no more. */

@@ -10,6 +10,7 @@ export interface EngineExports {
   setSyncWhen(when: number): void;
   setClaimEvents(on: number): void;
   setPreferPeer(on: number): void;
+  setUndecided(on: number): void;
   ctInput(offset: number, length: number, source: number): number;
   ctError(): number;
   dumpBegin(own: number): void;

@@ -129,9 +129,13 @@ export class Engine {
     this.x.setOwnPort(port);
   }
 
-  /** In a conflict the peer's version wins. Exactly one of the two nodes may be set so. */
-  setPreferPeer(on: boolean): void {
+  /**
+   * In a conflict the peer's version wins. Never may both nodes be set so.
+   * @param undecided it will, but may not yet: until then the peer's claims are not answered (asm/state/answers.ts)
+   */
+  setPreferPeer(on: boolean, undecided = false): void {
     this.x.setPreferPeer(on ? 1 : 0);
+    this.x.setUndecided(undecided ? 1 : 0);
   }
 
   /**

@@ -64,7 +64,7 @@ export class Departures {
       outbox.push(message(MSG.BULK_END, Buffer.alloc(0)));
       this.fill();
     }
-    if (state.late) step({ type: 'drained' });
+    if (state.late && engine.owedAnswers() === 0) step({ type: 'drained' });
   }
 
   private sendBehind(): void {

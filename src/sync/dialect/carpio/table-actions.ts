@@ -4,6 +4,7 @@
  */
 import type { Repairer } from '../../repair/runner.ts';
 import type { RepairAction } from '../../repair/state.ts';
+import { undecided } from '../../session/ownership.ts';
 import type { SyncEvent, SyncState, TableAction } from '../../session/state.ts';
 import type { Engine } from '../../table/engine.ts';
 import type { Tasks } from '../../table/tasks.ts';
@@ -37,7 +38,7 @@ export class TableActions {
   }
 
   perform(action: TableAction | RepairAction): void {
-    const { engine, outbox, tasks } = this.parts;
+    const { engine, state, outbox, tasks } = this.parts;
     switch (action.type) {
       case 'sendDigest':
         this.sendDigest();
@@ -60,7 +61,9 @@ export class TableActions {
         engine.peerBulkBegin();
         break;
       case 'prefer':
-        engine.setPreferPeer(action.peer);
+        engine.setPreferPeer(action.peer, undecided(state, outbox.now));
+        // What waited for the roles waits no longer.
+        if (engine.owedAnswers() > 0) this.sweep();
         break;
       default:
         this.performOnOwners(action);
