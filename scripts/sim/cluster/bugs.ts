@@ -140,7 +140,11 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
   }),
   bug('endless-answers', 'each word of the peer is answered at once, again and again', {
     patch: ({ io }) => {
-      if (io !== null) bench(io.engine).boundAnswers(0);
+      if (io === null) return;
+      const { engine } = io;
+      bench(engine).boundAnswers(0);
+      const prefer = engine.setPreferPeer.bind(engine);
+      engine.setPreferPeer = (peer) => prefer(peer, false);
     },
   }),
   bug('dropped-piece', 'what a kernel did not take for want of memory is dropped, and nobody notices', {
