@@ -24,6 +24,19 @@ export { nlReply } from './kernel/reply';
 export { nlFill } from './kernel/write';
 export { bulkActive, bulkBegin, bulkStop, txFill } from './peer/fill';
 export { rxApply, setPreferPeer } from './peer/rules';
+export {
+  pfAction,
+  pfAdd,
+  pfBegin,
+  pfCount,
+  pfEnd,
+  pfItems,
+  pfKind,
+  pfMessage,
+  pfOpen,
+  pfRead,
+  pfRefusal,
+} from './pfsync/frame';
 export { idsCopied, idsCopy, pickAdd, pickApply, pickClear, pickSend, pickUnseen } from './repair/difference';
 export {
   ibAdd,
@@ -81,6 +94,9 @@ export {
   NOTES,
   OUT,
   OUT_SIZE,
+  PF_FRAME,
+  PF_ITEM,
+  PF_OUT,
   SYNC_RX,
   SYNC_RX_SLOT,
   SYNC_RX_SLOTS,

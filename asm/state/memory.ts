@@ -31,6 +31,9 @@
  *   0x1a1000     16 KiB  NOTES      what an audit found (notes.ts)
  *   0x1a5000      4 KiB  AHEAD      16 x 256 B: states that are looked up side by side (ahead.ts)
  *   0x1a6000     64 B    AHEAD_LINES
+ *   0x1a7000     16 KiB  PF_FRAME   a pfsync frame received (pfsync/frame.ts)
+ *   0x1ab000     16 KiB  PF_OUT     a pfsync frame to send
+ *   0x1af000    448 B    PF_ITEM    one of its records (pfsync/layout.ts)
  *   0x1b0000    ...      HEAP       64 KiB pages: index segments and pages of states
  */
 
@@ -61,6 +64,9 @@ export const PICK_SEEN: u32 = 0x1a0000;
 export const NOTES: u32 = 0x1a1000;
 export const AHEAD: u32 = 0x1a5000;
 export const AHEAD_LINES: u32 = 0x1a6000;
+export const PF_FRAME: u32 = 0x1a7000;
+export const PF_OUT: u32 = 0x1ab000;
+export const PF_ITEM: u32 = 0x1af000;
 export const HEAP: u32 = 0x1b0000;
 
 export const NL_RX_SLOTS: u32 = 64;
