@@ -1,4 +1,6 @@
-/** npm run fuzz -- [--target T] [--inputs N]: every decoder that faces a network, the kernel or a file (test/fuzz/lib/). */
+/**
+ * npm run fuzz -- [--target T] [--inputs N]: every decoder that faces a network, the kernel or a file (test/fuzz/lib/).
+ */
 import { onRuntime } from './lib/runtime.mjs';
 import { runMain } from './lib/say.mjs';
 import { ensureDeps } from './lib/setup.mjs';

@@ -12,7 +12,7 @@ import { type Line, upgraded } from '../src/recording/formats.ts';
 import { runMachine } from '../src/recording/machines.ts';
 
 /** @returns the file's lines with today's answers */
-export function renewed(lines: readonly string[]): string[] {
+function renewed(lines: readonly string[]): string[] {
   const states = new Map<MachineName, unknown>();
   return lines.map((text) => {
     const line = upgraded(decodeValue(text) as Line);

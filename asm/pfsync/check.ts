@@ -1,4 +1,6 @@
-/** Whether a record may be used (docs/protocol/pfsync.md sections 10.3 and 10.5). A bad record does not stop the others. */
+/**
+ * Whether a record may be used (docs/protocol/pfsync.md sections 10.3 and 10.5). A bad record does not stop the others.
+ */
 
 import { isFreebsd, timeouts } from './dialects';
 import * as L from './layout';

@@ -1,6 +1,6 @@
 /**
- * The dialects side by side: one case each. A FreeBSD receives the record formats of all older versions as well, so what
- * a message holds follows from its action and not only from the dialect.
+ * The dialects side by side: one case each. A FreeBSD receives the record formats of all older versions as well, so
+ * what a message holds follows from its action and not only from the dialect.
  */
 
 import * as f1301 from './freebsd1301';
@@ -19,7 +19,7 @@ export function version(dialect: u32): u32 {
   return isFreebsd(dialect) ? 5 : 6;
 }
 
-export function actionMax(dialect: u32): u32 {
+function actionMax(dialect: u32): u32 {
   switch (dialect) {
     case L.D_FREEBSD_1301:
       return f1301.ACTION_MAX;
@@ -44,7 +44,7 @@ export function timeouts(dialect: u32): u32 {
   return openbsd.TIMEOUTS;
 }
 
-export function stateSize(format: u32): u32 {
+function stateSize(format: u32): u32 {
   switch (format) {
     case L.D_FREEBSD_1301:
       return f1301.STATE_SIZE;

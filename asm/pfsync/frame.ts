@@ -1,6 +1,6 @@
 /**
- * Walks a frame message by message, and builds one record by record (docs/protocol/pfsync.md sections 2, 10.1, 10.2). One
- * frame is open for reading and one for building at a time.
+ * Walks a frame message by message, and builds one record by record (docs/protocol/pfsync.md sections 2, 10.1, 10.2).
+ * One frame is open for reading and one for building at a time.
  */
 
 import { PF_ITEM } from '../state/memory';

@@ -1,6 +1,6 @@
 /**
- * FreeBSD's state record 1301, 242 bytes: all that FreeBSD 9 to 13 speak (docs/protocol/pfsync.md section 6.3). FreeBSD 9
- * keeps local flags in the two spare bytes.
+ * FreeBSD's state record 1301, 242 bytes: all that FreeBSD 9 to 13 speak (docs/protocol/pfsync.md section 6.3). FreeBSD
+ * 9 keeps local flags in the two spare bytes.
  */
 
 import * as L from './layout';

@@ -1,4 +1,6 @@
-/** OpenBSD's pfsync, version 6: actions and the state record of 264 bytes (docs/protocol/pfsync.md sections 3 and 6.2). */
+/**
+ * OpenBSD's pfsync, version 6: actions and the state record of 264 bytes (docs/protocol/pfsync.md sections 3 and 6.2).
+ */
 
 import * as L from './layout';
 import { bytes, n8, n16, n32 } from './move';

@@ -1,4 +1,7 @@
-/** Parts of records that all dialects share: sides, keys, counters, and the small records (docs/protocol/pfsync.md sections 4 to 6). */
+/**
+ * Parts of records that all dialects share: sides, keys, counters, and the small records (docs/protocol/pfsync.md
+ * sections 4 to 6).
+ */
 
 import * as L from './layout';
 import { bytes, n8, n16, n32, n64 } from './move';

@@ -5,8 +5,8 @@
  * Usage: node scripts/bench/failover.ts [--quick] [--runs N] [--minutes N] [--stacks NAME,...] [--events SCENE,...]
  *        [--json] [--show-config] [--logs FOLDER] [--add]
  * --minutes: no new round after that; --add: goes on with the runs in bench-out/failover.json (a long measurement in
- *   parts, of the same build on the same machine: nothing checks that); --logs: both nodes' logs of every round go there.
- *   CARPIO_BINARY: another build.
+ *   parts, of the same build on the same machine: nothing checks that); --logs: both nodes' logs of every round go
+ *   there. CARPIO_BINARY: another build.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { enterOrExit } from '../lab/enter.ts';

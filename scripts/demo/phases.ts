@@ -40,8 +40,9 @@ const CHURN_AHEAD_MS = 1000;
 /** A phase is watched at least that long, so that a late effect still falls into it. */
 const WATCH_MS = 3000;
 /**
- * What a phase may cost on the sync cable: heartbeats and comparisons of both nodes, and each connection, those that came
- * and went included, a few times (an update of one takes 20 to 60 bytes with its share of the headers, its repair more).
+ * What a phase may cost on the sync cable: heartbeats and comparisons of both nodes, and each connection, those that
+ * came and went included, a few times (an update of one takes 20 to 60 bytes with its share of the headers, its repair
+ * more).
  */
 const SYNC_BYTES_EACH_S = 30_000;
 const SYNC_BYTES_EACH = 500;

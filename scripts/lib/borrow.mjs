@@ -1,6 +1,6 @@
 /**
- * One program out of a Debian package, without installing the package: some start a service when they are installed, and a
- * test has no business doing that to a machine.
+ * One program out of a Debian package, without installing the package: some start a service when they are installed,
+ * and a test has no business doing that to a machine.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { run } from './command.mjs';

@@ -5,8 +5,8 @@
  *
  * - koffi: index.cjs -> src/koffi/index.cjs -> src/koffi/src/static.cjs, which tries
  *   `require('@koromix/koffi-OS-ARCH')` for every platform inside try/catch; that package's index.js requires
- *   ./linux_ARCH/koffi.node (glibc) or ./musl_ARCH/koffi.node. Here the package of the target becomes `globalThis.__carpioNative('koffi.node')`; all others
- *   become empty modules that throw, as a missing package would.
+ *   ./linux_ARCH/koffi.node (glibc) or ./musl_ARCH/koffi.node. Here the package of the target becomes
+ *   `globalThis.__carpioNative('koffi.node')`; all others become empty modules that throw, as a missing package would.
  * - raw-socket: index.js requires ./build/Release/raw.node; it becomes `globalThis.__carpioNative('raw.node')`.
  *   Its index.js also assigns an undeclared variable, which a bundle in strict mode would not survive; the
  *   plugin declares it.

@@ -95,11 +95,13 @@ export function cutSource(text: string): Cut {
   return { code: code.join(''), bare: bare.join(''), comments };
 }
 
-/** Relative imports and re-exports: the specifier and its line. */
-export function importsOf(cut: Cut): { spec: string; line: number }[] {
-  const found: { spec: string; line: number }[] = [];
+/** Relative imports and re-exports: the specifier, its line, and whether only types come from there. */
+export function importsOf(cut: Cut): { spec: string; line: number; type: boolean }[] {
+  const found: { spec: string; line: number; type: boolean }[] = [];
   for (const match of cut.code.matchAll(/\b(?:from|import)\s*\(?\s*'(\.{1,2}\/[^']+)'/g)) {
-    found.push({ spec: match[1] as string, line: cut.code.slice(0, match.index).split('\n').length });
+    const before = cut.code.slice(0, match.index);
+    const type = /\bimport type [^;]*$/.test(before);
+    found.push({ spec: match[1] as string, line: before.split('\n').length, type });
   }
   return found;
 }

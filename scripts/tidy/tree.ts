@@ -8,7 +8,7 @@ export interface Source extends Cut {
   path: string;
   text: string;
   /** Files of the tree that this one imports. */
-  imports: { to: string; line: number }[];
+  imports: { to: string; line: number; type: boolean }[];
 }
 
 export interface Tree {
@@ -46,9 +46,9 @@ export function treeOf(texts: ReadonlyMap<string, string>, paths: Set<string> = 
     if (path.endsWith('.md')) pages.push({ path, text });
     if (!SOURCE.test(path)) continue;
     const cut = cutSource(text);
-    const imports = importsOf(cut).flatMap(({ spec, line }) => {
+    const imports = importsOf(cut).flatMap(({ spec, line, type }) => {
       const to = resolved(paths, path, spec);
-      return to === null ? [] : [{ to, line }];
+      return to === null ? [] : [{ to, line, type }];
     });
     sources.push({ ...cut, path, text, imports });
   }

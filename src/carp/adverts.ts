@@ -1,16 +1,21 @@
-/** Advertisements in and out: packets of the wire on one side, the election's words on the other, BSD's counters between. */
+/**
+ * Advertisements in and out: packets of the wire on one side, the election's words on the other, BSD's counters
+ * between.
+ */
+
 import { randomBytes, randomInt } from 'node:crypto';
 import type { ResolvedVip } from '../config/resolve.ts';
+import { type VhidKey, vhidKey } from '../contract/vhid-key.ts';
 import type { CarpReceiverOptions, CarpSender, Closable } from '../kernel/carp-socket.ts';
 import { openCarpReceiver, openCarpSender } from '../kernel/carp-socket.ts';
 import type { OwnPackets, SendCounter } from './counter.ts';
 import { heardCounter, newOwnPackets, newSendCounter, rememberSent, takeCounter } from './counter.ts';
 import { buildIpv4, buildIpv6, CARP_GROUP_V4, CARP_GROUP_V6 } from './ip.ts';
-import type { Advert, HmacAddresses } from './packet.ts';
+import type { HmacAddresses } from './packet.ts';
 import { ADVERT_BYTES, encodeAdvert, hmacAddresses, keyOf } from './packet.ts';
 import type { Received } from './receive.ts';
 import { receiveAdvert, receivePacket } from './receive.ts';
-import type { Action, Family } from './types.ts';
+import type { Action, ArrivedAdvert, Family } from './types.ts';
 
 /** A complete IP packet that tells the segment that this node lets go; `packet` as hex. */
 export interface LastWord {
@@ -21,11 +26,12 @@ export interface LastWord {
   packet: string;
 }
 
-export type SendAdvert = Extract<Action, { type: 'sendAdvert' }>;
+type SendAdvert = Extract<Action, { type: 'sendAdvert' }>;
 
-export interface AdvertPorts {
-  advert(key: string, family: Family, advert: Advert, from: string): void;
-  sendResult(key: string, ok: boolean): void;
+interface AdvertPorts {
+  /** A valid advertisement of another host. */
+  advert(arrived: ArrivedAdvert): void;
+  sendResult(key: VhidKey, ok: boolean): void;
   /** A packet that was refused: the BSD counter's name, and what is known of it. */
   refused(counter: string, role: string, vhid: number | null, from: string | null): void;
   warn(message: string): void;
@@ -51,7 +57,7 @@ export interface Sources {
 }
 
 interface Vhid {
-  key: string;
+  key: VhidKey;
   vip: ResolvedVip;
   key20: Buffer;
   addresses: HmacAddresses;
@@ -61,10 +67,6 @@ interface Vhid {
   sender: CarpSender;
 }
 
-export function vipKey(vip: { interface: string; vhid: number }): string {
-  return `${vip.interface}/${vip.vhid}`;
-}
-
 export function hasFamily(vip: { addresses: string[] }, family: Family): boolean {
   return vip.addresses.some((address) => address.includes(':') === (family === 6));
 }
@@ -72,10 +74,12 @@ export function hasFamily(vip: { addresses: string[] }, family: Family): boolean
 export class Adverts {
   /** Packets by the BSD names. */
   readonly counters: Record<string, number> = { ipackets: 0, ipackets6: 0, opackets: 0, opackets6: 0, oerrors: 0 };
-  /** The counter of the last words: told to the peer beforehand, so that it believes them at once and no other goodbye. */
+  /**
+   * The counter of the last words: told to the peer beforehand, so that it believes them at once and no other goodbye.
+   */
   lastCounter = randomBytes(8).readBigUInt64BE();
   private readonly ports: AdvertPorts;
-  private readonly vhids = new Map<string, Vhid>();
+  private readonly vhids = new Map<VhidKey, Vhid>();
   private readonly receivers = new Map<string, { of: string; socket: Closable }>();
 
   constructor(ports: AdvertPorts) {
@@ -84,12 +88,13 @@ export class Adverts {
 
   /** Begins to speak for a vhid, or goes on with changed settings. `device`: what carries the source MAC. */
   setVhid(vip: ResolvedVip, device: string, sources: Sources): void {
-    const key = vipKey(vip);
+    const key = vhidKey(vip);
     const before = this.vhids.get(key);
     before?.sender.close();
     const families = { v4: hasFamily(vip, 4), v6: hasFamily(vip, 6) };
     const key20 = keyOf(vip.password.reveal());
-    // To a named peer the NIC's own routes lead, and those of the virtual device do not (it has none, or only its subnet's).
+    // To a named peer the NIC's own routes lead, and those of the virtual device do not (it has none, or only its
+    // subnet's).
     const way = vip.peers.length > 0 ? vip.device : device;
     this.vhids.set(key, {
       key,
@@ -107,7 +112,7 @@ export class Adverts {
     });
   }
 
-  dropVhid(key: string): void {
+  dropVhid(key: VhidKey): void {
     this.vhids.get(key)?.sender.close();
     this.vhids.delete(key);
   }
@@ -148,7 +153,7 @@ export class Adverts {
   }
 
   /** Complete packets that bow out of a vhid, for the one who speaks when this process no longer can (guard/). */
-  lastWords(key: string): LastWord[] {
+  lastWords(key: VhidKey): LastWord[] {
     const vhid = this.vhids.get(key);
     if (vhid === undefined) return [];
     const counter = this.lastCounter;
@@ -194,7 +199,7 @@ export class Adverts {
     }
   }
 
-  private onResult(key: string, family: Family, error: Error | null): void {
+  private onResult(key: VhidKey, family: Family, error: Error | null): void {
     this.count(error === null ? (family === 4 ? 'opackets' : 'opackets6') : 'oerrors');
     this.ports.sendResult(key, error === null);
   }
@@ -202,7 +207,7 @@ export class Adverts {
   private onPacket(role: string, family: Family, bytes: Buffer, source: string): void {
     this.ports.look();
     this.count(family === 4 ? 'ipackets' : 'ipackets6');
-    const lookup = (vhid: number) => this.vhids.get(`${role}/${vhid}`);
+    const lookup = (vhid: number) => this.vhids.get(vhidKey({ interface: role, vhid }));
     // IPv6 raw sockets keep the header to themselves; Carpio's own nftables table has checked the hop limit.
     const datagram = { family, src: source, dst: null, hopLimit: null, payload: bytes, truncated: false };
     const received: Received = family === 4 ? receivePacket(bytes, lookup) : receiveAdvert(datagram, lookup);
@@ -214,7 +219,8 @@ export class Adverts {
     const { advert } = received;
     const vhid = lookup(advert.vhid);
     if (vhid !== undefined) heardCounter(vhid.counter, advert.counter);
-    this.ports.advert(`${role}/${advert.vhid}`, family, advert, received.from);
+    const key = vhidKey({ interface: role, vhid: advert.vhid });
+    this.ports.advert({ key, family, advert, from: received.from });
   }
 
   count(name: string): void {

@@ -5,13 +5,13 @@
 
 import type { DemotionRefused } from '../contract/causes.ts';
 import { demotionTotal } from './context.ts';
-import { emit } from './machine.ts';
 import type { Action, GroupState } from './types.ts';
+import { emit } from './vhid.ts';
 
 /** Weight of everything that makes a node unfit. */
 export const FULL_WEIGHT = 240;
 /** More reasons than this are refused: every limit has a number. */
-export const MAX_REASONS = 64;
+const MAX_REASONS = 64;
 const MAX_WEIGHT = 100_000;
 const OWN_REASON = /^(link:|senderr:|vip:|maintenance$|shutdown$)/;
 

@@ -2,9 +2,10 @@
 
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
+import { vhidKey } from '../contract/vhid-key.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import type { Sources } from './adverts.ts';
-import { hasFamily, vipKey } from './adverts.ts';
+import { hasFamily } from './adverts.ts';
 import type { GroupConfig, VhidConfig } from './types.ts';
 
 const UNSPECIFIED = { 4: '0.0.0.0', 6: '::' } as const;
@@ -38,7 +39,7 @@ function vhidConfig(vip: ResolvedVip, sources: Sources): VhidConfig {
   const v4 = hasFamily(vip, 4);
   const v6 = hasFamily(vip, 6) && sources.v6 !== null;
   return {
-    key: vipKey(vip),
+    key: vhidKey(vip),
     vhid: vip.vhid,
     interface: vip.interface,
     advbase: vip.advbase,
@@ -50,7 +51,7 @@ function vhidConfig(vip: ResolvedVip, sources: Sources): VhidConfig {
   };
 }
 
-export interface RoleLink {
+interface RoleLink {
   role: string;
   device: string;
   ifindex: number;

@@ -7,8 +7,8 @@ import { demoteByte } from '../contract/carp-timers.ts';
 import type { HandOverCause, Left, LeftWhy } from '../contract/causes.ts';
 import { demotionTotal } from './context.ts';
 import { FULL_WEIGHT } from './demotion.ts';
-import { advertise, emit, enterInit, ownIntervalUs } from './machine.ts';
 import type { Context, GroupState, VhidState } from './types.ts';
+import { advertise, emit, enterInit, ownIntervalUs } from './vhid.ts';
 
 const SECOND = 1_000_000;
 

@@ -6,9 +6,9 @@
 import { advertIntervalUs, demoteByte, effectiveSkew } from '../contract/carp-timers.ts';
 import type { Decided, RoleCause, Standing } from '../contract/causes.ts';
 import { compareAddresses } from '../net/ip.ts';
-import { downTimeUs, emit, enterBackup, lastHeard, ms, ownIntervalUs, place, takeOver } from './machine.ts';
 import { decide, isBowOut, type Tie, type Verdict } from './rules.ts';
 import type { Context, Family, HeardAdvert, VhidState } from './types.ts';
+import { downTimeUs, emit, enterBackup, lastHeard, ms, ownIntervalUs, place, takeOver } from './vhid.ts';
 
 /** A node that lost the tie steps down at our first advertisement; one that goes on does not hear us. */
 const TIE_PATIENCE = 4;

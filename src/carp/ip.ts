@@ -4,12 +4,12 @@ import { internetChecksum } from '../net/checksum.ts';
 import { addressBytes, formatIp } from '../net/ip.ts';
 import type { Family } from './types.ts';
 
-export const CARP_PROTOCOL = 112;
+const CARP_PROTOCOL = 112;
 export const CARP_TTL = 255;
 export const CARP_GROUP_V4 = '224.0.0.18';
 export const CARP_GROUP_V6 = 'ff02::12';
 /** OpenBSD, NetBSD and UCarp send TOS 0x10 (low delay). */
-export const CARP_TOS = 0x10;
+const CARP_TOS = 0x10;
 
 /** An IP packet, or what a socket tells of it. `null`: the socket did not tell, so it is not checked. */
 export interface Datagram {

@@ -7,12 +7,12 @@ import type { LinkState } from './types.ts';
 
 const SECOND = 1_000_000;
 /** First wait for a returned link; doubles with every flap up to the longest. */
-export const HOLD_FIRST_US = SECOND;
-export const HOLD_LONGEST_US = 60 * SECOND;
+const HOLD_FIRST_US = SECOND;
+const HOLD_LONGEST_US = 60 * SECOND;
 /** One flap is forgotten for every quiet minute. */
 const FORGET_US = 60 * SECOND;
 
-export type LinkChange = 'down' | 'returning' | null;
+type LinkChange = 'down' | 'returning' | null;
 
 /** The wait before a returned link is believed, by the number of flaps that are not forgotten. */
 export function holdUs(flaps: number): number {

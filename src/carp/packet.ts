@@ -36,7 +36,7 @@ export interface HmacAddresses {
 }
 
 /** The first failing check of the advertisement itself, by the name of the BSD counter. */
-export type AdvertFault = 'hdrops' | 'badsum' | 'badver';
+type AdvertFault = 'hdrops' | 'badsum' | 'badver';
 
 export type Decoded = { ok: true; advert: Advert } | { ok: false; counter: AdvertFault };
 

@@ -9,9 +9,9 @@ import { demoteByte } from '../contract/carp-timers.ts';
 import type { PeerDead, RoleCause } from '../contract/causes.ts';
 import { compareAddresses } from '../net/ip.ts';
 import { judge, ownStanding } from './hear.ts';
-import { advertise, downTimeUs, emit, enterBackup, families, place, takeOver } from './machine.ts';
 import type { Tie } from './rules.ts';
 import type { Context, GroupState, PeerReport, PeerVhid, VhidState } from './types.ts';
+import { advertise, downTimeUs, emit, enterBackup, families, place, takeOver } from './vhid.ts';
 
 /** What keeps the peer from going on with this vhid; null: nothing that it has reported. */
 function peerFault(v: VhidState, report: PeerReport): RoleCause | null {
@@ -44,8 +44,9 @@ export function stayBehindPeer(v: VhidState, ctx: Context, silentMs: number): vo
 }
 
 /**
- * The peer was the master and says it is backup, and nobody else leads: it slept for too long, but not long enough to be
- * declared dead. Without this the segment would have no master until a timer ends. A demoted backup leaves it to the timers.
+ * The peer was the master and says it is backup, and nobody else leads: it slept for too long, but not long enough to
+ * be declared dead. Without this the segment would have no master until a timer ends. A demoted backup leaves it to the
+ * timers.
  */
 function isFree(v: VhidState, ctx: Context, theirs: PeerVhid): boolean {
   if (v.state !== 'BACKUP' || demoteByte(ctx.demotion) > 0) return false;
@@ -80,7 +81,9 @@ function tieWith(v: VhidState, theirs: PeerVhid): Tie {
   return order < 0 ? 'own' : 'peer';
 }
 
-/** The other has let go: whatever it sent at the end must not be the last word that switches and neighbours have heard. */
+/**
+ * The other has let go: whatever it sent at the end must not be the last word that switches and neighbours have heard.
+ */
 function claim(v: VhidState, ctx: Context): void {
   advertise(v, ctx);
   ctx.actions.push({ type: 'announce', key: v.config.key, cause: { why: 'peer_let_go' } });

@@ -14,16 +14,7 @@ import type { Family } from './types.ts';
  * The BSD names, and two of our own: `vrrp` (a VRRP router's packet, same protocol number, no fault of anybody) and
  * `ownpackets` (what this node sent itself and a switch or bridge gave back).
  */
-export type DropCounter =
-  | 'badttl'
-  | 'hdrops'
-  | 'badlen'
-  | 'badsum'
-  | 'badvhid'
-  | 'badver'
-  | 'badauth'
-  | 'vrrp'
-  | 'ownpackets';
+type DropCounter = 'badttl' | 'hdrops' | 'badlen' | 'badsum' | 'badvhid' | 'badver' | 'badauth' | 'vrrp' | 'ownpackets';
 
 /** What is needed to judge an advertisement for one vhid of the interface it came in on. */
 export interface VhidSecret {

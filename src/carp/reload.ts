@@ -4,8 +4,8 @@
 
 import { contextOf, demotionTotal } from './context.ts';
 import { setReason } from './demotion.ts';
-import { advertise, armDown, enterInit, newVhid } from './machine.ts';
 import type { Action, GroupConfig, GroupState, VhidConfig, VhidState } from './types.ts';
+import { advertise, armDown, enterInit, newVhid } from './vhid.ts';
 
 function removeVhid(state: GroupState, v: VhidState, actions: Action[]): void {
   const ctx = contextOf(state, actions);

@@ -4,9 +4,10 @@ import { effectiveSkew } from '../contract/carp-timers.ts';
 import type { RoleCause } from '../contract/causes.ts';
 import type { DemotionReason } from '../contract/status.ts';
 import type { CarpState, NodeRole } from '../contract/values.ts';
+import type { VhidKey } from '../contract/vhid-key.ts';
 import { demotionTotal } from './context.ts';
-import { downTimeUs, lastHeard } from './machine.ts';
 import type { GroupState, HeardAdvert, PeerReport } from './types.ts';
+import { downTimeUs, lastHeard } from './vhid.ts';
 
 /** The own side of the `peer` event: to be sent with every heartbeat, and at once after any change of role or link. */
 export function peerReport(state: GroupState): PeerReport {
@@ -22,7 +23,7 @@ export function peerReport(state: GroupState): PeerReport {
 
 /** What is known of one vhid. Times are monotonic microseconds. */
 export interface VhidStatus {
-  key: string;
+  key: VhidKey;
   vhid: number;
   interface: string;
   state: CarpState;

@@ -33,7 +33,7 @@ import {
 import type { HeardAdvert } from './types.ts';
 
 /** Own side of a comparison. `demotion`: the sum (Carpio, FreeBSD), byte 4 (OpenBSD) or the suppress count (NetBSD). */
-export interface OwnTimers {
+interface OwnTimers {
   advbase: number;
   advskew: number;
   demotion: number;
@@ -42,7 +42,7 @@ export interface OwnTimers {
 /** Which source address wins a tie, seen from here; null: cannot be told. */
 export type Tie = 'own' | 'peer' | null;
 
-export type Why = 'demotion' | 'timers' | 'tie' | 'bowOut' | 'slow' | 'none';
+type Why = 'demotion' | 'timers' | 'tie' | 'bowOut' | 'slow' | 'none';
 
 export interface Verdict {
   act: 'stepDown' | 'stay' | 'takeOver' | 'restart';

@@ -8,17 +8,18 @@ import type { AnnounceCause, HandOverCause } from '../contract/causes.ts';
 import type { Clock } from '../contract/clock.ts';
 import { REAL_CLOCK } from '../contract/clock.ts';
 import type { Tap, TapMaker } from '../contract/tap.ts';
-import { createGroup, nextDeadline, step } from './group.ts';
+import type { VhidKey } from '../contract/vhid-key.ts';
+import { createGroup, nextDeadline, step } from './machine.ts';
 import { recordedEvent } from './recorded.ts';
 import type { Action, GroupConfig, GroupEvent, GroupState } from './types.ts';
 
 export type RoleAction = Extract<Action, { type: 'role' }>;
 export type SendAdvertAction = Extract<Action, { type: 'sendAdvert' }>;
 
-export interface ElectionPorts {
+interface ElectionPorts {
   role(action: RoleAction): void;
   sendAdvert(action: SendAdvertAction): void;
-  announce(key: string, cause: AnnounceCause): void;
+  announce(key: VhidKey, cause: AnnounceCause): void;
   event(event: Extract<Action, { type: 'event' }>['event']): void;
   stopped(clean: boolean, cause: HandOverCause): void;
   /** Roles are about to change; what must be told of it can be told before the work is done. */
@@ -59,8 +60,8 @@ export class Election {
   }
 
   /**
-   * Feeds one event; what the actions cause in turn (a failed send) is fed after it, never inside. If the loop has stood
-   * still, that is said first: no event of the world may be answered by a master that has overslept.
+   * Feeds one event; what the actions cause in turn (a failed send) is fed after it, never inside. If the loop has
+   * stood still, that is said first: no event of the world may be answered by a master that has overslept.
    */
   feed(event: GroupEvent): void {
     if (!this.running) this.noticeStall();

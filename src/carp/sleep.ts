@@ -1,16 +1,16 @@
 /**
- * Invariant 7: who did not run for its master-down time has lost its role. Two limits: the protocol's, and the shorter one
- * of a pair with early take-over, whose guardian lets go and whose other node follows sooner. Pure.
+ * Invariant 7: who did not run for its master-down time has lost its role. Two limits: the protocol's, and the shorter
+ * one of a pair with early take-over, whose guardian lets go and whose other node follows sooner. Pure.
  */
 
 import { PAIRED } from '../contract/carp-timers.ts';
 import { contextOf } from './context.ts';
-import { armDown, downTimeUs, emit, enterBackup, ms, ownIntervalUs } from './machine.ts';
 import type { Action, Context, GroupEvent, GroupState, VhidState } from './types.ts';
+import { armDown, downTimeUs, emit, enterBackup, ms, ownIntervalUs } from './vhid.ts';
 
 /**
- * First thing in each step, whatever the event says. A `stall` is the loop's or the guardian's word that nothing ran, so
- * that the shorter limit of a pair counts as well; for all vhids at once, whatever their own timers are, since the
+ * First thing in each step, whatever the event says. A `stall` is the loop's or the guardian's word that nothing ran,
+ * so that the shorter limit of a pair counts as well; for all vhids at once, whatever their own timers are, since the
  * guardian lets go of all.
  */
 export function wakeLate(state: GroupState, event: GroupEvent, actions: Action[], slept: number): void {
@@ -32,9 +32,9 @@ export function wakeLate(state: GroupState, event: GroupEvent, actions: Action[]
 }
 
 /**
- * Whether the peer was heard just before this node fell asleep, and early take-over is in use. Such a peer does not follow
- * the silence of adverts alone, so a short stumble of a fast profile changes no role; and with slow timers it does not
- * wait for them, so neither may this node.
+ * Whether the peer was heard just before this node fell asleep, and early take-over is in use. Such a peer does not
+ * follow the silence of adverts alone, so a short stumble of a fast profile changes no role; and with slow timers it
+ * does not wait for them, so neither may this node.
  */
 export function wasPaired(state: GroupState, sleptUs = 0): boolean {
   return state.config.early === true && state.peer !== null && state.peer.freshUntil >= state.lastUs - sleptUs;

@@ -7,6 +7,7 @@
 import type { AnnounceCause, HandOverCause, PeerDead, RoleCause } from '../contract/causes.ts';
 import type { NodeEvent } from '../contract/events.ts';
 import type { CarpState } from '../contract/values.ts';
+import type { VhidKey } from '../contract/vhid-key.ts';
 
 export type { CarpState };
 
@@ -24,8 +25,7 @@ export interface HeardAdvert {
 }
 
 export interface VhidConfig {
-  /** `${interface}/${vhid}`: names the vhid everywhere. */
-  key: string;
+  key: VhidKey;
   vhid: number;
   /** Role of the interface (wan, lan …), never a device name. */
   interface: string;
@@ -45,12 +45,25 @@ export interface GroupConfig {
   /** Least time to listen before a vhid that just came up may become MASTER; 0: its own master-down time. */
   startHoldUs: number;
   vips: VhidConfig[];
-  /** Weight of `link:<interface>` by interface role; interfaces of a vhid weigh 240 unless named here, others nothing. */
+  /**
+   * Weight of `link:<interface>` by interface role; interfaces of a vhid weigh 240 unless named here, others nothing.
+   */
   linkWeights?: Record<string, number>;
   /** How long a report of the peer counts, four heartbeats of the sync link; 465 ms unless given. */
   peerFreshUs?: number;
-  /** Early take-over is in use (timers.ts, `PAIRED`): how long a node may stand still depends on the peer, not on advbase. */
+  /**
+   * Early take-over is in use (timers.ts, `PAIRED`): how long a node may stand still depends on the peer, not on
+   * advbase.
+   */
   early?: boolean;
+}
+
+/** A valid advertisement of another host, as it goes from the socket to the election. */
+export interface ArrivedAdvert {
+  key: VhidKey;
+  family: Family;
+  advert: HeardAdvert & { counter: bigint };
+  from: string;
 }
 
 /** What the peer says about one vhid over the sync link. */
@@ -76,7 +89,7 @@ export interface PeerReport {
 export type GroupEvent =
   | { type: 'start' }
   | { type: 'link'; interface: string; up: boolean; present: boolean }
-  | { type: 'advert'; key: string; family: Family; advert: HeardAdvert; from: string }
+  | { type: 'advert'; key: VhidKey; family: Family; advert: HeardAdvert; from: string }
   | { type: 'tick' }
   | { type: 'demote'; reason: string; weight: number }
   | { type: 'undemote'; reason: string }
@@ -84,15 +97,15 @@ export type GroupEvent =
   | { type: 'peer'; report: PeerReport | null }
   /** Every path to the peer's daemon was asked and none answered. */
   | { type: 'peerDead'; cause: PeerDead }
-  | { type: 'sendResult'; key: string; ok: boolean }
+  | { type: 'sendResult'; key: VhidKey; ok: boolean }
   /** The loop did not run for this long. */
   | { type: 'stall'; sleptUs: number }
   /** An address or virtual device of the vhid was lost (`ok` false, `reason` says which) or is back. */
-  | { type: 'vip'; key: string; ok: boolean; reason: string }
+  | { type: 'vip'; key: VhidKey; ok: boolean; reason: string }
   /** net.inet.carp.allow */
   | { type: 'allow'; on: boolean }
   /** State set by hand, as ifconfig does. */
-  | { type: 'force'; key: string; state: 'MASTER' | 'BACKUP' }
+  | { type: 'force'; key: VhidKey; state: 'MASTER' | 'BACKUP' }
   | { type: 'config'; config: GroupConfig }
   | { type: 'stop' };
 
@@ -103,7 +116,7 @@ export type GroupEvent =
 export type Action =
   | {
       type: 'sendAdvert';
-      key: string;
+      key: VhidKey;
       advbase: number;
       /** As it goes on the wire, demotion included. */
       advskew: number;
@@ -112,8 +125,8 @@ export type Action =
       families: Family[];
       bowOut: boolean;
     }
-  | { type: 'role'; key: string; from: CarpState; to: CarpState; cause: RoleCause }
-  | { type: 'announce'; key: string; cause: AnnounceCause }
+  | { type: 'role'; key: VhidKey; from: CarpState; to: CarpState; cause: RoleCause }
+  | { type: 'announce'; key: VhidKey; cause: AnnounceCause }
   | { type: 'event'; event: NodeEvent }
   /** The stop is complete. `clean`: every vhid was handed over; else `cause` says which were not and why. */
   | { type: 'stopped'; clean: boolean; cause: HandOverCause };
@@ -124,7 +137,7 @@ export interface Heard extends HeardAdvert {
 }
 
 /** Another master whose advertisements this MASTER hears and outranks. */
-export interface Rival {
+interface Rival {
   from: string;
   sinceUs: number;
   lastUs: number;

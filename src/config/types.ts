@@ -15,7 +15,6 @@ type FirewallConfig = NonNullable<RawConfig['firewall']> & {
 type ReplicateConfig = NonNullable<RawConfig['replicate']>;
 type ServiceConfig = RawConfig['service'];
 type HooksConfig = NonNullable<RawConfig['hooks']>;
-export type SyncDialect = NonNullable<RawConfig['sync']>['dialect'];
 export type SyncWhen = NonNullable<RawConfig['sync']>['sync_when'];
 
 /** `password`: 0 to 20 bytes, from `password` or `password_file`; as they are, not yet padded to CARP's 20 byte key. */

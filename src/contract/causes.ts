@@ -1,7 +1,7 @@
 /**
- * Why something happened: one typed cause with its figures. Causes steer and are recorded; `words.ts` makes the sentence
- * that a person reads. Plain JSON, because causes travel in events and in recordings; so the figures' names are those
- * of the JSON. Free text stands in a cause only when the kernel or a user wrote it.
+ * Why something happened: one typed cause with its figures. Causes steer and are recorded; `words.ts` makes the
+ * sentence that a person reads. Plain JSON, because causes travel in events and in recordings; so the figures' names
+ * are those of the JSON. Free text stands in a cause only when the kernel or a user wrote it.
  */
 
 import type { CarpState } from './values.ts';

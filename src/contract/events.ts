@@ -16,10 +16,11 @@ import type {
 } from './causes.ts';
 import type { SyncNotice } from './sync-notice.ts';
 import type { CarpState, Json } from './values.ts';
+import type { VhidKey } from './vhid-key.ts';
 
 /** Which vhid an event of the election is about. */
 export interface Place {
-  key: string;
+  key: VhidKey;
   vhid: number;
   interface: string;
 }
@@ -97,7 +98,7 @@ export type PeerEvent =
   | { kind: 'peer.refused'; cause: string; from: string; reason: string };
 
 /** The session with the peer and the states. */
-export type SyncNodeEvent = SyncNotice | { kind: 'sync.in_step'; in_step: boolean | null; reason: string | null };
+type SyncNodeEvent = SyncNotice | { kind: 'sync.in_step'; in_step: boolean | null; reason: string | null };
 
 export type ReplicateEvent =
   | { kind: 'replicate.applied'; from: string | null; hash: string; unknown: string[] }
@@ -114,7 +115,7 @@ export type ReplicateEvent =
     }
   | { kind: 'replicate.same'; same: boolean; reason: string | null; lines: string[] };
 
-export type LifeEvent =
+type LifeEvent =
   | { kind: 'node.start'; version: string }
   | { kind: 'node.reload' }
   | { kind: 'node.stop'; clean: boolean; cause: HandOverCause; demotion: number };
@@ -123,7 +124,8 @@ export type NodeEvent = CarpEvent | GuardEvent | PeerEvent | SyncNodeEvent | Rep
 
 /**
  * An event as it leaves the node (feed, hook, JSON log): its fields, the words of its cause as `reason`, and one
- * sentence as `text`. The type is open, because a reader may be of another version and meets kinds that it does not know.
+ * sentence as `text`. The type is open, because a reader may be of another version and meets kinds that it does not
+ * know.
  */
 export interface ToldEvent {
   kind: string;

@@ -1,6 +1,6 @@
 /**
- * What is wrong now: one entry for each trouble that is open, in status, feed, page, metrics and `carpio status --check`.
- * Names (`what`) are stable: alerts are built on them.
+ * What is wrong now: one entry for each trouble that is open, in status, feed, page, metrics and `carpio status
+ * --check`. Names (`what`) are stable: alerts are built on them.
  */
 
 import type { DiagnosisName } from './events.ts';

@@ -1,6 +1,6 @@
 /**
- * The words of events and causes: one plain sentence a kind. The log, the feed, the hook and the status take their words
- * from here and from nowhere else, and nothing decides by them. Pure.
+ * The words of events and causes: one plain sentence a kind. The log, the feed, the hook and the status take their
+ * words from here and from nowhere else, and nothing decides by them. Pure.
  */
 
 import type { Cause, Decided, Left, LeftWhy, ProbeCause, RoleCause, Standing, Suspicion } from './causes.ts';

@@ -1,6 +1,6 @@
 /**
- * The readers of the feed. The node publishes and never waits: what a reader does not take is counted against it, first its
- * samples are left out, then it is closed.
+ * The readers of the feed. The node publishes and never waits: what a reader does not take is counted against it, first
+ * its samples are left out, then it is closed.
  */
 import type { WebSocket } from 'ws';
 import { LIMITS } from './limits.ts';
@@ -56,7 +56,9 @@ export class Clients {
     return this.#counters.clients >= LIMITS.clients;
   }
 
-  /** Takes a reader and sends it the snapshot or what it has missed, in one go with what follows: no gap between them. */
+  /**
+   * Takes a reader and sends it the snapshot or what it has missed, in one go with what follows: no gap between them.
+   */
   add(ws: WebSocket, wish: Wish): void {
     const reader: Reader = { ws, wantsStatus: wish.status, controlFrames: 0, awaitsPong: false };
     this.#counters.clients++;

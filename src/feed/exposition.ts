@@ -1,6 +1,6 @@
 /**
- * Metrics as text, in the two formats that scrapers read: OpenMetrics 1.0, and the Prometheus text format 0.0.4 for all who
- * do not ask for the first. They differ in what stands around the same samples. Pure.
+ * Metrics as text, in the two formats that scrapers read: OpenMetrics 1.0, and the Prometheus text format 0.0.4 for all
+ * who do not ask for the first. They differ in what stands around the same samples. Pure.
  *
  * | | OpenMetrics | Prometheus |
  * |---|---|---|

@@ -1,6 +1,7 @@
 /**
  * Who may read the feed. Three questions, asked of every request before anything else is looked at:
- * is the Host one that a browser reaches without a foreign name server, is the page that asks our own, is the token right.
+ * is the Host one that a browser reaches without a foreign name server, is the page that asks our own, is the token
+ * right.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';

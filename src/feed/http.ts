@@ -23,7 +23,9 @@ export interface Pages {
 
 const TEXT = 'text/plain; charset=utf-8';
 
-/** Nothing here may be kept by a cache, guessed at, framed, or told to other sites (a token may stand in the address). */
+/**
+ * Nothing here may be kept by a cache, guessed at, framed, or told to other sites (a token may stand in the address).
+ */
 const COMMON_HEADERS: Record<string, string> = {
   'Cache-Control': 'no-store',
   'X-Content-Type-Options': 'nosniff',

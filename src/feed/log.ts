@@ -5,13 +5,13 @@
 import type { ToldEvent } from '../contract/events.ts';
 import { LIMITS } from './limits.ts';
 
-export interface LoggedEvent {
+interface LoggedEvent {
   readonly seq: number;
   /** The frame as it goes over the wire (JSON, UTF-8). */
   readonly frame: Buffer;
 }
 
-export interface LogOptions {
+interface LogOptions {
   /** Number of the first event. */
   firstSeq?: number;
   maxEvents?: number;

@@ -1,4 +1,6 @@
-/** The node as metrics for Prometheus. A value that is not known has no line: a guess would end up in somebody's alert. */
+/**
+ * The node as metrics for Prometheus. A value that is not known has no line: a guess would end up in somebody's alert.
+ */
 
 import type { NodeStatus, PeerChannelStatus, ReplicateStatus, SyncStatus } from '../contract/status.ts';
 import { type Format, Page, type Sample } from './exposition.ts';

@@ -3,16 +3,18 @@
  * back after a while that grows when it is taken away again and again.
  */
 
+import type { VhidKey } from '../contract/vhid-key.ts';
+
 /** Ms: the first wait, the longest, and how long a repair must have held to count as good. */
 const FIRST = 1000;
 const LONGEST = 60_000;
 const FORGET = 120_000;
 
-export interface VipFaultPorts {
+interface VipFaultPorts {
   /** `reason` null: the vhid is whole again. */
-  tell(key: string, reason: string | null): void;
+  tell(key: VhidKey, reason: string | null): void;
   /** What failed, or null. */
-  repair(key: string): string | null;
+  repair(key: VhidKey): string | null;
   warn(message: string): void;
 }
 
@@ -30,7 +32,7 @@ export class VipFaults {
     this.ports = ports;
   }
 
-  found(key: string, reason: string): void {
+  found(key: VhidKey, reason: string): void {
     const known = this.broken.get(key);
     if (known?.timer) return;
     const recent = known !== undefined && performance.now() - known.mendedAt < FORGET;
@@ -46,7 +48,7 @@ export class VipFaults {
     this.broken.clear();
   }
 
-  private later(key: string, entry: Broken): void {
+  private later(key: VhidKey, entry: Broken): void {
     entry.timer = setTimeout(() => {
       entry.timer = null;
       const failed = this.ports.repair(key);

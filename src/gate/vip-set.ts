@@ -1,12 +1,13 @@
 /** The virtual addresses of all vhids in the kernel: made, brought up and down with the role, announced, let go. */
+
 import { join } from 'node:path';
 import type { Adverts, LastWord } from '../carp/adverts.ts';
-import { vipKey } from '../carp/adverts.ts';
 import { sourcesOf } from '../carp/group-config.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import { guardLimitUs } from '../contract/carp-timers.ts';
 import type { Logger } from '../contract/log.ts';
 import { messageOf } from '../contract/message-of.ts';
+import { type VhidKey, vhidKey } from '../contract/vhid-key.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
 import { readSysctl, Sysctls } from '../kernel/sysctl.ts';
@@ -34,9 +35,9 @@ export interface VipFacts {
 }
 
 /** Who takes the addresses away when this process no longer can. */
-export interface VipGuard {
+interface VipGuard {
   set(vhid: GuardedVhid): void;
-  drop(key: string): void;
+  drop(key: VhidKey): void;
 }
 
 function guarded(vip: ResolvedVip, device: VipDevice, lastWords: LastWord[], paired: boolean): GuardedVhid {
@@ -45,7 +46,7 @@ function guarded(vip: ResolvedVip, device: VipDevice, lastWords: LastWord[], pai
     return prefix === null ? [] : [{ bytes: Buffer.from(prefix.bytes).toString('hex'), prefix: prefix.length }];
   });
   return {
-    key: vipKey(vip),
+    key: vhidKey(vip),
     limitUs: guardLimitUs(vip.advbase, vip.advskew, paired),
     device: { index: device.ifindex, name: device.device },
     addresses: vip.mac === 'virtual' ? null : addresses,
@@ -55,14 +56,14 @@ function guarded(vip: ResolvedVip, device: VipDevice, lastWords: LastWord[], pai
 
 export class VipSet {
   /** By vhid key, for the status. */
-  readonly facts = new Map<string, VipFacts>();
+  readonly facts = new Map<VhidKey, VipFacts>();
   private readonly node: string;
   private readonly adverts: Adverts;
   private readonly guard: VipGuard;
   private readonly log: Logger;
   private readonly rtnl = new Rtnetlink();
   private readonly sysctls: Sysctls;
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<VhidKey, Entry>();
   private paired = false;
 
   /** @param runDir where changed kernel settings are remembered over a kill -9 */
@@ -84,7 +85,7 @@ export class VipSet {
     const addresses = this.rtnl.addresses();
     const leftovers = findLeftovers(this.rtnl.links(), addresses, [...specs, ...this.upPhysical()]);
     removeLeftovers(this.rtnl, this.entries.size === 0 ? leftovers : { devices: leftovers.devices, addresses: [] });
-    const wanted = new Set(vips.map(vipKey));
+    const wanted = new Set(vips.map(vhidKey));
     for (const key of [...this.entries.keys()]) if (!wanted.has(key)) this.drop(key);
     vips.forEach((vip, i) => {
       this.set(vip, specs[i] ?? this.spec(vip), links);
@@ -92,7 +93,7 @@ export class VipSet {
   }
 
   /** The role has changed: the addresses follow. Returns what failed, in one line, or null. */
-  onRole(key: string, master: boolean): string | null {
+  onRole(key: VhidKey, master: boolean): string | null {
     const entry = this.entries.get(key);
     const facts = this.facts.get(key);
     if (facts !== undefined) facts.since = new Date().toISOString();
@@ -116,7 +117,7 @@ export class VipSet {
     this.guardAll();
   }
 
-  announce(key: string, reason: string): void {
+  announce(key: VhidKey, reason: string): void {
     const entry = this.entries.get(key);
     if (entry === undefined) return;
     const { failed } = entry.device.announce(readSysctl(['net', 'ipv6', 'conf', 'all', 'forwarding']) === '1');
@@ -127,7 +128,7 @@ export class VipSet {
    * What is missing of a vhid that is MASTER, as the kernel says now: somebody took its device or an address away.
    * @param links as last announced; only when they look wrong is the kernel asked again
    */
-  faults(links: readonly LinkInfo[]): { key: string; reason: string }[] {
+  faults(links: readonly LinkInfo[]): { key: VhidKey; reason: string }[] {
     const suspects = [...this.entries].filter(([, entry]) => entry.device.isUp && missing(entry, links) !== null);
     if (suspects.length === 0) return [];
     const fresh = this.rtnl.links();
@@ -142,7 +143,7 @@ export class VipSet {
   }
 
   /** Brings back what was taken away. Returns what failed, in one line, or null. */
-  repair(key: string, links: readonly LinkInfo[]): string | null {
+  repair(key: VhidKey, links: readonly LinkInfo[]): string | null {
     const entry = this.entries.get(key);
     if (entry === undefined) return null;
     try {
@@ -157,7 +158,7 @@ export class VipSet {
   /** Devices or addresses have changed: a device that came back (a NIC that was pulled) gets its virtual one again. */
   onLinks(vips: readonly ResolvedVip[], links: readonly LinkInfo[]): void {
     for (const vip of vips) {
-      const entry = this.entries.get(vipKey(vip));
+      const entry = this.entries.get(vhidKey(vip));
       if (entry === undefined) continue;
       const parent = links.some((link) => link.name === vip.device);
       const own = links.some((link) => link.name === entry.device.device);
@@ -178,12 +179,12 @@ export class VipSet {
     try {
       this.set(vip, this.spec(vip), links);
     } catch (error) {
-      this.log.error(`${vipKey(vip)}: ${messageOf(error)}`);
+      this.log.error(`${vhidKey(vip)}: ${messageOf(error)}`);
     }
   }
 
   private set(vip: ResolvedVip, spec: VipSpec, links: readonly LinkInfo[]): void {
-    const key = vipKey(vip);
+    const key = vhidKey(vip);
     const frame = `${spec.mode} ${spec.parent}`;
     if (this.entries.get(key)?.frame !== frame) this.drop(key);
     const before = this.entries.get(key);
@@ -203,7 +204,7 @@ export class VipSet {
     });
   }
 
-  private drop(key: string): void {
+  private drop(key: VhidKey): void {
     const failed = this.entries.get(key)?.device.remove() ?? null;
     if (failed !== null) this.log.warning(failed.message);
     this.entries.delete(key);

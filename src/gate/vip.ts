@@ -32,8 +32,8 @@ export interface VipSpec {
 }
 
 /**
- * Name of the macvlan of a vhid on a role: `carp<vhid>-<role>`. A name over 15 characters is cut and ends in a hash of the
- * role, so that two long roles do not meet.
+ * Name of the macvlan of a vhid on a role: `carp<vhid>-<role>`. A name over 15 characters is cut and ends in a hash of
+ * the role, so that two long roles do not meet.
  */
 export function macvlanName(vhid: number, role: string): string {
   const name = `carp${vhid}-${role}`;
@@ -44,7 +44,7 @@ export function macvlanName(vhid: number, role: string): string {
 }
 
 /** What an earlier run (kill -9) left behind and this configuration does not want. */
-export interface Leftovers {
+interface Leftovers {
   readonly devices: readonly Link[];
   /** addresses that were put on a NIC (mode `physical`) */
   readonly addresses: readonly Address[];
@@ -131,8 +131,8 @@ export class VipDevice {
   }
 
   /**
-   * Brings the kernel to the wanted state: device made or taken over, addresses exactly those of the spec, up or down as
-   * the last `up`/`down` said (at first: down, also if an earlier run left it up). May be called again at any time.
+   * Brings the kernel to the wanted state: device made or taken over, addresses exactly those of the spec, up or down
+   * as the last `up`/`down` said (at first: down, also if an earlier run left it up). May be called again at any time.
    * @param spec a changed spec of the same vhid, role and mode
    * @throws SysError or Error that names the device, address or setting
    */
@@ -301,7 +301,10 @@ export class VipDevice {
 const textOf = (prefix: Prefix): string => `${formatIp(prefix.bytes)}/${prefix.length}`;
 const asPrefix = (address: Address): Prefix => ({ bytes: address.bytes, length: address.prefix });
 
-/** Those of `prefixes` whose subnet the parent reaches already by an address of its own: a second route would only confuse. */
+/**
+ * Those of `prefixes` whose subnet the parent reaches already by an address of its own: a second route would only
+ * confuse.
+ */
 function coveredBy(prefixes: readonly Prefix[], own: readonly Address[]): Set<Prefix> {
   const virtual = new Set(prefixes.map(textOf));
   const real = own.filter((address) => !address.ours && !virtual.has(textOf(asPrefix(address))));

@@ -15,14 +15,14 @@ export interface Statement extends Item {
 
 export const BLOCK_LIMITS = { characters: 4 << 20, depth: 32, statements: 100_000, words: 256 } as const;
 
-export interface BlockSyntax {
+interface BlockSyntax {
   /** Characters that begin a comment outside of quotes. */
   comments: string;
   /** `$NAME=value` defines, `$NAME` and `${NAME}` use (keepalived). */
   variables: boolean;
 }
 
-export type BlockResult = { ok: true; root: Statement } | { ok: false; line: number; error: string };
+type BlockResult = { ok: true; root: Statement } | { ok: false; line: number; error: string };
 
 interface Open {
   name: string;
@@ -32,7 +32,10 @@ interface Open {
   block: boolean;
 }
 
-/** Words, and the signs { and } as words of their own, of one line; quoted words are marked so that a quoted brace stays text. */
+/**
+ * Words, and the signs { and } as words of their own, of one line; quoted words are marked so that a quoted brace stays
+ * text.
+ */
 function wordsOf(line: string, comments: string): { text: string; quoted: boolean }[] {
   const words: { text: string; quoted: boolean }[] = [];
   for (let at = 0; at < line.length; ) {

@@ -1,4 +1,6 @@
-/** The configuration that an importer builds up: what carpio.toml will say, checked piece by piece as the loader will. */
+/**
+ * The configuration that an importer builds up: what carpio.toml will say, checked piece by piece as the loader will.
+ */
 
 import { virtualDevice } from '../config/devices.ts';
 import {

@@ -1,6 +1,6 @@
 /**
- * Keeps account of an import: every element of the input ends as translated, approximated, not needed or left out. What no
- * part of an importer has looked at is found by `sweep`, so that nothing can get lost in silence.
+ * Keeps account of an import: every element of the input ends as translated, approximated, not needed or left out. What
+ * no part of an importer has looked at is found by `sweep`, so that nothing can get lost in silence.
  */
 
 export type Outcome = 'translated' | 'approximated' | 'not needed' | 'left out';

@@ -3,7 +3,7 @@
 import type { Draft, DraftSync, DraftTrack, DraftVip } from './draft.ts';
 import { oneLine } from './ledger.ts';
 
-export interface TomlOptions {
+interface TomlOptions {
   /** First lines, without `#`. */
   head: readonly string[];
   /** Where the rules file will be; absolute. */

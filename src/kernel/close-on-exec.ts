@@ -14,7 +14,9 @@ const LAST = 0x7fff_ffff;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 
-/** Marks every open descriptor from 3 on. What spawn(2) hands over as standard streams is a copy that it makes later. */
+/**
+ * Marks every open descriptor from 3 on. What spawn(2) hands over as standard streams is a copy that it makes later.
+ */
 export function closeOnExec(): void {
   const c = functions();
   if (c === null || c.syscall(SYS_CLOSE_RANGE, FIRST, LAST, CLOSE_RANGE_CLOEXEC) === 0) return;

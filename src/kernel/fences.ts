@@ -1,6 +1,6 @@
 /**
- * What this process gives up for good, also when it was started by hand: nothing that gets a foot into it, or into a program
- * that it starts, gets further. A systemd unit adds its own fences; these hold without one.
+ * What this process gives up for good, also when it was started by hand: nothing that gets a foot into it, or into a
+ * program that it starts, gets further. A systemd unit adds its own fences; these hold without one.
  */
 import { addressOf, check, libc } from './libc.ts';
 
@@ -95,7 +95,7 @@ const JUMP_GREATER_EQUAL = 0x35;
 const RETURN = 0x06;
 
 /** The filter over struct seccomp_data: system call at 0, architecture at 4. */
-export function refusalFilter(arch: Arch): Buffer {
+function refusalFilter(arch: Arch): Buffer {
   const numbers = Object.values(REFUSED)
     .map(([x64, arm64]) => (arch === 'x64' ? x64 : arm64))
     .filter((number) => number !== null);

@@ -15,8 +15,8 @@ const LOWER = 'chrt';
 const LOWER_ARGS = ['--other', '0'];
 
 /**
- * Starts a program so that it runs at ordinary priority, that its start does not wait for its turn, and that it inherits
- * nothing but its standard streams.
+ * Starts a program so that it runs at ordinary priority, that its start does not wait for its turn, and that it
+ * inherits nothing but its standard streams.
  * @param spawn starts what it is given; called exactly once
  */
 export function start<T>(program: string, args: readonly string[], spawn: (program: string, args: string[]) => T): T {

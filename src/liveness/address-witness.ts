@@ -1,11 +1,11 @@
 /**
- * What ARP and neighbour discovery tell about the virtual addresses: whether somebody else has one of them, and, asked from
- * the backup by ARP, whether frames for the master's virtual MAC get through.
+ * What ARP and neighbour discovery tell about the virtual addresses: whether somebody else has one of them, and, asked
+ * from the backup by ARP, whether frames for the master's virtual MAC get through.
  */
 
-import { vipKey } from '../carp/adverts.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import { messageOf } from '../contract/message-of.ts';
+import { type VhidKey, vhidKey } from '../contract/vhid-key.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { PacketSocket } from '../kernel/packet-socket.ts';
 import { claimFilter, readClaim } from '../net/arp.ts';
@@ -15,8 +15,8 @@ import { parseMac } from '../net/mac.ts';
 import { neighbourFilter, neighbourProbe, readNeighbourClaim } from '../net/nd.ts';
 
 /**
- * Ms after a take-over: is anybody else there? Not earlier: a master that is about to let go would answer, and its answer
- * would teach the switch the virtual MAC on the wrong port.
+ * Ms after a take-over: is anybody else there? Not earlier: a master that is about to let go would answer, and its
+ * answer would teach the switch the virtual MAC on the wrong port.
  */
 const PROBE_AT = [3000, 6000];
 /** Ms: the backup's first question after a role change, and the later ones; three tries each. */
@@ -30,11 +30,11 @@ const HAND_OVER = 1500;
 const MOST_TIMERS = 16;
 const NOBODY = Buffer.alloc(4);
 
-export interface ArpPorts {
+interface ArpPorts {
   /** What this vhid is now; `mac`: what its addresses are announced with. */
-  vhid(key: string): { state: string; mac: string } | null;
+  vhid(key: VhidKey): { state: string; mac: string } | null;
   /** The master's address, when the peer says that it is master of this vhid and its adverts arrive; else null. */
-  peerLeads(key: string): string | null;
+  peerLeads(key: VhidKey): string | null;
   duplicate(vip: ResolvedVip, address: string, mac: string): void;
   /** `through` false: the virtual MAC does not pass. */
   virtualMac(vip: ResolvedVip, address: string, mac: string, master: string, through: boolean): void;
@@ -53,7 +53,7 @@ type Claim = { address: Uint8Array; mac: Uint8Array } | null;
 export class ArpSide {
   private readonly ports: ArpPorts;
   private readonly segments = new Map<string, Segment>();
-  private readonly timers = new Map<string, Set<NodeJS.Timeout>>();
+  private readonly timers = new Map<VhidKey, Set<NodeJS.Timeout>>();
   private readonly answered = new Set<string>();
   private vips: readonly ResolvedVip[] = [];
   private links: readonly LinkInfo[] = [];
@@ -71,7 +71,7 @@ export class ArpSide {
     for (const role of roles) this.listen(role);
   }
 
-  onRole(key: string, state: string): void {
+  onRole(key: VhidKey, state: string): void {
     this.clear(key);
     if (state === 'MASTER') for (const ms of PROBE_AT) this.later(key, ms, () => this.probe(key));
     if (state === 'BACKUP') this.later(key, FIRST_QUESTION, () => this.question(key, TRIES));
@@ -128,7 +128,7 @@ export class ArpSide {
     if (Buffer.compare(Buffer.from(claim.mac), Buffer.from(own)) === 0) return;
     for (const vip of this.vips) {
       if (vip.interface !== role || !virtualOf(vip).some((one) => one.text === address)) continue;
-      const key = vipKey(vip);
+      const key = vhidKey(vip);
       const now = this.ports.vhid(key);
       if (now?.state === 'BACKUP' && claim.address.length === 4) this.answered.add(key);
       if (now?.state === 'MASTER' && mac !== now.mac) this.onOther(vip, address, mac);
@@ -138,11 +138,11 @@ export class ArpSide {
   // In mode `physical` a hand-over itself shows the address with two MACs, and ends this node's role in a moment.
   private onOther(vip: ResolvedVip, address: string, mac: string): void {
     if (vip.mac === 'virtual') this.ports.duplicate(vip, address, mac);
-    else this.later(vipKey(vip), HAND_OVER, () => this.ports.duplicate(vip, address, mac));
+    else this.later(vhidKey(vip), HAND_OVER, () => this.ports.duplicate(vip, address, mac));
   }
 
-  private probe(key: string): void {
-    const vip = this.vips.find((one) => vipKey(one) === key);
+  private probe(key: VhidKey): void {
+    const vip = this.vips.find((one) => vhidKey(one) === key);
     const segment = vip === undefined ? undefined : this.segments.get(vip.interface);
     if (vip === undefined || segment === undefined) return;
     for (const { bytes } of virtualOf(vip)) {
@@ -152,8 +152,8 @@ export class ArpSide {
   }
 
   // Unicast to the virtual MAC: a broadcast would also arrive where foreign MAC addresses are not let through.
-  private question(key: string, left: number): void {
-    const vip = this.vips.find((one) => vipKey(one) === key);
+  private question(key: VhidKey, left: number): void {
+    const vip = this.vips.find((one) => vhidKey(one) === key);
     const segment = vip === undefined ? undefined : this.segments.get(vip.interface);
     const master = this.ports.peerLeads(key);
     const mac = this.ports.vhid(key)?.mac ?? '';
@@ -194,7 +194,7 @@ export class ArpSide {
     this.segments.delete(role);
   }
 
-  private later(key: string, ms: number, act: () => void): void {
+  private later(key: VhidKey, ms: number, act: () => void): void {
     const own = this.timers.get(key) ?? new Set();
     this.timers.set(key, own);
     if (own.size >= MOST_TIMERS) return;
@@ -206,7 +206,7 @@ export class ArpSide {
     own.add(timer);
   }
 
-  private clear(key: string): void {
+  private clear(key: VhidKey): void {
     for (const timer of this.timers.get(key) ?? []) clearTimeout(timer);
     this.timers.delete(key);
   }

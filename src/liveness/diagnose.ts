@@ -13,7 +13,8 @@ const bare = (address: string): string => {
 };
 
 /**
- * What differs between the two nodes' address lists of one vhid, as only the HMAC sees them: no prefix lengths, no order.
+ * What differs between the two nodes' address lists of one vhid, as only the HMAC sees them: no prefix lengths, no
+ * order.
  * @returns null when they are the same
  */
 export function differentLists(own: readonly string[], peer: readonly string[]): string | null {

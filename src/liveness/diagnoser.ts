@@ -1,7 +1,7 @@
 /** Notices what is wrong between the hosts of a vhid and says it once, by name; and once more when it is over. */
 
-import { vipKey } from '../carp/adverts.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
+import { type VhidKey, vhidKey } from '../contract/vhid-key.ts';
 import type { Diagnosis, Sender } from './diagnose.ts';
 import { differentLists, explainBadAuth, explainOwnPackets, explainStranger } from './diagnose.ts';
 import type { ReceivedReport } from './peer-report.ts';
@@ -12,7 +12,7 @@ const OVER = 30_000;
 const REFLECTED = 3;
 const MOST_COMPLAINTS = 256;
 
-export interface DiagnoserPorts {
+interface DiagnoserPorts {
   /** `over`: what was told before has ended. */
   tell(vip: { vhid: number; interface: string }, diagnosis: Diagnosis, over: boolean): void;
   vips(): readonly ResolvedVip[];
@@ -47,7 +47,7 @@ export class Diagnoser {
   /** What the peer says of itself. It is remembered while the sync link is silent: configurations change rarely. */
   onReport(received: ReceivedReport): void {
     this.peer = received;
-    const text = JSON.stringify([received.lists, this.ports.vips().map((vip) => [vipKey(vip), vip.addresses])]);
+    const text = JSON.stringify([received.lists, this.ports.vips().map((vip) => [vhidKey(vip), vip.addresses])]);
     if (text === this.lastLists) return;
     this.lastLists = text;
     for (const vip of this.ports.vips()) this.compareLists(vip);
@@ -62,7 +62,7 @@ export class Diagnoser {
       this.complain(vip, diagnosis, diagnosis.what === 'foreign_user' ? from : '');
     }
     if (counter !== 'ownpackets') return;
-    const key = vipKey(vip);
+    const key = vhidKey(vip);
     const known = this.reflected.get(key);
     const now = performance.now();
     const count = known !== undefined && now - known.at < OVER ? known.count + 1 : 1;
@@ -71,14 +71,14 @@ export class Diagnoser {
   }
 
   /** A valid advertisement. */
-  onAdvert(key: string, from: string): void {
-    const vip = this.ports.vips().find((one) => vipKey(one) === key);
+  onAdvert(key: VhidKey, from: string): void {
+    const vip = this.ports.vips().find((one) => vhidKey(one) === key);
     const diagnosis = vip === undefined ? null : explainStranger(this.sender(vip, from));
     if (vip !== undefined && diagnosis !== null) this.complain(vip, diagnosis, from);
   }
 
   complain(vip: { vhid: number; interface: string }, diagnosis: Diagnosis, about: string, standing = false): void {
-    const name = `${vipKey(vip)} ${diagnosis.what} ${about}`;
+    const name = `${vhidKey(vip)} ${diagnosis.what} ${about}`;
     const known = this.complaints.get(name);
     const at = performance.now();
     if (known === undefined && this.complaints.size >= MOST_COMPLAINTS) return;
@@ -89,7 +89,7 @@ export class Diagnoser {
   }
 
   takeBack(vip: { vhid: number; interface: string }, what: Diagnosis['what'], about: string): void {
-    const name = `${vipKey(vip)} ${what} ${about}`;
+    const name = `${vhidKey(vip)} ${what} ${about}`;
     const known = this.complaints.get(name);
     if (known === undefined) return;
     this.complaints.delete(name);
@@ -99,7 +99,7 @@ export class Diagnoser {
   private compareLists(vip: ResolvedVip): void {
     const { lists } = this.peer ?? { lists: null };
     if (lists === null) return;
-    const theirs = lists[vipKey(vip)];
+    const theirs = lists[vhidKey(vip)];
     const { vhid } = vip;
     const reason = `the peer has no vhid ${vhid} on ${vip.interface}: nobody would take it over`;
     if (theirs === undefined) this.complain(vip, { what: 'missing_vhid', reason }, '', true);
@@ -110,7 +110,7 @@ export class Diagnoser {
   }
 
   private sender(vip: ResolvedVip, from: string): Sender {
-    const theirs = this.peer?.lists?.[vipKey(vip)];
+    const theirs = this.peer?.lists?.[vhidKey(vip)];
     const different = theirs === undefined ? null : differentLists(vip.addresses, theirs);
     const lists = different === null ? null : `vhid ${vip.vhid}: ${different}`;
     return { from, vhid: vip.vhid, interface: vip.interface, peer: this.peer?.own[vip.interface] ?? null, lists };
@@ -122,10 +122,10 @@ export class Diagnoser {
 
   private expire(): void {
     const now = performance.now();
-    const present = new Set(this.ports.vips().map(vipKey));
+    const present = new Set(this.ports.vips().map(vhidKey));
     for (const [name, { vip, diagnosis, at, standing }] of this.complaints) {
       // A reload that takes a vhid away ends what was wrong with it.
-      if (present.has(vipKey(vip)) && (standing || now - at < OVER)) continue;
+      if (present.has(vhidKey(vip)) && (standing || now - at < OVER)) continue;
       this.complaints.delete(name);
       this.ports.tell(vip, diagnosis, true);
     }

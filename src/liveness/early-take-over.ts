@@ -12,7 +12,9 @@ import type { ReceivedReport } from './peer-report.ts';
 import type { ProbePath, ProberPorts } from './probe/runner.ts';
 import { Prober } from './probe/runner.ts';
 
-/** This node's own addresses on every network that has a vhid: the peer asks here, and knows whose adverts are whose. */
+/**
+ * This node's own addresses on every network that has a vhid: the peer asks here, and knows whose adverts are whose.
+ */
 export function ownAddresses(vips: readonly ResolvedVip[], links: readonly LinkInfo[]): Record<string, string[]> {
   const own: Record<string, string[]> = {};
   for (const vip of vips) {

@@ -1,34 +1,34 @@
 /**
- * The other hosts of the segments, above all the peer: whether it lives, whether what claims to be it is it, and what is
- * wrong between the hosts. Everything that the election is told of them passes here.
+ * The other hosts of the segments, above all the peer: whether it lives, whether what claims to be it is it, and what
+ * is wrong between the hosts. Everything that the election is told of them passes here.
  */
 
-import type { GroupEvent, GroupState } from '../carp/types.ts';
+import type { ArrivedAdvert, GroupEvent, GroupState } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import type { DeniedCause } from '../contract/causes.ts';
 import { nowUs, REAL_CLOCK } from '../contract/clock.ts';
 import type { CarpEvent, PeerEvent } from '../contract/events.ts';
 import type { TapMaker } from '../contract/tap.ts';
+import type { VhidKey } from '../contract/vhid-key.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { ArpSide } from './address-witness.ts';
 import { explainDuplicate, explainVirtualMac } from './diagnose.ts';
 import { Diagnoser } from './diagnoser.ts';
 import { PeerEar } from './peer-ear.ts';
 import type { ReceivedReport } from './peer-report.ts';
-import type { MaskedAdvert } from './unmask/machine.ts';
 
 /** An advert that is older is no sign that adverts arrive, us. */
 const HEARD_LATELY_US = 5_000_000;
 
-export interface NeighboursPorts {
+interface NeighboursPorts {
   publish(event: CarpEvent | PeerEvent): void;
   feed(event: GroupEvent): void;
   /** An advert that the peer denies. */
-  unmasked(masked: MaskedAdvert, cause: DeniedCause): void;
+  unmasked(masked: ArrivedAdvert, cause: DeniedCause): void;
   group(): GroupState;
   /** What the addresses of a vhid are announced with; null: no such vhid. */
-  mac(key: string): string | null;
+  mac(key: VhidKey): string | null;
   vips(): readonly ResolvedVip[];
   look(): void;
   warn(message: string): void;
@@ -83,7 +83,7 @@ export class Neighbours {
     return this.ear.multicast(role, ms);
   }
 
-  onRole(key: string, state: string): void {
+  onRole(key: VhidKey, state: string): void {
     this.arp.onRole(key, state);
   }
 
@@ -91,7 +91,7 @@ export class Neighbours {
    * A valid advertisement; one from the peer's own address is held against what the peer says, unless it has
    * proven itself.
    */
-  onAdvert(masked: MaskedAdvert, proven: boolean): void {
+  onAdvert(masked: ArrivedAdvert, proven: boolean): void {
     if (proven) this.ear.onProven(masked);
     else this.ear.onAdvert(masked);
     this.diagnoser.onAdvert(masked.key, masked.from);
@@ -113,13 +113,13 @@ export class Neighbours {
     this.arp.close();
   }
 
-  private facts(key: string): { state: string; mac: string } | null {
+  private facts(key: VhidKey): { state: string; mac: string } | null {
     const mac = this.ports.mac(key);
     const v = this.ports.group().vhids[key];
     return mac === null || v === undefined ? null : { state: v.state, mac };
   }
 
-  private peerLeads(key: string): string | null {
+  private peerLeads(key: VhidKey): string | null {
     const { peer, vhids } = this.ports.group();
     const heard = vhids[key]?.heard4 ?? null;
     if (peer?.report.vhids[key]?.state !== 'MASTER' || nowUs() > peer.freshUntil || heard === null) return null;

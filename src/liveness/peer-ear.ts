@@ -2,29 +2,28 @@
  * What this node believes of its peer: the peer's advertisements weighed against its word on the sealed sync link, its
  * life asked for on every service network. Everything that the election is told of other hosts passes here.
  */
+
 import { isBowOut } from '../carp/rules.ts';
-import type { GroupEvent } from '../carp/types.ts';
+import type { ArrivedAdvert, GroupEvent } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import type { DeniedCause } from '../contract/causes.ts';
 import type { Clock } from '../contract/clock.ts';
 import type { PeerEvent } from '../contract/events.ts';
 import type { TapMaker } from '../contract/tap.ts';
+import { roleOfKey } from '../contract/vhid-key.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { EarlyTakeOver } from './early-take-over.ts';
 import type { ReceivedReport } from './peer-report.ts';
 import type { ProbeVerdict } from './probe/machine.ts';
 import type { ProberPorts } from './probe/runner.ts';
-import type { MaskedAdvert } from './unmask/machine.ts';
 import { Unmasker } from './unmask/runner.ts';
 
-export const roleOf = (key: string): string => key.slice(0, key.lastIndexOf('/'));
-
-export interface PeerEarPorts {
+interface PeerEarPorts {
   publish(event: PeerEvent): void;
   feed(event: GroupEvent): void;
   /** An advert that the peer denies. */
-  unmasked(masked: MaskedAdvert, cause: DeniedCause): void;
+  unmasked(masked: ArrivedAdvert, cause: DeniedCause): void;
   vips(): readonly ResolvedVip[];
   look(): void;
   warn(message: string): void;
@@ -64,8 +63,8 @@ export class PeerEar {
     if (this.openSocket !== undefined) prober.open = this.openSocket;
     this.early = new EarlyTakeOver(secrets, config, ports.vips(), prober);
     const judged = {
-      counts: (masked: MaskedAdvert) => this.takeAdvert(masked),
-      refused: (masked: MaskedAdvert, cause: DeniedCause) => ports.unmasked(masked, cause),
+      counts: (masked: ArrivedAdvert) => this.takeAdvert(masked),
+      refused: (masked: ArrivedAdvert, cause: DeniedCause) => ports.unmasked(masked, cause),
     };
     this.unmasker = new Unmasker(judged, clock, ports.taps);
     this.early.onLinks(links);
@@ -83,15 +82,18 @@ export class PeerEar {
     this.early?.onLinks(links);
   }
 
-  /** A valid advertisement; one from the peer's own address is held against what the peer says over the sealed sync link. */
-  onAdvert(masked: MaskedAdvert): void {
+  /**
+   * A valid advertisement; one from the peer's own address is held against what the peer says over the sealed sync
+   * link.
+   */
+  onAdvert(masked: ArrivedAdvert): void {
     const { key, from } = masked;
-    if (this.unmasker !== null && this.early?.isPeer(roleOf(key), from)) this.unmasker.advert(masked);
+    if (this.unmasker !== null && this.early?.isPeer(roleOfKey(key), from)) this.unmasker.advert(masked);
     else this.takeAdvert(masked);
   }
 
   /** One that has proven itself needs nobody's word. */
-  onProven(masked: MaskedAdvert): void {
+  onProven(masked: ArrivedAdvert): void {
     this.takeAdvert(masked);
   }
 
@@ -123,8 +125,8 @@ export class PeerEar {
     }
   }
 
-  private takeAdvert({ key, family, advert, from }: MaskedAdvert): void {
-    this.early?.onAdvert(roleOf(key), from, isBowOut(advert));
+  private takeAdvert({ key, family, advert, from }: ArrivedAdvert): void {
+    this.early?.onAdvert(roleOfKey(key), from, isBowOut(advert));
     const { advbase, advskew, demote } = advert;
     this.ports.feed({ type: 'advert', key, family, advert: { advbase, advskew, demote }, from });
   }

@@ -1,6 +1,6 @@
 /** Reads capture files in the classic pcap format, both byte orders, micro- and nanoseconds. Pure. */
 
-export interface Captured {
+interface Captured {
   /** Seconds since 1970. */
   time: number;
   bytes: Buffer;

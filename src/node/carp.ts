@@ -1,14 +1,14 @@
 /**
- * The node's CARP: the election with everything that it hears and does (adverts, neighbours, virtual addresses and what is
- * wrong with them, the guardian, what the peer is told of this node). What is not CARP comes through the ports.
+ * The node's CARP: the election with everything that it hears and does (adverts, neighbours, virtual addresses and what
+ * is wrong with them, the guardian, what the peer is told of this node). What is not CARP comes through the ports.
  */
 
-import { Adverts, vipKey } from '../carp/adverts.ts';
+import { Adverts } from '../carp/adverts.ts';
 import { groupConfig, linkStates } from '../carp/group-config.ts';
 import type { RoleAction } from '../carp/runner.ts';
 import { Election } from '../carp/runner.ts';
 import { wasPaired } from '../carp/sleep.ts';
-import type { GroupState } from '../carp/types.ts';
+import type { ArrivedAdvert, GroupState } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import type { DeniedCause, HandOverCause } from '../contract/causes.ts';
@@ -16,6 +16,7 @@ import { nowUs, REAL_CLOCK } from '../contract/clock.ts';
 import type { NodeEvent } from '../contract/events.ts';
 import type { CarpState } from '../contract/values.ts';
 import { VERSION } from '../contract/version.ts';
+import { roleOfKey, vhidKey } from '../contract/vhid-key.ts';
 import { causeText } from '../contract/words.ts';
 import { GuardKeeper } from '../gate/guardian/keeper.ts';
 import { VipFaults } from '../gate/vip-faults.ts';
@@ -23,12 +24,10 @@ import { VipSet } from '../gate/vip-set.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { ownAddresses } from '../liveness/early-take-over.ts';
 import { Neighbours } from '../liveness/neighbours.ts';
-import { roleOf } from '../liveness/peer-ear.ts';
 import type { ReceivedReport } from '../liveness/peer-report.ts';
 import { masterKeys } from '../liveness/peer-report.ts';
 import { AdvertProof } from '../liveness/proof/runner.ts';
 import { ProofStore } from '../liveness/proof/store.ts';
-import type { MaskedAdvert } from '../liveness/unmask/machine.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { Prepared } from '../replicate/prepared.ts';
 import type { Journal } from './report/journal.ts';
@@ -36,7 +35,7 @@ import type { Log } from './report/log.ts';
 import { Standing } from './standing.ts';
 import type { SyncSide } from './sync.ts';
 
-export interface CarpSidePorts {
+interface CarpSidePorts {
   log: Log;
   journal: Journal;
   recorder: Recorder | null;
@@ -76,7 +75,7 @@ export class CarpSide {
     const { log, recorder, runDir } = ports;
     const warn = (message: string): void => log.warning(message);
     this.adverts = new Adverts({
-      advert: (key, family, advert, from) => this.onAdvert({ key, family, advert, from }),
+      advert: (arrived) => this.onAdvert(arrived),
       prove: (advert) => this.proof.prove(advert),
       sendResult: (key, ok) => this.election.feed({ type: 'sendResult', key, ok }),
       refused: (counter, role, vhid, from) => this.onRefused(counter, role, vhid, from),
@@ -119,7 +118,7 @@ export class CarpSide {
   /** By `role/vhid`. */
   roles(): Record<string, CarpState> {
     const all = Object.values(this.group.vhids);
-    return Object.fromEntries(all.map((v) => [`${v.config.interface}/${v.config.vhid}`, v.state]));
+    return Object.fromEntries(all.map((v) => [v.config.key, v.state]));
   }
 
   /** Resolves when the guardian is there: no address may come up before. */
@@ -233,7 +232,7 @@ export class CarpSide {
         return {
           version: VERSION,
           own: ownAddresses(this.vips, this.links),
-          lists: Object.fromEntries(this.vips.map((vip) => [vipKey(vip), vip.addresses])),
+          lists: Object.fromEntries(this.vips.map((vip) => [vhidKey(vip), vip.addresses])),
           ...(channel ? { channel } : {}),
           ...(proof ? { proof } : {}),
           lastWords: this.adverts.lastCounter.toString(16).padStart(16, '0'),
@@ -293,7 +292,7 @@ export class CarpSide {
     this.standing.weigh(this.config.sync !== null);
   }
 
-  private onAdvert(masked: MaskedAdvert): void {
+  private onAdvert(masked: ArrivedAdvert): void {
     const { key, family, advert, from } = masked;
     const v = this.election.state.vhids[key];
     const verdict = this.proof.judge(key, { ...advert, vhid: v?.config.vhid ?? 0, family, source: from });
@@ -302,13 +301,13 @@ export class CarpSide {
       return;
     }
     this.adverts.count(verdict);
-    this.onRefused(verdict, roleOf(key), v?.config.vhid ?? null, from, { why: verdict });
+    this.onRefused(verdict, roleOfKey(key), v?.config.vhid ?? null, from, { why: verdict });
   }
 
-  private onUnmasked({ key, from }: MaskedAdvert, cause: DeniedCause): void {
+  private onUnmasked({ key, from }: ArrivedAdvert, cause: DeniedCause): void {
     this.adverts.count('unmasked');
     const v = this.election.state.vhids[key];
-    this.onRefused('unmasked', roleOf(key), v?.config.vhid ?? null, from, cause);
+    this.onRefused('unmasked', roleOfKey(key), v?.config.vhid ?? null, from, cause);
   }
 
   private onRefused(

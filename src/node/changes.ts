@@ -3,7 +3,7 @@
 import { messageOf } from '../contract/message-of.ts';
 import type { Prepared } from '../replicate/prepared.ts';
 
-export interface ChangePorts {
+interface ChangePorts {
   /** What is in force. */
   current(): Prepared;
   /** Why nothing can be changed any more; null: it can. */

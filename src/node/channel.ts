@@ -6,7 +6,7 @@ import type { PeerEvent } from '../contract/events.ts';
 import { VERSION } from '../contract/version.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 
-export interface PeerSidePorts {
+interface PeerSidePorts {
   publish(event: PeerEvent): void;
   warn(message: string): void;
 }

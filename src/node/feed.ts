@@ -5,7 +5,7 @@ import type { NodeStatus } from '../contract/status.ts';
 import { sampleOf } from '../feed/sample.ts';
 import { type Feed, startFeed } from '../feed/server.ts';
 
-export interface FeedPorts {
+interface FeedPorts {
   status(): NodeStatus;
   /** How many states this node has put into its kernel; null: it does not sync. */
   inserted(): number | null;

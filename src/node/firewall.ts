@@ -1,6 +1,7 @@
 /**
  * nftables and the kernel's switches: Carpio's own table, the user's rules in one transaction with it, forwarding and
- * connection events. The switches are put back at a clean stop; the user's rules stay, a firewall does not open by itself.
+ * connection events. The switches are put back at a clean stop; the user's rules stay, a firewall does not open by
+ * itself.
  */
 
 import { readFileSync, statSync } from 'node:fs';
@@ -114,7 +115,10 @@ function senderRate(vips: readonly ResolvedVip[]): number {
   return Math.max(400, Math.ceil(8 * perSecond));
 }
 
-/** The text of the rules that this configuration names, read now. @throws Error when the file cannot be read or is too long */
+/**
+ * The text of the rules that this configuration names, read now. @throws Error when the file cannot be read or is too
+ * long
+ */
 export function rulesText(config: Config): string | null {
   return rulesInForce(config)?.text ?? null;
 }

@@ -1,4 +1,6 @@
-/** Maintenance mode: remembers it over a restart, and answers the one who asked when the hand-over is done or is not. */
+/**
+ * Maintenance mode: remembers it over a restart, and answers the one who asked when the hand-over is done or is not.
+ */
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MaintenanceResult } from '../contract/control.ts';
@@ -28,8 +30,8 @@ export class HandOver {
   }
 
   /**
-   * Hands over also when the mode cannot be remembered (a read-only or full disk is a good reason for maintenance); then
-   * the answer says that it will not outlive a restart.
+   * Hands over also when the mode cannot be remembered (a read-only or full disk is a good reason for maintenance);
+   * then the answer says that it will not outlive a restart.
    * @param begin starts it in the election; what the election reports in turn ends the waiting
    */
   change(on: boolean, signal: AbortSignal, begin: () => void): Promise<MaintenanceResult> {

@@ -1,4 +1,6 @@
-/** One Carpio node from start to stop: builds the parts, connects them, and lets go of everything in the right order. */
+/**
+ * One Carpio node from start to stop: builds the parts, connects them, and lets go of everything in the right order.
+ */
 import { dirname } from 'node:path';
 import { demotionTotal } from '../carp/context.ts';
 import type { GroupEvent } from '../carp/types.ts';
@@ -364,7 +366,8 @@ export class CarpioNode {
     this.journal.publish(event);
   }
 
-  // Without its dataplane the node cannot keep what it promises: it lets go of the addresses and ends, to be started again.
+  // Without its dataplane the node cannot keep what it promises: it lets go of the addresses and ends, to be started
+  // again.
   private fail(reason: string): void {
     this.log.error(`the dataplane failed: ${reason}; letting go of everything`);
     this.exitCode = 1;

@@ -1,6 +1,7 @@
 /**
- * The pair's key while the node runs. A reload that brings another one does not drop the one before: the peer may not have the new
- * one yet. Both count until the dataplane says that both nodes seal with the new one (sync/dialect/carpio/key-roll.ts), or that nobody came.
+ * The pair's key while the node runs. A reload that brings another one does not drop the one before: the peer may not
+ * have the new one yet. Both count until the dataplane says that both nodes seal with the new one
+ * (sync/dialect/carpio/key-roll.ts), or that nobody came.
  */
 import type { Secret } from '../config/secret.ts';
 import type { Config } from '../config/types.ts';

@@ -1,4 +1,6 @@
-/** From the files of a node to everything that must be known before anything is touched: configuration, roles, devices. */
+/**
+ * From the files of a node to everything that must be known before anything is touched: configuration, roles, devices.
+ */
 
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -206,7 +206,10 @@ export class ReplicateSide {
   }
 }
 
-/** The key of what both nodes hash: that of the channel, which is the same at both ends also while the pair's is changed. */
+/**
+ * The key of what both nodes hash: that of the channel, which is the same at both ends also while the pair's is
+ * changed.
+ */
 function keyOf(channel: PeerChannel): () => Uint8Array {
   let known: { secret: Uint8Array; key: Uint8Array } | null = null;
   return () => {

@@ -12,7 +12,7 @@ import type { LogFormat } from './report/log.ts';
 import { Log } from './report/log.ts';
 import { Syslog } from './report/syslog.ts';
 
-export interface NodeOptions {
+interface NodeOptions {
   configPath: string;
   logFormat: LogFormat;
   /** Where to record; null: nowhere. */

@@ -13,7 +13,7 @@ const MIN_BEAT_MS = 100;
 /** The longest, ms: the status line follows that fast. */
 const MAX_BEAT_MS = 1000;
 
-export interface ServicePorts {
+interface ServicePorts {
   /** What keeps the node from being alive; `null`: nothing. */
   fault(): string | null;
   /** One line for `systemctl status`. */
@@ -21,7 +21,7 @@ export interface ServicePorts {
   warn(message: string): void;
 }
 
-export interface WatchdogSettings {
+interface WatchdogSettings {
   device: string;
   timeoutS: number;
 }

@@ -6,7 +6,7 @@ import { makeReport, masterOfAny } from '../liveness/peer-report.ts';
 /** Weight of the reason `sync`: worse than any skew below it, better than a lost link (240). */
 const SYNC_WEIGHT = 200;
 
-export interface StandingPorts {
+interface StandingPorts {
   /** Null: the node does not sync states at all. */
   sync(): { inStep: boolean | null; checkedMs: number } | null;
   group(): GroupState;

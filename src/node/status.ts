@@ -18,7 +18,7 @@ export interface PeerFacts {
   role: NodeRole | null;
 }
 
-export interface SyncSource {
+interface SyncSource {
   dialect: string;
   sealed: boolean;
   handle: DataplaneHandle;
@@ -26,7 +26,7 @@ export interface SyncSource {
   keyReason: string | null;
 }
 
-export interface StatusSources {
+interface StatusSources {
   name: string;
   version: string;
   startedUs: number;

@@ -17,7 +17,7 @@ import { TIMEOUT_SYSCTLS } from '../sync/table/timeouts.ts';
 import type { Assets } from './assets.ts';
 import type { PeerFacts } from './status.ts';
 
-export interface SyncSidePorts {
+interface SyncSidePorts {
   notice(notice: SyncNotice): void;
   /** What the peer says of itself; `null`: it is not heard any more. */
   peer(received: ReceivedReport | null): void;
@@ -32,7 +32,7 @@ export interface SyncSidePorts {
 }
 
 /** This node's own addresses that are not shared: connections that end here are of no use to the peer. */
-export function localAddresses(links: readonly LinkInfo[]): string[] {
+function localAddresses(links: readonly LinkInfo[]): string[] {
   return links.flatMap((link) => link.addresses.map((address) => address.address)).slice(0, MAX_LOCAL);
 }
 

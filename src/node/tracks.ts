@@ -1,10 +1,12 @@
-/** `[[track]]` of kind script and file: what else lowers this node's standing. Links are watched by the election itself. */
+/**
+ * `[[track]]` of kind script and file: what else lowers this node's standing. Links are watched by the election itself.
+ */
 import { execFile } from 'node:child_process';
 import { access } from 'node:fs';
 import type { TrackConfig } from '../config/types.ts';
 import { start } from '../kernel/spawn.ts';
 
-export interface TrackPorts {
+interface TrackPorts {
   demote(reason: string, weight: number): void;
   undemote(reason: string): void;
   warn(message: string): void;

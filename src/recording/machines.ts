@@ -2,7 +2,7 @@
  * The machines that can be recorded: what enters each in one step, and how a step is run again. The machines are the
  * production ones; nothing of them is copied here. Pure.
  */
-import { step } from '../carp/group.ts';
+import { step } from '../carp/machine.ts';
 import type { GroupEvent, GroupState } from '../carp/types.ts';
 import type { MachineName } from '../contract/tap.ts';
 import type { ProbeEvent, ProbeState } from '../liveness/probe/machine.ts';

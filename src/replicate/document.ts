@@ -6,11 +6,13 @@
  *
  * A virtual IP is named by its role and vhid, a track by its name: their order in the file means nothing.
  */
+
 import { createHmac } from 'node:crypto';
 import type { ResolvedVip } from '../config/resolve.ts';
 import { SHARED_KEYS } from '../config/scope.ts';
 import type { Config } from '../config/types.ts';
 import type { Json } from '../contract/values.ts';
+import { vhidKey } from '../contract/vhid-key.ts';
 
 export const DOCUMENT_FORMAT = 1;
 /** Longest rules that are replicated, bytes: they travel in one message. */
@@ -39,13 +41,11 @@ export const isKnown = (key: string): boolean => KNOWN.has(schemaKey(key));
 
 export const isSecret = (key: string): boolean => schemaKey(key) === 'vip.password';
 
-const vipName = (vip: { interface: string; vhid: number }): string => `${vip.interface}/${vip.vhid}`;
-
 /** @param rules the text of the rules in force; null: no [firewall] rules */
 export function sharedEntries(config: Config, vips: readonly ResolvedVip[], rules: string | null): Entries {
   const entries: Entries = { 'carp.preempt': config.carp.preempt };
   for (const vip of vips) {
-    const at = (key: string): string => `vip[${vipName(vip)}].${key}`;
+    const at = (key: string): string => `vip[${vhidKey(vip)}].${key}`;
     entries[at('addresses')] = [...vip.addresses];
     entries[at('advbase')] = vip.advbase;
     entries[at('mac')] = vip.mac;

@@ -2,8 +2,10 @@
  * A node's own file with the shared parts of its peer laid over it: what is own stays as the file says, what is shared
  * is the source's. Pure: documents in, document out; the loader then checks the result like any file.
  */
+
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Json } from '../contract/values.ts';
+import { parseVhidKey } from '../contract/vhid-key.ts';
 import { type Entries, isKnown, type SharedDocument, schemaKey } from './document.ts';
 
 type Table = Record<string, unknown>;
@@ -73,9 +75,7 @@ function mergeVips(
   const list: Table[] = [];
   const passwords: Buffer[] = [];
   for (const [name, { password, unicast, ...fields }] of grouped(entries, 'vip')) {
-    const slash = name.lastIndexOf('/');
-    const role = name.slice(0, slash);
-    const vhid = Number(name.slice(slash + 1));
+    const { interface: role, vhid } = parseVhidKey(name) ?? { interface: name, vhid: 0 };
     const own = ownVips.find((vip) => vip.interface === role && vip.vhid === vhid);
     if (unicast === true && (own === undefined || own.peers.length === 0)) {
       errors.push(

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../scripts/lib/random.ts';
-import { createGroup } from '../../src/carp/group.ts';
+import { createGroup } from '../../src/carp/machine.ts';
 import { makeHandlers } from '../../src/node/control/handlers.ts';
 import { sysctl } from '../../src/node/control/oids.ts';
 import { startControl } from '../../src/node/control/server.ts';

@@ -1,6 +1,6 @@
 /**
- * Somebody on the sync segment forges one ICMP "fragmentation needed" (RFC 792, RFC 1191). A kernel that believes it takes no
- * packet of that size to the peer for ten minutes, and state sync stands still.
+ * Somebody on the sync segment forges one ICMP "fragmentation needed" (RFC 792, RFC 1191). A kernel that believes it
+ * takes no packet of that size to the peer for ten minutes, and state sync stands still.
  */
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';

@@ -1,7 +1,7 @@
 /**
- * Somebody on the LAN with a recording of the peer's advertisements: played again as they are, with other timers, from other
- * addresses, in bursts, while the sync link is dead, after the master's death. CARP's HMAC covers neither timers nor
- * source, and nobody else judges its counter; between two Carpio boxes each advertisement proves itself there.
+ * Somebody on the LAN with a recording of the peer's advertisements: played again as they are, with other timers, from
+ * other addresses, in bursts, while the sync link is dead, after the master's death. CARP's HMAC covers neither timers
+ * nor source, and nobody else judges its counter; between two Carpio boxes each advertisement proves itself there.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -11,7 +11,7 @@ import type { GroupConfig, VhidConfig } from '../../src/carp/types.ts';
 const test = suite('early take-over');
 const MS = 1000;
 const SECOND = 1_000_000;
-const KEYS = ['wan/1', 'lan/1'];
+const KEYS = ['wan/1', 'lan/1'] as const;
 
 function config(index: number, advbase = 1): GroupConfig {
   const vip = (role: string): VhidConfig => ({

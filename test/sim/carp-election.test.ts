@@ -108,7 +108,7 @@ function heal(world: World, plan: Plan): void {
 }
 
 function oneMaster(world: World, plan: Plan): string | null {
-  const held = ['wan/1', 'lan/1'].map((key) => world.holders(key));
+  const held = (['wan/1', 'lan/1'] as const).map((key) => world.holders(key));
   const bad = held.findIndex((list) => list.length !== 1);
   if (bad >= 0) return `vhid ${bad} has ${held[bad]?.length} masters in calm weather`;
   const [wan, lan] = held.map((list) => list[0]?.index);

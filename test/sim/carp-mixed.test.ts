@@ -5,7 +5,7 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { createGroup, nextDeadline, step } from '../../src/carp/group.ts';
+import { createGroup, nextDeadline, step } from '../../src/carp/machine.ts';
 import {
   decideFreebsd,
   decideNetbsd,
@@ -14,12 +14,12 @@ import {
   type Situation,
   type Verdict,
 } from '../../src/carp/rules.ts';
-import type { GroupEvent, GroupState, HeardAdvert } from '../../src/carp/types.ts';
+import type { GroupEvent, GroupState, HeardAdvert, VhidConfig } from '../../src/carp/types.ts';
 import { compareUs, demoteByte, freebsdSkew, masterDown, suppressedSkew } from '../../src/contract/carp-timers.ts';
 
 const SECOND = 1_000_000;
 const WAY_US = 500;
-const KEY = 'wan/1';
+const KEY = 'wan/1' as const;
 
 interface System {
   decide: (s: Situation) => Verdict;
@@ -124,7 +124,7 @@ class Mixed {
   overlap = 0;
 
   constructor(system: System, ourSkew: number, theirSkew: number, preempt: boolean) {
-    const vip = {
+    const vip: VhidConfig = {
       key: KEY,
       vhid: 1,
       interface: 'wan',

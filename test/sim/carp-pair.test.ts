@@ -9,7 +9,7 @@ import { type Node, seeded, World } from '../../scripts/sim/worlds/carp-world.ts
 import type { GroupConfig, VhidConfig } from '../../src/carp/types.ts';
 
 const SECOND = 1_000_000;
-const KEYS = ['wan/1', 'lan/1'];
+const KEYS = ['wan/1', 'lan/1'] as const;
 
 interface Options {
   skews?: [number, number];

@@ -1,6 +1,6 @@
 /**
- * pfsync of OpenBSD and FreeBSD: the vectors of all dialects and every frame that FreeBSD 9.1's own stack sent (data/captures)
- * decode to the listed values and encode to the same bytes; what is damaged is refused by reason.
+ * pfsync of OpenBSD and FreeBSD: the vectors of all dialects and every frame that FreeBSD 9.1's own stack sent
+ * (data/captures) decode to the listed values and encode to the same bytes; what is damaged is refused by reason.
  */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';

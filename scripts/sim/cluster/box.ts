@@ -8,6 +8,7 @@ import type { ResolvedVip } from '../../../src/config/resolve.ts';
 import { guardLimitUs } from '../../../src/contract/carp-timers.ts';
 import type { Clock } from '../../../src/contract/clock.ts';
 import type { NodeEvent } from '../../../src/contract/events.ts';
+import { roleOfKey, type VhidKey, vhidKey } from '../../../src/contract/vhid-key.ts';
 import { tell } from '../../../src/contract/words.ts';
 import type { GuardAction, GuardState } from '../../../src/gate/guardian/watchman.ts';
 import { createGuard, guardDeadline, stepGuard } from '../../../src/gate/guardian/watchman.ts';
@@ -298,13 +299,13 @@ export class Box {
     };
   }
 
-  setAddress(key: string, up: boolean): void {
+  setAddress(key: VhidKey, up: boolean): void {
     if (up && this.world.bug?.noAddress !== true) this.addresses.add(key);
     else this.addresses.delete(key);
   }
 
   /** Keys that the daemon leads while their addresses are gone. */
-  lostAddresses(roles: ReadonlyMap<string, string>): string[] {
+  lostAddresses(roles: ReadonlyMap<VhidKey, string>): VhidKey[] {
     return [...roles].filter(([key, role]) => role === 'MASTER' && !this.addresses.has(key)).map(([key]) => key);
   }
 
@@ -316,13 +317,13 @@ export class Box {
   }
 
   private speak(
-    key: string,
+    key: VhidKey,
     word: Pick<SendAdvertAction, 'advbase' | 'advskew' | 'demote'> & { counter: bigint } & Partial<
         Pick<SendAdvertAction, 'families'>
       >,
   ): void {
     const { world } = this;
-    const role = key.slice(0, key.indexOf('/'));
+    const role = roleOfKey(key);
     const { advbase, advskew, demote, counter } = word;
     const sentAt = world.calendar.now;
     for (const to of world.boxes) {
@@ -345,7 +346,7 @@ export class Box {
     this.lastCounter = this.daemon?.lastCounter ?? this.lastCounter;
     for (const vip of vips) {
       const limitUs = guardLimitUs(vip.advbase, vip.advskew, this.paired);
-      const key = `${vip.interface}/${vip.vhid}`;
+      const key = vhidKey(vip);
       const vhid = { key, limitUs, device: { index: 1, name: key }, addresses: null, lastWords: [] };
       stepGuard(this.guard, { type: 'message', message: { type: 'set', vhid } }, this.nowUs());
     }
@@ -393,7 +394,7 @@ export class Box {
         this.addresses.delete(action.vhid.key);
         if (fell) this.fellAt = this.world.calendar.now;
       }
-      if (action.type === 'speak') this.lastWords(action.vhid.key);
+      if (action.type === 'speak') this.lastWords(action.vhid.key as VhidKey);
       if (action.type === 'fell') {
         this.world.note(this, `guardian takes ${action.keys.join(', ')} down`);
         const { silentUs } = action;
@@ -412,7 +413,7 @@ export class Box {
   }
 
   // The guardian speaks what the daemon gave it beforehand.
-  private lastWords(key: string): void {
+  private lastWords(key: VhidKey): void {
     this.speak(key, { advbase: 255, advskew: 255, demote: 255, counter: this.lastCounter });
   }
 

@@ -8,17 +8,17 @@ import { groupConfig, hasCarrier, linkStates } from '../../../src/carp/group-con
 import type { RoleAction, SendAdvertAction } from '../../../src/carp/runner.ts';
 import { Election } from '../../../src/carp/runner.ts';
 import { wasPaired } from '../../../src/carp/sleep.ts';
-import type { GroupEvent } from '../../../src/carp/types.ts';
+import type { ArrivedAdvert, GroupEvent } from '../../../src/carp/types.ts';
 import type { ResolvedVip } from '../../../src/config/resolve.ts';
 import type { Config } from '../../../src/config/types.ts';
 import { masterDownUs } from '../../../src/contract/carp-timers.ts';
 import type { Clock } from '../../../src/contract/clock.ts';
+import { roleOfKey, type VhidKey, vhidKey } from '../../../src/contract/vhid-key.ts';
 import { causeText } from '../../../src/contract/words.ts';
 import type { LinkInfo } from '../../../src/kernel/links.ts';
 import { ownAddresses } from '../../../src/liveness/early-take-over.ts';
-import { PeerEar, roleOf } from '../../../src/liveness/peer-ear.ts';
+import { PeerEar } from '../../../src/liveness/peer-ear.ts';
 import { masterKeys, readReport } from '../../../src/liveness/peer-report.ts';
-import type { MaskedAdvert } from '../../../src/liveness/unmask/machine.ts';
 import { Standing } from '../../../src/node/standing.ts';
 import type { SyncDriver } from '../../../src/sync/dialect/carpio/runner.ts';
 import { TIMEOUT_SYSCTLS } from '../../../src/sync/table/timeouts.ts';
@@ -51,7 +51,7 @@ export class Daemon {
   inStep: boolean | null = null;
   reason: string | null = null;
   /** Roles as the actions told them. */
-  readonly roles = new Map<string, string>();
+  readonly roles = new Map<VhidKey, string>();
   io: SimIo | null = null;
   private plane: Dataplane | null = null;
   private work: Work | null = null;
@@ -78,7 +78,7 @@ export class Daemon {
         publish: (event) => box.say(event),
         feed: (event) => this.feed(event),
         unmasked: ({ key, from }, cause) =>
-          box.say({ kind: 'carp.refused', counter: 'unmasked', interface: roleOf(key), vhid: null, from, cause }),
+          box.say({ kind: 'carp.refused', counter: 'unmasked', interface: roleOfKey(key), vhid: null, from, cause }),
         vips: () => this.vips,
         look: () => this.election.look(),
         warn: (text) => box.world.note(box, `warning ${text}`),
@@ -95,7 +95,7 @@ export class Daemon {
       extras: () => ({
         version: '0.1.0',
         own: ownAddresses(this.vips, this.links()),
-        lists: Object.fromEntries(this.vips.map((vip) => [`${vip.interface}/${vip.vhid}`, vip.addresses])),
+        lists: Object.fromEntries(this.vips.map((vip) => [vhidKey(vip), vip.addresses])),
         lastWords: this.lastCounter.toString(16).padStart(16, '0'),
       }),
     });
@@ -144,7 +144,7 @@ export class Daemon {
   /**
    * Since when the vhid is out of INIT (the node's time), and how long it has to listen by what it was told then, us.
    */
-  listening(key: string): { since: number; forUs: number } {
+  listening(key: VhidKey): { since: number; forUs: number } {
     return this.up.get(key) ?? { since: Number.NEGATIVE_INFINITY, forUs: 0 };
   }
 
@@ -165,7 +165,7 @@ export class Daemon {
     this.election.feed(event);
   }
 
-  onAdvert(masked: MaskedAdvert): void {
+  onAdvert(masked: ArrivedAdvert): void {
     this.election.look();
     this.ear.onAdvert(masked);
   }
@@ -343,7 +343,7 @@ export class Daemon {
     this.standing.report();
   }
 
-  private mustListenUs(key: string): number {
+  private mustListenUs(key: VhidKey): number {
     const config = this.election.state.vhids[key]?.config;
     return config === undefined ? 0 : masterDownUs(config.advbase, config.advskew);
   }
@@ -364,7 +364,7 @@ export class Daemon {
     this.box.world.calendar.after(
       HOP,
       this.box.bound(() => {
-        const ok = this.box.carrier(key.slice(0, key.indexOf('/')));
+        const ok = this.box.carrier(roleOfKey(key));
         this.feed({ type: 'sendResult', key, ok });
       }, 'socket'),
     );
@@ -377,7 +377,7 @@ export class Daemon {
   }
 
   // As vip-faults.ts: told at once, repaired after a second.
-  private onVipFault(key: string): void {
+  private onVipFault(key: VhidKey): void {
     this.feed({ type: 'vip', key, ok: false, reason: 'device was set down' });
     this.clock.later(1000, () => this.feed({ type: 'vip', key, ok: true, reason: '' }));
   }

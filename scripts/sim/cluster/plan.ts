@@ -3,6 +3,7 @@
 import type { ResolvedVip } from '../../../src/config/resolve.ts';
 import { Secret } from '../../../src/config/secret.ts';
 import type { Config } from '../../../src/config/types.ts';
+import { parseVhidKey, type VhidKey } from '../../../src/contract/vhid-key.ts';
 import type { LinkInfo } from '../../../src/kernel/links.ts';
 import { addressBytes } from '../../../src/net/ip.ts';
 import type { Random } from './calendar.ts';
@@ -12,8 +13,8 @@ export const SYNC = 'sync';
 
 /** Two vhids that belong together: the clients' gateway and the address that their connections get. */
 export interface Couple {
-  lan: string;
-  wan: string;
+  lan: VhidKey;
+  wan: VhidKey;
   wanAddress: string;
   /** The box that shall lead. */
   lead: number;
@@ -84,10 +85,10 @@ function skewOf(plan: Plan, couple: Couple, box: number): number {
 export function vipsOf(plan: Plan, box: number): ResolvedVip[] {
   return plan.couples.flatMap((couple) =>
     [couple.lan, couple.wan].map((key) => {
-      const [role = '', vhid = ''] = key.split('/');
-      const v4 = role === 'lan' ? `10.0.0.${200 + Number(vhid)}/24` : `${couple.wanAddress}/24`;
+      const { interface: role, vhid } = parseVhidKey(key) ?? { interface: '', vhid: 0 };
+      const v4 = role === 'lan' ? `10.0.0.${200 + vhid}/24` : `${couple.wanAddress}/24`;
       return {
-        vhid: Number(vhid),
+        vhid,
         interface: role,
         addresses: plan.v6 ? [v4, `2001:db8:${role === 'lan' ? 1 : 2}::${vhid}/64`] : [v4],
         password: new Secret(Buffer.from('simulated')),

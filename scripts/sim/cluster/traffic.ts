@@ -3,6 +3,7 @@
  * and on which boxes the pair has promised that it will go on ("in step").
  */
 
+import { roleOfKey, type VhidKey } from '../../../src/contract/vhid-key.ts';
 import { addressBytes } from '../../../src/net/ip.ts';
 import type { State } from '../../reference/state.ts';
 import type { Box } from './box.ts';
@@ -47,13 +48,13 @@ export class Traffic {
   }
 
   /** A switch and the neighbours have learned where a vhid's addresses are. */
-  learned(box: Box, key: string): void {
+  learned(box: Box, key: VhidKey): void {
     this.learnedBy.set(key, box.index);
   }
 
   /** The box that gets what is sent to this vhid; null: nobody. */
-  gateway(key: string): Box | null {
-    const role = key.slice(0, key.indexOf('/'));
+  gateway(key: VhidKey): Box | null {
+    const role = roleOfKey(key);
     const there = this.world.holders(key).filter((box) => this.world.wires.reaches(role, box.index));
     if (there.length < 2) return there[0] ?? null;
     return there.find((box) => box.index === this.learnedBy.get(key)) ?? there[0] ?? null;

@@ -6,6 +6,7 @@
 import type { RoleAction, SendAdvertAction } from '../../../src/carp/runner.ts';
 import { masterDownUs } from '../../../src/contract/carp-timers.ts';
 import type { RoleCause } from '../../../src/contract/causes.ts';
+import { roleOfKey, type VhidKey } from '../../../src/contract/vhid-key.ts';
 import { LIMITS } from '../../../src/sync/session/state.ts';
 import type { Box } from './box.ts';
 import type { Entry } from './conntrack.ts';
@@ -89,7 +90,7 @@ export class Watch {
   }
 
   /** An advertisement of a box has reached the daemon of another. */
-  heard(from: Box, to: Box, key: string, sentAt: number): void {
+  heard(from: Box, to: Box, key: VhidKey, sentAt: number): void {
     const pair = this.pairs.get(nameOf(key, from, to));
     if (pair === undefined || sentAt <= pair.since || !to.runs || to.slowUs > 0) return;
     pair.heard.add(from.index);
@@ -184,7 +185,7 @@ export class Watch {
     return 4 * (delayUs + jitterUs + slow);
   }
 
-  private leads(daemon: Daemon, key: string): void {
+  private leads(daemon: Daemon, key: VhidKey): void {
     const { box } = daemon;
     this.checks.leads += 1;
     if (!this.world.plan.sync) return;
@@ -196,12 +197,12 @@ export class Watch {
     const better = this.world.boxes.find(
       (one) => one !== box && one.runs && one.addresses.has(key) && now - (this.demotedAt.get(one) ?? -1e9) > 3_000_000,
     );
-    if (better === undefined || !this.world.wires.calm(key.slice(0, key.indexOf('/')))) return;
+    if (better === undefined || !this.world.wires.calm(roleOfKey(key))) return;
     this.world.problem(`${box.name} takes the lead of ${key} from ${better.name} before its tables are in step`);
   }
 
   // Whoever has just come up listens first, but for what nobody leads.
-  private booted(daemon: Daemon, key: string, cause: RoleCause): void {
+  private booted(daemon: Daemon, key: VhidKey, cause: RoleCause): void {
     if (cause.why === 'by_hand') return;
     const { since, forUs } = daemon.listening(key);
     const listened = daemon.clock.nowUs() - since;
@@ -225,7 +226,7 @@ export class Watch {
     for (const name of this.pairs.keys()) if (!seen.has(name)) this.pairs.delete(name);
   }
 
-  private pair(key: string, held: readonly Box[], seen: Set<string>): void {
+  private pair(key: VhidKey, held: readonly Box[], seen: Set<string>): void {
     for (const a of held) {
       for (const b of held) {
         if (a.index >= b.index) continue;
@@ -243,7 +244,7 @@ export class Watch {
     const { now } = this.world.calendar;
     for (const { lan, wan } of this.world.plan.couples) {
       for (const key of [lan, wan]) {
-        const role = key.slice(0, key.indexOf('/'));
+        const role = roleOfKey(key);
         const two = this.world.holders(key).length > 1 && this.world.wires.calm(role) && !this.world.disturbed();
         if (!two) this.holding.delete(key);
         else if (!this.holding.has(key)) this.holding.set(key, now);
@@ -299,7 +300,7 @@ export function differs(world: World, one: Box, two: Box, until: number): Entry 
   return null;
 }
 
-const nameOf = (key: string, a: Box, b: Box): string =>
+const nameOf = (key: VhidKey, a: Box, b: Box): string =>
   `${key} ${Math.min(a.index, b.index)} ${Math.max(a.index, b.index)}`;
 
 const demotions = (box: Box): string => JSON.stringify(box.daemon?.election.state.demotions ?? {});

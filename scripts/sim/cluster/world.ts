@@ -2,6 +2,7 @@
 
 import type { RoleAction, SendAdvertAction } from '../../../src/carp/runner.ts';
 import type { GroupEvent } from '../../../src/carp/types.ts';
+import type { VhidKey } from '../../../src/contract/vhid-key.ts';
 import { Box } from './box.ts';
 import type { Random } from './calendar.ts';
 import { Calendar, seeded } from './calendar.ts';
@@ -98,11 +99,11 @@ export class World {
   }
 
   /** Who answers for this vhid, as somebody at the switch sees it. */
-  holders(key: string): Box[] {
+  holders(key: VhidKey): Box[] {
     return this.boxes.filter((box) => box.addresses.has(key));
   }
 
-  announced(box: Box, key: string): void {
+  announced(box: Box, key: VhidKey): void {
     this.traffic.learned(box, key);
   }
 
@@ -110,7 +111,7 @@ export class World {
     this.watch.advertises(daemon, action);
   }
 
-  heard(from: Box, to: Box, key: string, sentAt: number): void {
+  heard(from: Box, to: Box, key: VhidKey, sentAt: number): void {
     this.watch.heard(from, to, key, sentAt);
   }
 

@@ -3,7 +3,7 @@
  * random comes from one seed, so a failing seed replays exactly. The checker looks at all nodes after every step.
  */
 
-import { createGroup, nextDeadline, step } from '../../../src/carp/group.ts';
+import { createGroup, nextDeadline, step } from '../../../src/carp/machine.ts';
 import { peerReport } from '../../../src/carp/report.ts';
 import type {
   Action,
@@ -15,6 +15,7 @@ import type {
   PeerReport,
 } from '../../../src/carp/types.ts';
 import { advertIntervalUs, masterDownUs } from '../../../src/contract/carp-timers.ts';
+import type { VhidKey } from '../../../src/contract/vhid-key.ts';
 import { causeText, tell } from '../../../src/contract/words.ts';
 
 export type Random = () => number;
@@ -217,7 +218,7 @@ export class World {
     return !shut(from) && !shut(to);
   }
 
-  holders(key: string): Node[] {
+  holders(key: VhidKey): Node[] {
     return this.nodes.filter((n) => n.alive && n.state.vhids[key]?.state === 'MASTER');
   }
 
@@ -318,7 +319,7 @@ export class World {
     }
   }
 
-  #deliver(from: Node, to: Node, role: string, key: string, family: Family, advert: HeardAdvert): void {
+  #deliver(from: Node, to: Node, role: string, key: VhidKey, family: Family, advert: HeardAdvert): void {
     if (!this.canHear(from, to, role) || this.random() < this.net.loss) return;
     const sentAt = this.now;
     const delay = this.net.delayUs + Math.floor(this.random() * this.net.jitterUs);
@@ -333,7 +334,7 @@ export class World {
   }
 
   /** Invariant 1, seen from the wire: two masters that have heard each other cannot both stay. */
-  #heardBetween(from: Node, to: Node, key: string, sentAt: number): void {
+  #heardBetween(from: Node, to: Node, key: VhidKey, sentAt: number): void {
     const pair = this.#pairs.get(pairName(key, from, to));
     if (pair === undefined || sentAt <= pair.since || !this.isUp(to)) return;
     pair.heard.add(from.index);
@@ -371,7 +372,7 @@ function before(a: Job, b: Job): boolean {
   return !(a.at < b.at || (a.at === b.at && a.seq < b.seq));
 }
 
-const pairName = (key: string, a: Node, b: Node): string =>
+const pairName = (key: VhidKey, a: Node, b: Node): string =>
   `${key} ${Math.min(a.index, b.index)} ${Math.max(a.index, b.index)}`;
 
 const demotionOf = (n: Node): string => JSON.stringify(n.state.demotions);

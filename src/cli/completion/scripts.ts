@@ -1,6 +1,6 @@
 /**
- * Completion scripts for bash, zsh and fish, made from what each command says it takes, so that they cannot know another
- * program than this one. Pure.
+ * Completion scripts for bash, zsh and fish, made from what each command says it takes, so that they cannot know
+ * another program than this one. Pure.
  */
 import { HELP, type OptionSpec } from '../args.ts';
 import type { Command } from '../command.ts';

@@ -11,7 +11,7 @@ interface Row {
   root: HTMLElement;
 }
 
-export interface EventList {
+interface EventList {
   /** @param line which feed it came from: its colour */
   add(event: FeedEvent, node: string, line: number): void;
 }

@@ -1,6 +1,6 @@
 /**
- * What the page says, worked out from what the feeds have told: pure, so that every sentence can be tested. All times in
- * ms of one steady clock. The rule above all: "in step" is never said on old news.
+ * What the page says, worked out from what the feeds have told: pure, so that every sentence can be tested. All times
+ * in ms of one steady clock. The rule above all: "in step" is never said on old news.
  */
 import type { NodeStatus, ReplicateStatus, VipStatus } from '../../contract/status.ts';
 import { byUrgency, type Trouble } from '../../contract/trouble.ts';
@@ -19,7 +19,7 @@ export interface Watched {
   statusAt: number;
 }
 
-export type Tone = 'master' | 'backup' | 'mixed' | 'init' | 'alive' | 'unheard' | 'waiting';
+type Tone = 'master' | 'backup' | 'mixed' | 'init' | 'alive' | 'unheard' | 'waiting';
 
 export interface VipView {
   name: string;

@@ -9,7 +9,7 @@ export interface Sample {
   [counter: string]: number | string;
 }
 
-export interface WatchTo {
+interface WatchTo {
   link(state: 'connecting' | 'live' | 'lost'): void;
   status(status: NodeStatus): void;
   /** `fresh`: they come with a snapshot and may be known already. */

@@ -1,4 +1,6 @@
-/** The daemon's side of its guardian: starts it before any address can come up, feeds it, starts it again when it ends. */
+/**
+ * The daemon's side of its guardian: starts it before any address can come up, feeds it, starts it again when it ends.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import sea from 'node:sea';

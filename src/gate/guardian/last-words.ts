@@ -17,7 +17,10 @@ const ZERO = Buffer.alloc(4);
 export class Speaker {
   readonly #fds: Record<4 | 6, number>;
 
-  /** Opens its sockets now, because later there may be no room for them. A kernel without IPv6 is no trouble. @throws SysError */
+  /**
+   * Opens its sockets now, because later there may be no room for them. A kernel without IPv6 is no trouble. @throws
+   * SysError
+   */
   constructor() {
     const type = Sock.SOCK_RAW | Sock.SOCK_NONBLOCK | Sock.SOCK_CLOEXEC;
     const v4 = check(libc().socket(Sock.AF_INET, type, IPPROTO_RAW), 'open the socket for last words');

@@ -5,7 +5,7 @@
 import type { LastWord } from '../../carp/adverts.ts';
 
 /** An address on a NIC (mode `physical`); `bytes` as hex. */
-export interface GuardedAddress {
+interface GuardedAddress {
   bytes: string;
   prefix: number;
 }

@@ -18,13 +18,16 @@ import type { GuardAction, GuardEvent } from './watchman.ts';
 import { createGuard, guardDeadline, stepGuard } from './watchman.ts';
 
 /** The descriptor that the daemon gives (keeper.ts). */
-export const GUARD_FD = 3;
+const GUARD_FD = 3;
 const MESSAGES_PER_WAKE = 256;
 const LONGEST_SLEEP_MS = 10_000;
 
 const nowUs = (): number => Number(process.hrtime.bigint() / 1000n);
 
-/** @returns the exit code: 0 the daemon said goodbye, 1 it died and its addresses were removed, 2 not started by a daemon */
+/**
+ * @returns the exit code: 0 the daemon said goodbye, 1 it died and its addresses were removed, 2 not started by a
+ * daemon
+ */
 export function runGuard(): number {
   // A signal to the whole group (a terminal, a service manager) is for the daemon: it hands over first, then says bye.
   // SIGABRT: a service manager's watchdog sends it to all of a service, and then the addresses must go.

@@ -33,7 +33,10 @@ export type GuardAction =
   | { type: 'fell'; keys: string[]; silentUs: number }
   | { type: 'exit'; died: boolean };
 
-/** A vhid that is not MASTER has nothing up that must go in a hurry; it goes all the same, in case the last beat was lost. */
+/**
+ * A vhid that is not MASTER has nothing up that must go in a hurry; it goes all the same, in case the last beat was
+ * lost.
+ */
 const BACKUP_LIMIT_US = 3_000_000;
 
 function limitOf(state: GuardState, { key, limitUs }: GuardedVhid): number {

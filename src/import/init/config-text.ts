@@ -3,7 +3,7 @@
 import { tomlString } from '../toml-text.ts';
 import type { Plan } from './plan.ts';
 
-export interface Places {
+interface Places {
   rules: string;
   password: string;
   /** `null`: there is no key yet. */

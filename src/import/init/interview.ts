@@ -3,7 +3,7 @@
 import { type Answers, answerTrouble, type Key, QUESTIONS, type Question } from './plan.ts';
 
 /** Asks one line; `null`: the input has ended. */
-export type Ask = (prompt: string) => Promise<string | null>;
+type Ask = (prompt: string) => Promise<string | null>;
 
 const MAX_TRIES = 5;
 

@@ -55,7 +55,7 @@ export interface Plan {
   advskew: number;
 }
 
-export type PlanResult = { ok: true; plan: Plan } | { ok: false; key: Key; error: string };
+type PlanResult = { ok: true; plan: Plan } | { ok: false; key: Key; error: string };
 
 /** Why an answer cannot be taken, or null. Empty answers are the caller's. */
 export function answerTrouble(key: Key, text: string): string | null {

@@ -5,7 +5,7 @@ export const DEFAULT_PRIORITY = 100;
 /** A demotion ends at this skew, so that a larger one could not be lowered any further. */
 const MAX_SKEW = 240;
 
-export interface CarpTimers {
+interface CarpTimers {
   /** s */
   advbase: number;
   /** 1/256 s */
@@ -13,9 +13,9 @@ export interface CarpTimers {
 }
 
 /**
- * advbase is the whole seconds of advert_int. advskew is 254 - priority, which is what VRRP itself calls the skew time less
- * its two lowest steps, so that the node that won before wins again. What advert_int has behind the point adds 256 times
- * itself; below one second the priority's share shrinks with the interval, as VRRPv3's does.
+ * advbase is the whole seconds of advert_int. advskew is 254 - priority, which is what VRRP itself calls the skew time
+ * less its two lowest steps, so that the node that won before wins again. What advert_int has behind the point adds 256
+ * times itself; below one second the priority's share shrinks with the interval, as VRRPv3's does.
  *
  * @param seconds advert_int, > 0 and below 255
  * @param priority 1..255

@@ -179,8 +179,8 @@ class PortForwards {
   }
 
   /**
-   * A forward with "pass" needs no filter rule: exactly what it has translated is let in, from its own sources and by its
-   * own original address and port. Another forward, or a 1:1 mapping, to the same host and port is not.
+   * A forward with "pass" needs no filter rule: exactly what it has translated is let in, from its own sources and by
+   * its own original address and port. Another forward, or a 1:1 mapping, to the same host and port is not.
    */
   #pass(
     forward: Forward,
@@ -214,7 +214,9 @@ class PortForwards {
   }
 }
 
-/** A condition on the destination as it was before translation; which addresses are the box's own is not known of it. */
+/**
+ * A condition on the destination as it was before translation; which addresses are the box's own is not known of it.
+ */
 function original(text: string): string {
   return text
     .replace(/(?:meta nfproto ipv[46] )?fib daddr(?: \. iif)? type local ?/g, '')

@@ -16,7 +16,7 @@ export interface End {
 export class Untranslatable extends Error {}
 
 /** Alternatives (one rule each); an empty text is "always". No alternative: never, for this family. */
-export type Alternatives = string[];
+type Alternatives = string[];
 
 /** Most rules that one rule may become. */
 export const MAX_RULES = 64;
@@ -89,9 +89,9 @@ function exceptionsOf(
 }
 
 /**
- * `lanip`, `wanip` and `(self)`: both boxes have such addresses, but not the same ones, so the kernel is asked which are its
- * own. The address of one interface is an own one within its networks, and none of the virtual ones: those have rules and
- * forwards of their own.
+ * `lanip`, `wanip` and `(self)`: both boxes have such addresses, but not the same ones, so the kernel is asked which
+ * are its own. The address of one interface is an own one within its networks, and none of the virtual ones: those have
+ * rules and forwards of their own.
  */
 function ownAddress(
   family: Family,

@@ -45,7 +45,9 @@ const KNOWN = [
   'target_port',
 ];
 
-/** An address that moves with the role, so that connections through it survive a take-over: the first CARP one there. */
+/**
+ * An address that moves with the role, so that connections through it survive a take-over: the first CARP one there.
+ */
 function outsideAddress(one: PfInterface, world: World): string | null {
   const found = world.draft.vips.filter((vip) => vip.role === one.role).flatMap((vip) => vip.addresses);
   const first = found.map((text) => parseCidr(text)).find((cidr) => cidr?.family === 4);

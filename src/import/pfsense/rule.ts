@@ -308,7 +308,7 @@ export function rulesOf(section: XmlElement | null): XmlElement[] {
     .map(({ item }) => item);
 }
 
-export interface RuleInterfaces {
+interface RuleInterfaces {
   /** Of roles; groups are filled in. */
   keys: string[];
   /** Interfaces that were disabled, and are no roles. */

@@ -38,7 +38,7 @@ export interface Alias {
   unusable: string | null;
 }
 
-export interface NftSet {
+interface NftSet {
   name: string;
   type: 'ipv4_addr' | 'ipv6_addr' | 'inet_service';
   elements: string[];

@@ -1,6 +1,7 @@
 /**
- * A small strict reader for the XML of firewall configurations. Elements, text, CDATA, comments, the five named entities and
- * character references; no DTD, no processing instructions, no namespaces. Bounded in size, depth and number of elements.
+ * A small strict reader for the XML of firewall configurations. Elements, text, CDATA, comments, the five named
+ * entities and character references; no DTD, no processing instructions, no namespaces. Bounded in size, depth and
+ * number of elements.
  */
 
 import type { Item } from '../ledger.ts';
@@ -14,7 +15,7 @@ export interface XmlElement extends Item {
 
 export const XML_LIMITS = { characters: 16 << 20, depth: 64, elements: 500_000, attributes: 32 } as const;
 
-export type XmlResult = { ok: true; root: XmlElement } | { ok: false; line: number; error: string };
+type XmlResult = { ok: true; root: XmlElement } | { ok: false; line: number; error: string };
 
 const NAME = /[A-Za-z_][A-Za-z0-9_.:-]*/y;
 const SPACE = /[ \t\r\n]*/y;

@@ -7,8 +7,8 @@
  *
  * A path is *proven* when a probe on it was answered lately: silence on a path that never worked (a packet filter in
  * between, a switch that keeps the networks apart) says nothing, so an idle probe goes out on each path once a second.
- * A path whose own link is down says nothing either. With no proven path nobody is declared dead, and the protocol's own
- * timers decide, as they would without all this.
+ * A path whose own link is down says nothing either. With no proven path nobody is declared dead, and the protocol's
+ * own timers decide, as they would without all this.
  */
 
 import { PAIRED } from '../../contract/carp-timers.ts';
@@ -16,7 +16,9 @@ import type { ProbeCause, Suspicion } from '../../contract/causes.ts';
 
 /** Microseconds. */
 export const PROBE_TIMING = {
-  /** Three and a half heartbeats of the sync link: the peer's guardian comes first (contract/carp-timers.ts, `PAIRED`). */
+  /**
+   * Three and a half heartbeats of the sync link: the peer's guardian comes first (contract/carp-timers.ts, `PAIRED`).
+   */
   silenceUs: PAIRED.silenceUs,
   tries: 5,
   tryUs: 15_000,
@@ -30,14 +32,14 @@ export const PROBE_TIMING = {
   againUs: 1_000_000,
 } as const;
 
-export interface PathState {
+interface PathState {
   /** The own link is up and the peer's address on this network is known. */
   usable: boolean;
   answeredUs: number | null;
   idleAtUs: number;
 }
 
-export interface ProbeRound {
+interface ProbeRound {
   sinceUs: number;
   sent: number;
   nextUs: number;

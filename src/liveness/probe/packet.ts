@@ -24,7 +24,7 @@ export const PROBE_BYTES = 48;
 const MAC_AT = 32;
 const MAC_BYTES = 16;
 
-export interface ProbePacket {
+interface ProbePacket {
   kind: typeof PROBE | typeof ANSWER;
   sender: Buffer;
   nonce: Buffer;

@@ -96,7 +96,8 @@ function readAll(fd: number, options: ProbeSocketOptions): void {
       if (error === Errno.EAGAIN || error === Errno.ENETDOWN) return;
       throw new SysError(`read probes on ${options.device}`, error);
     }
-    // A raw IPv4 socket hands over the header too; an IPv6 one does not, and Carpio's own table has checked its hop limit.
+    // A raw IPv4 socket hands over the header too; an IPv6 one does not, and Carpio's own table has checked its hop
+    // limit.
     const head = v4 ? ((buffer[0] ?? 0) & 0x0f) * 4 : 0;
     if (v4 && (head < 20 || length < head || buffer[8] !== 255)) continue;
     const from = v4 ? formatIp(name.subarray(4, 8)) : formatIp(name.subarray(8, 24));

@@ -1,12 +1,12 @@
 /**
- * The counter of an advertisement as a proof. CARP's HMAC covers the 64-bit counter and no BSD judges it, so between two
- * Carpio boxes with a pair key it carries what CARP lacks: that this very advertisement, with these timers and from this
- * address, was sent by the peer, and that it comes for the first time.
+ * The counter of an advertisement as a proof. CARP's HMAC covers the 64-bit counter and no BSD judges it, so between
+ * two Carpio boxes with a pair key it carries what CARP lacks: that this very advertisement, with these timers and from
+ * this address, was sent by the peer, and that it comes for the first time.
  *
  *     63..40: the lowest 24 bits of the sequence number      39..0: the first 40 bits of the MAC
  *
- * MAC: HMAC-SHA256 under a key that HKDF makes of the pair's secret, over epoch, whole sequence number, vhid, family, source
- * address, advbase, advskew and demotion. A BSD host sees a counter like any other. Pure.
+ * MAC: HMAC-SHA256 under a key that HKDF makes of the pair's secret, over epoch, whole sequence number, vhid, family,
+ * source address, advbase, advskew and demotion. A BSD host sees a counter like any other. Pure.
  */
 import { createHmac, hkdfSync } from 'node:crypto';
 import type { Family } from '../../carp/types.ts';

@@ -2,9 +2,9 @@
  * What this node proves of its own advertisements and asks of the peer's. Pure; the caller brings time (microseconds),
  * entropy and what the last run left behind.
  *
- * The epoch and the sequence number of a sender outlive its daemon: the peer, which cannot be asked when the sync link is
- * dead, goes on where it was. Over the sealed link each node tells both ten times a second, so a node that has lost its
- * state gets a new epoch across, and what was recorded but never arrived is worth nothing four seconds later.
+ * The epoch and the sequence number of a sender outlive its daemon: the peer, which cannot be asked when the sync link
+ * is dead, goes on where it was. Over the sealed link each node tells both ten times a second, so a node that has lost
+ * its state gets a new epoch across, and what was recorded but never arrived is worth nothing four seconds later.
  */
 import { isBowOut } from '../../carp/rules.ts';
 import type { Provable } from './counter.ts';
@@ -79,8 +79,8 @@ const peerOf = (epoch: string, floor: number): PeerProof => ({
 });
 
 /**
- * The pair's keys, the one to use first in front. While it is being changed there are several, and only the last is sure to
- * be the peer's, too.
+ * The pair's keys, the one to use first in front. While it is being changed there are several, and only the last is
+ * sure to be the peer's, too.
  */
 export function setProofKeys(state: ProofState, keys: readonly Buffer[], now: number): void {
   const gone = state.keys.filter((key) => !keys.some((one) => one.equals(key)));

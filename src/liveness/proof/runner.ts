@@ -20,7 +20,7 @@ import {
 /** So many of the peer's numbers may be taken before the last one is written down. */
 const WRITE_EVERY = 256;
 
-export interface ProofPorts {
+interface ProofPorts {
   read(): ProofMemory | null;
   write(memory: ProofMemory): Promise<void>;
   /** From now on the peer's advertisements must prove themselves, or need not any more. */
@@ -28,7 +28,7 @@ export interface ProofPorts {
 }
 
 /** `plain`: it proves nothing, and nothing can be asked of it. Else why it is refused, by the name of the counter. */
-export type AdvertVerdict = 'proven' | 'plain' | 'unproven' | 'stranger';
+type AdvertVerdict = 'proven' | 'plain' | 'unproven' | 'stranger';
 
 export class AdvertProof {
   private readonly ports: ProofPorts;

@@ -4,15 +4,18 @@
  * that the peer, freshly and steadily, says it does not send is refused. Pure; the caller brings time and reports.
  *
  * Reports and advertisements travel on different ways, so a contradiction alone proves nothing:
- * - what the peer says must have stood for `steadyUs`; just after a change old advertisements may still be on their way;
+ * - what the peer says must have stood for `steadyUs`; just after a change old advertisements may still be on their
+ *   way;
  * - the advertisement is held back until a report comes that the peer can only have sent after it (`afterUs` later). If
  *   that one agrees (the peer has just become MASTER), the advertisement counts; if it still denies it, it is refused;
  * - when no report comes, the sync link is silent and has no word any more: the advertisement counts.
  */
+
 import { isBowOut } from '../../carp/rules.ts';
-import type { Family, HeardAdvert, PeerReport } from '../../carp/types.ts';
+import type { ArrivedAdvert, PeerReport } from '../../carp/types.ts';
 import { demoteByte } from '../../contract/carp-timers.ts';
 import type { DeniedCause } from '../../contract/causes.ts';
+import type { VhidKey } from '../../contract/vhid-key.ts';
 
 /** Microseconds. */
 export const UNMASK = {
@@ -27,15 +30,10 @@ export const UNMASK = {
   goodbyeUs: 1_000_000,
 } as const;
 
-/** Advertisements in the balance. Who sends more of what the peer denies is no peer: the next ones are refused at once. */
+/**
+ * Advertisements in the balance. Who sends more of what the peer denies is no peer: the next ones are refused at once.
+ */
 const MOST_HELD = 64;
-
-export interface MaskedAdvert {
-  key: string;
-  family: Family;
-  advert: HeardAdvert & { counter: bigint };
-  from: string;
-}
 
 interface Said {
   text: string;
@@ -50,11 +48,11 @@ export interface MaskState {
   /** The counter that the peer's guardian will use, and nobody before it. */
   lastWords: bigint | null;
   said: Map<string, Said>;
-  held: { masked: MaskedAdvert; atUs: number }[];
+  held: { masked: ArrivedAdvert; atUs: number }[];
 }
 
 export interface Judged {
-  masked: MaskedAdvert;
+  masked: ArrivedAdvert;
   /** Null: it counts. Else why it was refused. */
   refused: DeniedCause | null;
 }
@@ -64,7 +62,7 @@ export function createMask(): MaskState {
 }
 
 /** The peer's advertisement (its source is one of the peer's own addresses). What was decided by it, if anything. */
-export function maskedAdvert(state: MaskState, masked: MaskedAdvert, now: number): Judged[] {
+export function maskedAdvert(state: MaskState, masked: ArrivedAdvert, now: number): Judged[] {
   const before = expireMask(state, now);
   const denied = contradiction(state, masked, now);
   if (denied === null || state.held.length >= MOST_HELD) return [...before, { masked, refused: denied }];
@@ -117,7 +115,7 @@ function note(state: MaskState, report: PeerReport, now: number): void {
 }
 
 /** What stands against this advertisement now; null: nothing, or nothing that could be relied on. */
-function contradiction(state: MaskState, masked: MaskedAdvert, now: number): DeniedCause | null {
+function contradiction(state: MaskState, masked: ArrivedAdvert, now: number): DeniedCause | null {
   if (state.report === null || now - state.reportUs > UNMASK.freshUs) return null;
   const said = state.said.get(masked.key);
   if (said === undefined || now - said.sinceUs < UNMASK.steadyUs) return null;
@@ -125,7 +123,7 @@ function contradiction(state: MaskState, masked: MaskedAdvert, now: number): Den
 }
 
 /** What the last report says against it. */
-function denial(state: MaskState, { key, advert }: MaskedAdvert, now: number): DeniedCause | null {
+function denial(state: MaskState, { key, advert }: ArrivedAdvert, now: number): DeniedCause | null {
   const vhid = state.report?.vhids[key];
   if (state.report === null || vhid === undefined) return null;
   const { state: is, advbase, advskew } = vhid;
@@ -137,7 +135,7 @@ function denial(state: MaskState, { key, advert }: MaskedAdvert, now: number): D
   return same ? null : { why: 'denied_timers', heard, said };
 }
 
-function goodbye(state: MaskState, key: string, advert: MaskedAdvert['advert'], now: number): boolean {
+function goodbye(state: MaskState, key: VhidKey, advert: ArrivedAdvert['advert'], now: number): boolean {
   if (state.lastWords !== null && advert.counter === state.lastWords) return true;
   if (state.report?.goingDown) return true;
   const leads = state.report?.vhids[key]?.state === 'MASTER';

@@ -1,15 +1,15 @@
 /** What a recording holds of unmasking: adverts without their digest. Pure. */
 import { recordedAdvert } from '../../carp/recorded.ts';
-import type { PeerReport } from '../../carp/types.ts';
-import type { Judged, MaskedAdvert, MaskState } from './machine.ts';
+import type { ArrivedAdvert, PeerReport } from '../../carp/types.ts';
+import type { Judged, MaskState } from './machine.ts';
 
 /** What enters the machine in one step, times in microseconds. */
 export type MaskStep =
-  | { call: 'advert'; masked: MaskedAdvert; now: number }
+  | { call: 'advert'; masked: ArrivedAdvert; now: number }
   | { call: 'report'; report: PeerReport | null; lastWords: bigint | null; now: number }
   | { call: 'expire'; now: number };
 
-export const recordedMasked = (masked: MaskedAdvert): MaskedAdvert => ({
+export const recordedMasked = (masked: ArrivedAdvert): ArrivedAdvert => ({
   ...masked,
   advert: { ...recordedAdvert(masked.advert), counter: masked.advert.counter },
 });

@@ -1,16 +1,18 @@
-/** Holds the peer's advertisements against its word on the sync link (liveness/unmask/machine.ts), on the real clock. */
-import type { PeerReport } from '../../carp/types.ts';
+/**
+ * Holds the peer's advertisements against its word on the sync link (liveness/unmask/machine.ts), on the real clock.
+ */
+import type { ArrivedAdvert, PeerReport } from '../../carp/types.ts';
 import type { DeniedCause } from '../../contract/causes.ts';
 import type { Clock } from '../../contract/clock.ts';
 import { REAL_CLOCK } from '../../contract/clock.ts';
 import type { Tap, TapMaker } from '../../contract/tap.ts';
-import type { Judged, MaskedAdvert, MaskState } from './machine.ts';
+import type { Judged, MaskState } from './machine.ts';
 import { createMask, expireMask, maskDeadline, maskedAdvert, maskReport } from './machine.ts';
 import { type MaskStep, recordedJudged, recordedMask, recordedMasked } from './recorded.ts';
 
-export interface UnmaskerPorts {
-  counts(masked: MaskedAdvert): void;
-  refused(masked: MaskedAdvert, cause: DeniedCause): void;
+interface UnmaskerPorts {
+  counts(masked: ArrivedAdvert): void;
+  refused(masked: ArrivedAdvert, cause: DeniedCause): void;
 }
 
 export class Unmasker {
@@ -26,7 +28,7 @@ export class Unmasker {
     this.clock = clock;
   }
 
-  advert(masked: MaskedAdvert): void {
+  advert(masked: ArrivedAdvert): void {
     const now = this.clock.nowUs();
     const input = this.before({ call: 'advert', masked: recordedMasked(masked), now });
     this.settle(maskedAdvert(this.state, masked, now), input);

@@ -10,7 +10,7 @@ import { asJson, type ReplicateSide } from '../replication.ts';
 import type { SyncSide } from '../sync.ts';
 import type { ControlHandler } from './server.ts';
 
-export interface HandlerPorts {
+interface HandlerPorts {
   status(): NodeStatus;
   feed(event: GroupEvent): void;
   sync(): SyncSide | null;

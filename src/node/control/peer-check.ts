@@ -1,6 +1,7 @@
 /**
- * What the two nodes of a pair can tell about each other for `carpio check`: each measures from its own side, and the peer
- * is asked over the peer channel for what it has measured. Two calls: `clock` (its time) and `check` (everything else).
+ * What the two nodes of a pair can tell about each other for `carpio check`: each measures from its own side, and the
+ * peer is asked over the peer channel for what it has measured. Two calls: `clock` (its time) and `check` (everything
+ * else).
  */
 import { createHash, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
@@ -14,7 +15,7 @@ import type { Json } from '../../contract/values.ts';
 import { pathMtu, sizesUpTo } from '../../kernel/path-mtu.ts';
 import { sharedEntries } from '../../replicate/document.ts';
 
-export interface PeerCheckPorts {
+interface PeerCheckPorts {
   config(): Config;
   vips(): readonly ResolvedVip[];
   status(): NodeStatus;
@@ -49,8 +50,8 @@ const clockSchema = z.object({ time: z.number() });
 const vhidName = (vip: ResolvedVip): string => `${vip.vhid} on ${vip.interface}`;
 
 /**
- * Digests of a password under the pair's key and the asker's fresh number: equal when the passwords are. They go over the
- * sealed channel to who has the pair's key, and to nobody else.
+ * Digests of a password under the pair's key and the asker's fresh number: equal when the passwords are. They go over
+ * the sealed channel to who has the pair's key, and to nobody else.
  */
 export function passwordDigests(
   secret: Uint8Array,
@@ -91,7 +92,8 @@ function partOf(key: string): string | null {
 }
 
 /**
- * Digests of what both nodes share (replicate/document.ts), in parts that a person can go and look at. No secret is in them.
+ * Digests of what both nodes share (replicate/document.ts), in parts that a person can go and look at. No secret is in
+ * them.
  * @param rules the text of the rules in force
  */
 export function sharedDigests(

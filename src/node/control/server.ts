@@ -34,7 +34,7 @@ const DIRECTORY_UMASK = 0o022;
 const LINGER_MS = 1000;
 const PROBE_MS = 2000;
 
-export interface ControlStream {
+interface ControlStream {
   /** Sends a part of a long answer; resolves when the client has room for more. Rejects when the client is gone. */
   (chunk: Json[]): Promise<void>;
   /** Aborted when the client is gone or has closed its sending side, so that work only for its sake can stop. */

@@ -14,7 +14,7 @@ const MAX_BYTES = 1400;
 /** Datagrams that may wait in the socket at a time. */
 const MAX_WAITING = 64;
 
-export interface SyslogTarget {
+interface SyslogTarget {
   address: string;
   port: number;
 }

@@ -1,6 +1,6 @@
 /**
- * The open troubles of this node. Some are opened and ended by events, the others hold for as long as the status says so;
- * both keep the time at which they were noticed first.
+ * The open troubles of this node. Some are opened and ended by events, the others hold for as long as the status says
+ * so; both keep the time at which they were noticed first.
  */
 import type { NodeEvent } from '../../contract/events.ts';
 import type { NodeStatus } from '../../contract/status.ts';

@@ -1,4 +1,7 @@
-/** Answers to the peer's word are bounded: while neither node gives in, a state is said once in a round, and none is lost. */
+/**
+ * Answers to the peer's word are bounded: while neither node gives in, a state is said once in a round, and none is
+ * lost.
+ */
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';

@@ -1,6 +1,6 @@
 /** One node's group machine on a hand-wound clock, and what it asked for. */
 
-import { createGroup, nextDeadline, step } from '../../../src/carp/group.ts';
+import { createGroup, nextDeadline, step } from '../../../src/carp/machine.ts';
 import type {
   Action,
   CarpState,
@@ -10,6 +10,7 @@ import type {
   PeerReport,
   VhidConfig,
 } from '../../../src/carp/types.ts';
+import type { VhidKey } from '../../../src/contract/vhid-key.ts';
 import { causeText, tell } from '../../../src/contract/words.ts';
 
 export const SECOND = 1_000_000;
@@ -67,7 +68,7 @@ export class Box {
     return this.feed({ type: 'link', interface: role, up, present });
   }
 
-  advert(key: string, advbase: number, advskew: number, demote = 0, from = '10.0.0.2', family: 4 | 6 = 4): Action[] {
+  advert(key: VhidKey, advbase: number, advskew: number, demote = 0, from = '10.0.0.2', family: 4 | 6 = 4): Action[] {
     return this.feed({ type: 'advert', key, family, advert: { advbase, advskew, demote }, from });
   }
 
@@ -101,12 +102,12 @@ export class Box {
     return list;
   }
 
-  of(key: string): CarpState | undefined {
+  of(key: VhidKey): CarpState | undefined {
     return this.state.vhids[key]?.state;
   }
 
   /** Why the vhid is what it is, in words. */
-  why(key: string): string {
+  why(key: VhidKey): string {
     const v = this.state.vhids[key];
     return v === undefined ? '' : causeText(v.cause);
   }

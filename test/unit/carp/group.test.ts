@@ -2,7 +2,7 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { nextDeadline } from '../../../src/carp/group.ts';
+import { nextDeadline } from '../../../src/carp/machine.ts';
 import { vhidStatus } from '../../../src/carp/report.ts';
 import { adverts, Box, kinds, roles, SECOND, vip } from './box.ts';
 

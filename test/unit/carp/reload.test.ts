@@ -2,7 +2,7 @@
 
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { nextDeadline } from '../../../src/carp/group.ts';
+import { nextDeadline } from '../../../src/carp/machine.ts';
 import type { GroupConfig, VhidConfig } from '../../../src/carp/types.ts';
 import { adverts, Box, roles, SECOND, vip } from './box.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Small files made from public reports: what an earlier importer got wrong, and the right rules (cases/README.md says what is
- * right). The rules are compared as text, and each file is checked by nft where one may load rules.
+ * Small files made from public reports: what an earlier importer got wrong, and the right rules. The rules are compared
+ * as text, and each file is checked by nft where one may load rules.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * The typed side of asm/pfsync/: frames of the BSD dialects to messages and back. Each codec has its own instance of the
- * module, so that a frame here touches no table. Pure but for that memory.
+ * The typed side of asm/pfsync/: frames of the BSD dialects to messages and back. Each codec has its own instance of
+ * the module, so that a frame here touches no table. Pure but for that memory.
  */
 import * as L from '../../../../asm/pfsync/layout.ts';
 import { readItem, writeItem } from './fields.ts';
@@ -28,10 +28,12 @@ const KINDS = [
 export type PfKind = (typeof KINDS)[number];
 
 const REFUSALS = [null, 'hdrops', 'badver', 'badlen', 'badact', 'badval', 'no_creator', 'badname'] as const;
-/** Why a frame, its rest, or one of its items is refused: pfsync's own counters, and two cases that those do not tell. */
-export type PfRefusal = Exclude<(typeof REFUSALS)[number], null>;
+/**
+ * Why a frame, its rest, or one of its items is refused: pfsync's own counters, and two cases that those do not tell.
+ */
+type PfRefusal = Exclude<(typeof REFUSALS)[number], null>;
 
-export interface PfMessage {
+interface PfMessage {
   kind: PfKind;
   /** The action's number on the wire. */
   action: number;
@@ -67,7 +69,7 @@ interface PfExports {
 }
 
 /** The frame areas of the module (asm/state/memory.ts): more than any device's MTU on a sync link. */
-export const LARGEST_FRAME = 0x4000;
+const LARGEST_FRAME = 0x4000;
 const HEADER = 20;
 
 export class PfCodec {

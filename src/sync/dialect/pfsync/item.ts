@@ -90,33 +90,3 @@ export interface PfItem {
   tdbUpdates: number;
   tdbRdomain: number;
 }
-
-const emptySide = (): PfSide => ({
-  flags: 0,
-  ttl: 0,
-  scrub: 0,
-  tsMod: 0,
-  seqlo: 0,
-  seqhi: 0,
-  seqdiff: 0,
-  maxWin: 0,
-  mss: 0,
-  state: 0,
-  wscale: 0,
-});
-
-const emptyKey = (): PfKey => ({ addr0: '0.0.0.0', addr1: '0.0.0.0', port0: 0, port1: 0, rdomain: 0, af: 0 });
-
-/** An item in which everything is 0 or empty. */
-export function emptyItem(): PfItem {
-  return {
-    ...{ id: '0'.repeat(16), creatorid: '0'.repeat(8), ifname: '' },
-    ...{ wire: emptyKey(), stack: emptyKey(), src: emptySide(), dst: emptySide(), rtAddr: '0.0.0.0' },
-    ...{ rule: 0, anchor: 0, natRule: 0, creation: 0, expire: 0 },
-    ...{ packets0: 0n, packets1: 0n, bytes0: 0n, bytes1: 0n, rtable0: 0, rtable1: 0, maxMss: 0 },
-    ...{ af: 0, proto: 0, direction: 0, log: 0, rt: 0, timeout: 0, syncFlags: 0, updates: 0, minTtl: 0, setTos: 0 },
-    ...{ stateFlags: 0, setPrio0: 0, setPrio1: 0, qid: 0, pqid: 0, dnpipe: 0, dnrpipe: 0 },
-    ...{ stackAf: 0, rtAf: 0, stackProto: 0, rtIfname: '', origIfname: '', tagname: '', endtime: 0, status: 0 },
-    ...{ spi: '0'.repeat(8), tdbDst: '0'.repeat(56), rpl: 0n, curBytes: 0n, sproto: 0, tdbUpdates: 0, tdbRdomain: 0 },
-  };
-}

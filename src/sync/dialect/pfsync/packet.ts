@@ -1,4 +1,6 @@
-/** From an IP packet to a pfsync frame: protocol 240, TTL or hop limit 255 (docs/protocol/pfsync.md section 1). Pure. */
+/**
+ * From an IP packet to a pfsync frame: protocol 240, TTL or hop limit 255 (docs/protocol/pfsync.md section 1). Pure.
+ */
 import { formatIp } from '../../../net/ip.ts';
 
 interface PfPacket {
@@ -9,7 +11,6 @@ interface PfPacket {
 }
 
 export const PROTOCOL = 240;
-export const TTL = 255;
 
 /** null: no whole IP packet of pfsync. The lengths of the headers are checked, the frame's own content is not. */
 export function readPacket(ip: Buffer): PfPacket | null {
