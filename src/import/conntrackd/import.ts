@@ -1,5 +1,6 @@
 /** conntrackd.conf to Carpio's [sync]. Pure. */
 
+import { parseAddress, parseCidr } from '../../net/cidr.ts';
 import { readBlocks, type Statement } from '../blocks.ts';
 import { Draft, type DraftSync } from '../draft.ts';
 import { Ledger } from '../ledger.ts';
@@ -67,6 +68,13 @@ const MODES: Readonly<Record<string, string>> = {
   ALARM: 'acknowledged and repaired by difference; nothing is sent again and again',
   NOTRACK: 'acknowledged and repaired, more than NOTRACK promises',
 };
+
+/** A single address, but not a loopback one. */
+function isOneAddress(text: string): boolean {
+  const cidr = parseCidr(text);
+  const address = parseAddress(text) ?? (cidr !== null && cidr.prefix === cidr.bytes.length * 8 ? cidr : null);
+  return address !== null && !/^(127\.|::1(\/|$))/.test(text);
+}
 
 class Conntrackd {
   readonly #ledger = new Ledger();
@@ -172,6 +180,13 @@ class Conntrackd {
         'Carpio knows addresses to ignore, not the only ones to sync',
         `Address Accept ${what}`,
       );
+      return;
+    }
+    // conntrackd compares the two sources only, [sync] ignore every end: with a virtual address in the list no
+    // connection that is forwarded through it would be synced. What ends on the box itself is not synced anyway.
+    if (isOneAddress(value)) {
+      const why = 'connections of the box itself are not synced anyway; those forwarded through it must go on being';
+      this.#ledger.whole('not needed', item, why, `Address Ignore ${what}`);
       return;
     }
     const trouble = this.#draft.addIgnore(this.#sync, value);

@@ -9,7 +9,11 @@ import { carpTimers, DEFAULT_PRIORITY } from './timers.ts';
 import type { TrackReader } from './track.ts';
 import { INSTANCE_LEFT_OUT, INSTANCE_NOT_NEEDED } from './words.ts';
 
-const find = (block: Statement, name: string) => block.children.find((one) => one.name === name) ?? null;
+/** Of a keyword that is given twice the last one counts, as in keepalived. */
+const find = (block: Statement, name: string) => block.children.findLast((one) => one.name === name) ?? null;
+
+/** Keywords of which an instance has one. */
+const SINGLE = new Set(['interface', 'virtual_router_id', 'priority', 'advert_int']);
 
 /** keepalived compares so many bytes of auth_pass. */
 const KEEPALIVED_PASSWORD = 8;
@@ -39,6 +43,11 @@ export class InstanceReader {
     }
     const vhid = Number(find(item, 'virtual_router_id')?.words[1] ?? Number.NaN);
     const role = this.#draft.roleOfDevice(device, 'from keepalived.conf')!;
+    const other = this.#otherFamily(item, vhid, role);
+    if (other) {
+      this.#join(item, other, device);
+      return;
+    }
     const refused = this.#draft.refusesVip(vhid, role);
     if (refused) {
       refuse(Number.isNaN(vhid) ? 'it has no virtual_router_id' : refused);
@@ -57,6 +66,30 @@ export class InstanceReader {
     this.#ledger.note('translated', item, `[[vip]] vhid ${vhid} on ${role}`, what);
     this.#settings(item, vip, device);
     for (const one of vips) this.#finish(item, one, vip);
+  }
+
+  /**
+   * VRRP has an instance for each family; CARP's vhid holds both. @returns the vhid of the other family, if that is it
+   */
+  #otherFamily(item: Statement, vhid: number, role: string): DraftVip | null {
+    const known = this.#draft.vips.find((vip) => vip.vhid === vhid && vip.role === role);
+    const own = find(item, 'virtual_ipaddress')?.children.map((one) => one.words[0] ?? '') ?? [];
+    const families = new Set(own.map((text) => text.includes(':')));
+    if (known === undefined || families.size !== 1) return null;
+    return known.addresses.some((text) => families.has(text.includes(':'))) ? null : known;
+  }
+
+  #join(item: Statement, vip: DraftVip, device: string): void {
+    const what = item.words.join(' ');
+    const own = this.#start(item, vip.vhid, vip.role);
+    const alike = own !== null && own.advbase === vip.advbase && own.advskew === vip.advskew;
+    const vips = this.#addresses(item, vip);
+    const detail = `[[vip]] vhid ${vip.vhid} on ${vip.role} holds both families${alike ? '' : ', with the timers of its first instance'}`;
+    this.#ledger.note(alike ? 'translated' : 'approximated', item, detail, what);
+    const { password } = vip;
+    this.#settings(item, vip, device);
+    vip.password = password;
+    for (const one of vips) if (one !== vip) this.#finish(item, one, vip);
   }
 
   #start(item: Statement, vhid: number, role: string): DraftVip | null {
@@ -142,6 +175,10 @@ export class InstanceReader {
     for (const one of item.children) {
       const what = `${item.words.join(' ')}: ${one.words.join(' ')}`;
       const [name = '', value = ''] = one.words;
+      if (SINGLE.has(name) && one !== find(item, name)) {
+        this.#ledger.note('not needed', one, 'given again further down: the last one counts', what);
+        continue;
+      }
       if (name === 'interface') this.#ledger.note('translated', one, `interface = "${vip.role}"`, what);
       else if (name === 'virtual_router_id') this.#ledger.note('translated', one, `vhid = ${vip.vhid}`, what);
       else if (name === 'priority') this.#priority(one, value, vip, what);
@@ -178,7 +215,10 @@ export class InstanceReader {
       this.#ledger.note('left out', item, `not 1..255; advskew = ${vip.advskew} is from the default 100`, what);
       return;
     }
-    this.#ledger.note('approximated', item, `advskew = ${vip.advskew} (254 - priority; the lower one is master)`, what);
+    const clamped = vip.advbase > 0 && (priority > 254 || 254 - priority > vip.advskew);
+    const shared = clamped ? '; other priorities become the same: give the two boxes different ones' : '';
+    const detail = `advskew = ${vip.advskew} (254 - priority; the lower one is master)${shared}`;
+    this.#ledger.note('approximated', item, detail, what);
   }
 
   #nopreempt(item: Statement, what: string): void {

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { importConfig } from '../../../src/import/import.ts';
+import type { ImportReport } from '../../../src/import/result.ts';
 import { roleDefines } from '../../../src/kernel/nft-text.ts';
 
 const cases = suite('import: cases');
@@ -128,6 +129,49 @@ cases('a forward to the box itself is said, not made: the kernel drops it withou
   const { text, rules } = imported('rdrpass.xml', (old) => old.replaceAll('192.168.1.9', '127.0.0.1'));
   assert.equal(rules('prerouting'), []);
   assert.match(text, 'its target 127.0.0.1 is the box itself');
+});
+
+function other(kind: 'keepalived' | 'conntrackd', text: string, name: string): { toml: string; report: ImportReport } {
+  const result = importConfig(kind, text, name);
+  if (!result.ok) throw new Error(result.error);
+  return { toml: result.toml({ secrets: false, rulesPath: 'rules.nft' }), report: result.report };
+}
+
+const keepalived = (name: string, change: (text: string) => string = (text) => text) =>
+  other('keepalived', change(read(name)), name);
+
+cases('keepalived: one router id for both families on one interface is one vhid', () => {
+  const { toml } = keepalived('dualv.conf');
+  assert.is(toml.split('[[vip]]').length, 2);
+  assert.match(toml, /addresses\s+= \["192\.0\.2\.1\/24", "fe80::1\/64", "2001:db8::1\/64"\]/);
+});
+
+cases('keepalived: the same id for the same family stays a second use of it', () => {
+  const twice = keepalived('dualv.conf', (text) => text.replace(/fe80[^}]*/, '192.0.2.9/24 '));
+  assert.not.match(twice.toml, '192.0.2.9');
+  assert.ok(twice.report.entries.some(({ detail }) => /vhid 7 is already used/.test(detail)));
+});
+
+cases('keepalived: the last of a keyword given twice counts, and the report says so', () => {
+  const { toml, report } = keepalived('dupprio.conf');
+  assert.match(toml, /advskew\s+= 154/);
+  assert.ok(report.entries.some(({ what, detail }) => /priority 50/.test(what) && /the last one counts/.test(detail)));
+});
+
+cases('keepalived: priorities that become one advskew are said', () => {
+  const low = keepalived('dupprio.conf', (text) => text.replace('priority 100', 'priority 3'));
+  assert.ok(low.report.entries.some(({ detail }) => /give the two boxes different ones/.test(detail)));
+});
+
+cases('conntrackd: an ignored address of the box does not keep forwarded connections from being synced', () => {
+  const text =
+    'Sync { Mode FTFW { } UDP { IPv4_address 10.99.0.1 IPv4_Destination_Address 10.99.0.2 Port 3780 Interface eth2 } }\n' +
+    'General { Filter From Userspace { Address Ignore { IPv4_address 203.0.113.1 IPv4_address 10.99.0.0/24 } } }';
+  const lines = text.replaceAll(' IPv4', '\n IPv4').replaceAll(' }', '\n }');
+  const { toml, report } = other('conntrackd', lines, 'conntrackd.conf');
+  assert.not.match(toml, '203.0.113.1');
+  assert.match(toml, '10.99.0.0/24');
+  assert.ok(report.entries.some(({ detail }) => /forwarded through it/.test(detail)));
 });
 
 const nft = (text: string) =>
