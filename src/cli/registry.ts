@@ -30,6 +30,7 @@ export const COMMANDS = {
   init: { summary: 'write a first configuration and rules for a gateway', load: () => import('./init.ts') },
   import: { summary: "another product's configuration as Carpio's", load: () => import('./import.ts') },
   pair: { summary: "make the pair's key and bring it to the other box", load: () => import('./pair.ts') },
+  pfsync: { summary: 'print the pfsync frames of a capture', load: () => import('./pfsync.ts') },
   replay: { summary: 'run a recording through the same state machines', load: () => import('./replay.ts') },
   upgrade: {
     summary: "write a new system into the other slot of Carpio's own image",
