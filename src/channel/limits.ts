@@ -11,8 +11,10 @@ export const PEER_LIMITS = {
   calls: 64,
   /** Calls of the peer that are being worked on. */
   handlers: 16,
-  /** Sockets at once, whatever they have proven. */
+  /** Sockets at once; one that has not proven the key gives way to the next. */
   sockets: 8,
+  /** Sockets that the kernel may hand over at once beyond that; one has to go for each. */
+  socketsOver: 32,
   /** Bytes of a name, a version, an error text. */
   text: 512,
 } as const;

@@ -6,6 +6,8 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from 'n
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws';
+import { Places } from '../net/places.ts';
+import { TlsUnder } from '../net/tls-under.ts';
 import { PEER_CIPHER, type PeerKey } from './key.ts';
 import { PEER_LIMITS, PEER_TIMING } from './limits.ts';
 
@@ -24,7 +26,9 @@ type DoorCause =
   /** No TLS, a recorded one, or one that did not finish. */
   | 'tls'
   /** Sealed, but no WebSocket on our path. */
-  | 'upgrade';
+  | 'upgrade'
+  /** Showed nothing while others waited for its place. */
+  | 'crowd';
 
 interface ListenerPorts {
   /** May this address come in? */
@@ -45,6 +49,9 @@ export class PeerListener {
   readonly #door: Server;
   readonly #tls: HttpsServer;
   readonly #sockets = new Set<Socket>();
+  // All of them have the peer's address: there is one source only.
+  readonly #places = new Places<Socket>({ total: PEER_LIMITS.sockets, perSource: PEER_LIMITS.sockets });
+  readonly #under = new TlsUnder();
   readonly #webSockets = new WebSocketServer({ ...options, clientTracking: false });
   readonly #ports: ListenerPorts;
 
@@ -55,7 +62,7 @@ export class PeerListener {
     this.#ports = ports;
     this.#door = createServer((socket) => this.#onSocket(socket));
     // A socket that waits for its turn is a socket held: with that many, the door is closed instead.
-    this.#door.maxConnections = PEER_LIMITS.sockets;
+    this.#door.maxConnections = PEER_LIMITS.sockets + PEER_LIMITS.socketsOver;
     this.#tls = createHttpsServer({
       ...TLS13,
       pskCallback: (socket, identity) => {
@@ -70,12 +77,14 @@ export class PeerListener {
     });
     // Node hands on here what TLS refuses as well as what HTTP does.
     this.#tls.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#onClientError(error, socket as Socket));
+    this.#tls.on('secureConnection', (socket) => this.#under.secured(socket));
     this.#tls.on('upgrade', (request, socket, head) => {
       if (request.url !== PATH) {
         this.#refuse('upgrade', socket as Socket, `asked for ${String(request.url).slice(0, 64)}`);
         return;
       }
       const identity = this.#shown.get(socket) ?? '';
+      this.#places.proven(this.#under.of(socket));
       this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => ports.opened(webSocket, identity));
     });
     this.#webSockets.on('wsClientError', (error, socket) => this.#refuse('upgrade', socket as Socket, error.message));
@@ -122,7 +131,14 @@ export class PeerListener {
       return;
     }
     this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
+    this.#under.opened(socket);
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      this.#places.leave(socket);
+    });
+    const leaves = this.#places.enter(socket, from);
+    if (leaves !== null) this.#refuse('crowd', leaves, DOOR_WORDS.crowd);
+    if (leaves === socket) return;
     socket.setNoDelay(true);
     this.#tls.emit('connection', socket);
   }
@@ -147,6 +163,7 @@ const DOOR_WORDS: Record<DoorCause, string> = {
   key: 'says to be of this pair, but does not hold its key; are both key_files the same?',
   tls: 'did not finish the TLS handshake',
   upgrade: 'asked for something else than the channel',
+  crowd: 'showed no key while others waited',
 };
 
 /**

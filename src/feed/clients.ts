@@ -52,10 +52,6 @@ export class Clients {
     for (const timer of this.#timers) timer.unref();
   }
 
-  get full(): boolean {
-    return this.#counters.clients >= LIMITS.clients;
-  }
-
   /**
    * Takes a reader and sends it the snapshot or what it has missed, in one go with what follows: no gap between them.
    */

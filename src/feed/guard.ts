@@ -16,6 +16,8 @@ export interface Refusal {
 }
 
 export interface Door {
+  /** Only this machine reaches it: a loopback address or a UNIX socket. */
+  local: boolean;
   /** A TCP listener on a loopback address: open to every browser on this machine, hence to every page it shows. */
   loopback: boolean;
   /** Gives the token to be shown; `null` where none is needed. */

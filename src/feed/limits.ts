@@ -10,10 +10,14 @@ export const LIMITS = {
   replayBytes: 512 * 1024,
   /** Events a snapshot may bring along (`?recent=N`). */
   recent: 200,
-  /** WebSocket clients, those that are being closed included. */
+  /** WebSocket clients per listen address, those that are being closed included. */
   clients: 64,
   /** TCP connections per listen address: the clients and as many plain requests. */
   connections: 128,
+  /** Of those, from one source (an IPv4 address, an IPv6 /64), at an address that others reach. */
+  perSource: { clients: 16, connections: 32 },
+  /** Connections that the kernel may hand over at once beyond `connections`; one has to go for each. */
+  connectionsOver: 64,
   /** Unread bytes from which a reader gets no more samples. */
   sampleBacklog: 256 * 1024,
   /** Unread bytes from which a reader is closed with code 1013. */

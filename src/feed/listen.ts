@@ -38,7 +38,7 @@ export function createServer(address: ListenAddress, tls: Tls | null): HttpServe
     tls === null || address.kind === 'unix'
       ? createHttpServer(options)
       : createHttpsServer({ ...options, ...tls, handshakeTimeout: LIMITS.requestMs, minVersion: 'TLSv1.2' });
-  server.maxConnections = LIMITS.connections;
+  server.maxConnections = LIMITS.connections + LIMITS.connectionsOver;
   server.timeout = LIMITS.idleMs;
   return server;
 }

@@ -16,6 +16,7 @@ import { LIMITS } from './limits.ts';
 import { createServer, type Listener, openListener, type Tls } from './listen.ts';
 import { EventLog } from './log.ts';
 import { type FeedCounters, renderMetrics } from './metrics.ts';
+import { Visitors } from './visitors.ts';
 
 export interface FeedOptions {
   /** "127.0.0.1:8180", "[::1]:8180", "localhost:8180", "unix:/run/carpio/feed.sock"; port 0: any free one. */
@@ -94,7 +95,8 @@ function checkToken(addresses: ListenAddress[], token: (() => string) | null): v
 }
 
 function doorOf(address: ListenAddress, token: (() => string) | null): Door {
-  return { loopback: address.kind === 'tcp' && address.local, token: address.local ? null : token };
+  const { local } = address;
+  return { local, loopback: address.kind === 'tcp' && local, token: local ? null : token };
 }
 
 class FeedCore {
@@ -144,8 +146,9 @@ class FeedCore {
   }
 
   serve(server: HttpServer, door: Door): void {
-    server.on('request', (request, response) => this.#request(request, response, door));
-    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head, door));
+    const visitors = new Visitors(server, door.local, () => this.#refuse('connections'));
+    server.on('request', (request, response) => this.#request(request, response, door, visitors));
+    server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head, door, visitors));
     server.on('drop', () => this.#refuse('connections'));
     server.on('clientError', (_error, socket) => {
       this.#refuse('malformed');
@@ -154,18 +157,23 @@ class FeedCore {
     });
   }
 
-  #request(request: IncomingMessage, response: ServerResponse, door: Door): void {
+  #request(request: IncomingMessage, response: ServerResponse, door: Door, visitors: Visitors): void {
     response.on('error', () => {});
     request.on('error', () => {});
     const url = urlOf(request);
     const refused = url === null ? this.#badAddress() : this.#admit(request, url, door);
+    if (refused === null) {
+      visitors.admitted(request.socket);
+      response.once('close', () => visitors.idle(request.socket));
+    }
     send(request, response, refused ?? this.#answer(request, url!));
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, door: Door): void {
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, door: Door, visitors: Visitors): void {
     socket.on('error', () => {});
     const url = urlOf(request);
-    const refused = url === null ? this.#badAddress() : (this.#admit(request, url, door) ?? this.#checkFeed(url));
+    const refused =
+      url === null ? this.#badAddress() : (this.#admit(request, url, door) ?? this.#checkFeed(url, socket, visitors));
     if (refused !== null) {
       sendRaw(socket, refused);
       return;
@@ -191,11 +199,16 @@ class FeedCore {
     return plain(refusal.status, refusal.text, headers);
   }
 
-  #checkFeed(url: URL): Answer | null {
+  #checkFeed(url: URL, socket: Duplex, visitors: Visitors): Answer | null {
     if (url.pathname !== '/feed') return plain(404, 'the WebSocket is at /feed');
-    if (!this.clients.full) return null;
+    if (visitors.addReader(socket)) {
+      visitors.admitted(socket);
+      return null;
+    }
     this.#refuse('clients');
-    return plain(503, `already ${LIMITS.clients} clients`, { 'Retry-After': '10' });
+    const { clients, perSource } = LIMITS;
+    const text = `already ${clients} clients here, or ${perSource.clients} of your address`;
+    return plain(503, text, { 'Retry-After': '10' });
   }
 
   #badAddress(): Answer {

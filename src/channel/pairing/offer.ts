@@ -9,14 +9,18 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { Places } from '../../net/places.ts';
+import { TlsUnder } from '../../net/tls-under.ts';
 import { fingerprint } from './key-file.ts';
 import { derivePsk, Messages, PAIR_IDENTITY, SALT_BYTES, TLS_OPTIONS } from './tls.ts';
 
 export const PAIR_LIMITS = {
   /** Guesses; then the code is void. */
   attempts: 5,
-  /** Handshakes under way at once; more are not served. */
-  handshakes: 4,
+  /** Connections at once; one that has not made a guess gives way to the next. */
+  connections: 16,
+  /** Of those, from one machine, where any of the subnet may come. */
+  perSource: 8,
   /** For a handshake and for each step after it, ms. */
   stepMs: 10_000,
 } as const;
@@ -62,6 +66,8 @@ class Offer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #guessed = new WeakSet<Socket>();
+  readonly #places = new Places<Socket>({ total: PAIR_LIMITS.connections, perSource: PAIR_LIMITS.perSource });
+  readonly #under = new TlsUnder();
   readonly #resolve: (result: OfferResult) => void;
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
@@ -81,6 +87,8 @@ class Offer {
           if (identity !== PAIR_IDENTITY || this.#ended) return null;
           this.#counts.guesses++;
           this.#guessed.add(socket);
+          this.#under.secured(socket);
+          this.#places.proven(this.#under.of(socket));
           return this.#counts.guesses > PAIR_LIMITS.attempts ? null : psk;
         },
       },
@@ -104,12 +112,20 @@ class Offer {
   #accept(socket: Socket): void {
     socket.on('error', () => socket.destroy());
     const from = plain(socket.remoteAddress);
-    if (!this.#options.allowed(from) || this.#sockets.size >= PAIR_LIMITS.handshakes) {
-      socket.destroy(); // and so its handshake has failed, which is where it is counted
+    // Who is sent away has a handshake that failed, which is where it is counted.
+    if (!this.#options.allowed(from)) {
+      socket.destroy();
       return;
     }
+    this.#under.opened(socket);
+    const leaves = this.#places.enter(socket, from);
+    leaves?.destroy();
+    if (leaves === socket) return;
     this.#sockets.add(socket);
-    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('close', () => {
+      this.#sockets.delete(socket);
+      this.#places.leave(socket);
+    });
   }
 
   #handshakeFailed(socket: TLSSocket): void {

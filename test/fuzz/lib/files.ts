@@ -125,8 +125,8 @@ const text: Target = {
     parseFilter(given);
     readCode(given);
     const headers = { host: given, origin: given, authorization: given };
-    admit(headers, new URLSearchParams(given), { loopback: true, token: () => 'secret' });
-    admit({}, new URLSearchParams(given), { loopback: false, token: () => 'secret' });
+    admit(headers, new URLSearchParams(given), { local: true, loopback: true, token: () => 'secret' });
+    admit({}, new URLSearchParams(given), { local: false, loopback: false, token: () => 'secret' });
   },
 };
 

@@ -234,6 +234,22 @@ exchange('garbage, and a client of ordinary TLS, make no guess', async () => {
   assert.equal((await result).counts, { guesses: 1, refused: 1 });
 });
 
+exchange('connections that say nothing do not keep the other box out', async () => {
+  const { key, port, result } = await offered();
+  const idle: Socket[] = [];
+  for (let n = 0; n < 3 * PAIR_LIMITS.connections; n++) {
+    idle.push(
+      await new Promise<Socket>((resolve) => {
+        const socket = createConnection(port, '127.0.0.1', () => resolve(socket));
+        socket.on('error', () => {});
+      }),
+    );
+  }
+  assert.ok((await joins(port)).key?.equals(key));
+  assert.ok((await result).ok);
+  for (const socket of idle) socket.destroy();
+});
+
 /** Everything that goes through, recorded. */
 async function recorder(to: number): Promise<{ port: number; sent: Buffer[]; answered: Buffer[]; close(): void }> {
   const sent: Buffer[] = [];

@@ -124,6 +124,30 @@ peerChannel('a call has a deadline, and ends with the channel', async () => {
   assert.ok(last?.kind === 'peer.channel' && !last.up);
 });
 
+peerChannel('connections with the address of the peer that say nothing give way to the peer', async () => {
+  const b = end('fw-b', B, A);
+  const silent: Socket[] = [];
+  const idle = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const socket = connect({ port, host: B, localAddress: A });
+      silent.push(socket);
+      socket.once('connect', () => resolve()).once('error', reject);
+      socket.on('error', () => {});
+    });
+  for (let up = false; !up; ) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    up = await idle().then(
+      () => true,
+      () => false,
+    );
+  }
+  for (let n = 0; n < 40; n++) await idle();
+  const a = end('fw-a', A, B);
+  await opened(a, b);
+  assert.ok((b.channel.status().refused.crowd ?? 0) >= 32);
+  for (const socket of silent) socket.destroy();
+});
+
 peerChannel('a peer that starts anew is met again; more calls than the limit are refused at once', async () => {
   const [a, b] = [end('fw-a', A, B), end('fw-b', B, A)];
   b.channel.handle('never', () => new Promise<Json>(() => {}));

@@ -1,6 +1,6 @@
 import { mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -125,6 +125,50 @@ door('at most 64 clients; a place is free again when one has gone', async () => 
   readers[0]!.ws.close();
   await readers[0]!.closed;
   assert.is(await upgradeStatus(`ws://${host}/feed`), 101);
+  await feed.close();
+});
+
+/** A connection that says nothing. */
+function silent(port: number, from: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from });
+    socket.once('connect', () => resolve(socket));
+    socket.once('error', reject);
+    socket.on('error', () => {});
+  });
+}
+
+door('half-open requests of one stranger, or of many, keep nobody out', async () => {
+  const { feed } = await fakeFeed({ listen: ['0.0.0.0:0'], token: () => TOKEN });
+  const host = feed.addresses[0]!.replace('0.0.0.0', '127.0.0.1');
+  const port = Number(host.split(':')[1]);
+  const headers = { authorization: `Bearer ${TOKEN}` };
+  const witness = reader(`ws://${host}/feed`, { headers });
+  await witness.next();
+  const held: Socket[] = [];
+  for (let n = 0; n < 2 * LIMITS.connections; n++) held.push(await silent(port, '127.0.0.9'));
+  assert.is((await get({ host, headers })).status, 200, 'one stranger');
+  assert.is(feed.counters.refused.connections, 2 * LIMITS.connections - LIMITS.perSource.connections);
+  for (let n = 0; n < 2 * LIMITS.connections; n++) held.push(await silent(port, `127.0.1.${n % 250}`));
+  assert.is((await get({ host, headers })).status, 200, 'many strangers');
+  feed.publish({ kind: 'still here' });
+  assert.is((await witness.nextOf('event')).kind, 'still here', 'who reads is not pushed out');
+  for (const socket of held) socket.destroy();
+  await feed.close();
+});
+
+door('readers on one listen address, or of one machine, leave room for the others', async () => {
+  const { feed } = await fakeFeed({ listen: ['127.0.0.1:0', '0.0.0.0:0'], token: () => TOKEN });
+  const local = feed.addresses[0]!;
+  const open = `ws://${feed.addresses[1]!.replace('0.0.0.0', '127.0.0.1')}/feed?token=${TOKEN}`;
+  const readers = Array.from({ length: LIMITS.clients }, () => reader(`ws://${local}/feed`));
+  await Promise.all(readers.map((r) => r.next()));
+  assert.is(await upgradeStatus(`ws://${local}/feed`), 503);
+  assert.is((await get({ host: local })).status, 200, 'the page of a full listener still opens');
+  const ours = Array.from({ length: LIMITS.perSource.clients }, () => reader(open, { localAddress: '127.0.0.9' }));
+  await Promise.all(ours.map((r) => r.next()));
+  assert.is(await upgradeStatus(open, { localAddress: '127.0.0.9' }), 503, 'one machine has its share');
+  assert.is(await upgradeStatus(open, { localAddress: '127.0.0.8' }), 101, 'another one reads');
   await feed.close();
 });
 
