@@ -17,6 +17,7 @@ import { dirtyWanted, kernelWanted } from './state/queue';
 import { setMaxStates } from './state/room';
 import { initTable } from './state/table';
 
+export { setAccept } from './kernel/accept';
 export { dumpEnd, setClaimEvents } from './kernel/event';
 export { setLists, setSyncWhen } from './kernel/filter';
 export { ctError, ctInput, dumpBegin, setOwnPort } from './kernel/input';
@@ -78,6 +79,8 @@ export {
   STATE_SIZE,
 } from './state/layout';
 export {
+  ACCEPT4,
+  ACCEPT6,
   COUNTERS,
   HOME4,
   HOME6,

@@ -69,6 +69,15 @@ function isLocal6(lo: u64, hi: u64): bool {
   return false;
 }
 
+/** An address of this node itself: its own, or loopback. */
+export function isOwn4(address: u32): bool {
+  return (address & 0xff) == 127 || isLocal4(address);
+}
+
+export function isOwn6(lo: u64, hi: u64): bool {
+  return (lo == 0 && hi == 0x0100000000000000) || isLocal6(lo, hi);
+}
+
 /** True for a state that must not be synchronised because of its addresses. */
 export function isIgnored(s: u32): bool {
   if (load<u8>(s, S_FAMILY) == AF_INET) {

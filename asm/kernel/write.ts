@@ -8,7 +8,7 @@
  * kernel knows may be old, and an entry that became strict then would drop everything (mapping.md section 7).
  */
 
-import { setInKernel } from '../state/content';
+import { keepOut, setInKernel } from '../state/content';
 import { MIRRORED, ownerOf } from '../state/counts';
 import { extraOf, helperName, helperToSet, present, seqOf, X_LABELS, X_SEQ, XB_LABELS } from '../state/extra';
 import {
@@ -40,9 +40,10 @@ import {
   S_WSCALE,
   setFlags,
 } from '../state/layout';
-import { C_KERNEL_CREATE, C_KERNEL_DELETE, C_KERNEL_UPDATE, count, inside, SEQRING } from '../state/memory';
+import { C_KEPT_OUT, C_KERNEL_CREATE, C_KERNEL_DELETE, C_KERNEL_UPDATE, count, inside, SEQRING } from '../state/memory';
 import { hasDestinationNat, hasSourceNat } from '../state/nat';
 import { popKernel, release } from '../state/queue';
+import { isAcceptable } from './accept';
 import {
   CTA_HELP,
   CTA_HELP_NAME,
@@ -225,6 +226,14 @@ function writeDelete(r: u32, reply: bool): void {
   finish(start);
 }
 
+/** What may not be in the kernel is taken out of it, if it was there with another translation. */
+function leaveOut(r: u32, f: u32): void {
+  if (f & F_INK) writeDelete(r, false);
+  setInKernel(r, false);
+  if (keepOut(r)) count(C_KEPT_OUT);
+  setFlags(r, flagsOf(r) & ~(F_KREC | F_KSTAT | F_KCONT | F_MIRROR));
+}
+
 function writeState(r: u32): void {
   const f = flagsOf(r);
   if (f & F_TOMB) {
@@ -233,12 +242,17 @@ function writeState(r: u32): void {
     release(r);
     return;
   }
+  const create = f & F_KREC || !(f & F_INK);
+  if (create && !isAcceptable(r)) {
+    leaveOut(r, f);
+    return;
+  }
   const mirrored = ownerOf(r) == MIRRORED;
   if (f & F_KREC) {
     writeDelete(r, false);
     if (f & F_KRETRY && (hasSourceNat(r) || hasDestinationNat(r))) writeDelete(r, true);
   }
-  if (f & F_KREC || !(f & F_INK)) writeCreate(r, mirrored);
+  if (create) writeCreate(r, mirrored);
   else writeUpdate(r, f, mirrored);
   setInKernel(r, true);
   const kept = flagsOf(r) & ~(F_KREC | F_KSTAT | F_KCONT | F_MIRROR);

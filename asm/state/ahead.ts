@@ -11,7 +11,7 @@
  */
 
 import { indexHash } from './hash';
-import { S_CREATOR, S_HNEXT, S_ID, S_IHASH, S_KEYWORD } from './layout';
+import { S_HNEXT, S_ID, S_IHASH, S_KEPTOUT, S_KEYWORD } from './layout';
 import { AHEAD, AHEAD_LINES, SCRATCH, XSCRATCH } from './memory';
 import { headOf, nextSplit } from './table';
 
@@ -84,7 +84,7 @@ export function lookAheadRing(n: u32): void {
 function copyImage(to: u32, from: u32): void {
   for (let at: u32 = u32(S_KEYWORD); at < 96; at += 8) store<u64>(to + at, load<u64>(from + at));
   store<u64>(to, load<u64>(from, S_ID), S_ID);
-  store<u64>(to, load<u64>(from, S_CREATOR), S_CREATOR);
+  store<u64>(to, load<u64>(from, S_KEPTOUT), S_KEPTOUT);
 }
 
 /** Few states have rare attributes: without any only the zero is copied. */

@@ -10,13 +10,13 @@ import { fingerprint } from './hash';
 import {
   F_DIRTY,
   F_DWANT,
-  F_INK,
   F_KEYGEN,
   F_KQ,
   F_KWANT,
   F_TOMB,
   F_USED,
   flagsOf,
+  isMissing,
   S_FP_HI,
   S_FP_LO,
   STATE_SIZE,
@@ -37,7 +37,7 @@ function tally(r: u32, f: u32): void {
   store<u64>(t, load<u64>(t, T_HI) + load<u64>(r, S_FP_HI) + u64(lo < load<u64>(r, S_FP_LO)), T_HI);
   store<u64>(t, lo, T_LO);
   store<u32>(t, load<u32>(t, T_LIVE) + 1, T_LIVE);
-  if (!(f & F_INK)) store<u32>(t, load<u32>(t, T_MISSING) + 1, T_MISSING);
+  if (isMissing(r)) store<u32>(t, load<u32>(t, T_MISSING) + 1, T_MISSING);
 }
 
 /** Number of the first thing wrong with this state, or 0. */

@@ -15,9 +15,11 @@ import {
   F_VTAGS,
   flagsOf,
   isLive,
+  isMissing,
   S_FP_HI,
   S_FP_LO,
   S_ID,
+  S_KEPTOUT,
   S_RDST,
   S_RPORTS,
   S_RSRC,
@@ -68,7 +70,7 @@ export function begin(r: u32): void {
   countLive(1);
   fingerprint(r);
   digestAdd(r);
-  if (!(flagsOf(r) & F_INK)) bumpMissing(tagOf(r), 1);
+  if (isMissing(r)) bumpMissing(tagOf(r), 1);
   stampAge(r);
   stampDump(r);
 }
@@ -83,7 +85,7 @@ export function entomb(r: u32): void {
   countTombs(1);
   const tag = tagOf(r);
   const f = flagsOf(r);
-  if (!(f & F_INK)) bumpMissing(tag, -1);
+  if (isMissing(r)) bumpMissing(tag, -1);
   bumpTombs(tag, 1);
   setFlags(r, f | F_TOMB);
   stampDump(r);
@@ -145,7 +147,7 @@ export function moveTag(r: u32, tag: u32): void {
     digestSub(r);
     setTag(r, tag);
     digestAdd(r);
-    if (!(f & F_INK)) {
+    if (isMissing(r)) {
       bumpMissing(old, -1);
       bumpMissing(tag, 1);
     }
@@ -160,8 +162,24 @@ export function moveTag(r: u32, tag: u32): void {
 export function setInKernel(r: u32, yes: bool): void {
   const f = flagsOf(r);
   if (yes == ((f & F_INK) != 0)) return;
+  const before = isMissing(r);
   setFlags(r, f ^ F_INK);
-  if (isLive(f)) bumpMissing(tagOf(r), yes ? -1 : 1);
+  if (yes) store<u8>(r, 0, S_KEPTOUT);
+  recountMissing(r, before);
+}
+
+/** The state stays out of the kernel, and that is no loss. Returns whether it is news. */
+export function keepOut(r: u32): bool {
+  if (load<u8>(r, S_KEPTOUT)) return false;
+  const before = isMissing(r);
+  store<u8>(r, 1, S_KEPTOUT);
+  recountMissing(r, before);
+  return true;
+}
+
+function recountMissing(r: u32, before: bool): void {
+  const after = isMissing(r);
+  if (isLive(flagsOf(r)) && before != after) bumpMissing(tagOf(r), after ? 1 : -1);
 }
 
 /** True when both states (or images) have the same reply tuple, that is the same NAT. */

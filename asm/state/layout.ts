@@ -12,7 +12,8 @@
  *  96 fingerprint 16 B
  * 112 next in dirty queue u32 | 116 next in kernel queue u32
  * 120 pf id u64 - or, with F_VTAGS, the two SCTP tags as they stood in the attributes
- * 128 pf creator id u32 | 132 timeout u32 (s, as last heard from the kernel) | 136 age u32 (ms, host time)
+ * 128 kept out of the kernel u8 (kernel/accept.ts)
+ * 132 timeout u32 (s, as last heard from the kernel) | 136 age u32 (ms, host time)
  * 140 dump generation u8 | 141 bulk generation u8 | 142 touch epoch u16
  *
  * ICMP: sport = id, dport = type << 8 | code. GRE: the two keys. Protocols without ports: 0. Numbers are in host order.
@@ -48,7 +49,7 @@ export const S_FP_HI: usize = 104;
 export const S_DNEXT: usize = 112;
 export const S_KNEXT: usize = 116;
 export const S_ID: usize = 120;
-export const S_CREATOR: usize = 128;
+export const S_KEPTOUT: usize = 128;
 export const S_TIMEOUT: usize = 132;
 export const S_AGE: usize = 136;
 export const S_DUMPGEN: usize = 140;
@@ -182,6 +183,11 @@ export function setFlags(r: u32, flags: u32): void {
 
 /** Bit of S_TAG: an answer to the peer is owed (answers.ts). */
 export const ANSWER_OWED: u32 = 0x80;
+
+/** The kernel lacks the entry of this live state, and should have it. */
+export function isMissing(r: u32): bool {
+  return !(flagsOf(r) & F_INK) && !load<u8>(r, S_KEPTOUT);
+}
 
 /** The ownership tag; the bits above it are those of answers.ts. */
 export function tagOf(r: u32): u32 {

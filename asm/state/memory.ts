@@ -34,7 +34,9 @@
  *   0x1a7000     16 KiB  PF_FRAME   a pfsync frame received (pfsync/frame.ts)
  *   0x1ab000     16 KiB  PF_OUT     a pfsync frame to send
  *   0x1af000    448 B    PF_ITEM    one of its records (pfsync/layout.ts)
- *   0x1b0000    ...      HEAP       64 KiB pages: index segments and pages of states
+ *   0x1b0000      1 KiB  ACCEPT4    64 x 16 B: who may open connections to whom (kernel/accept.ts)
+ *   0x1b0400      4 KiB  ACCEPT6    64 x 64 B
+ *   0x1c0000    ...      HEAP       64 KiB pages: index segments and pages of states
  */
 
 export const COUNTERS: u32 = 0x001000;
@@ -67,7 +69,9 @@ export const AHEAD_LINES: u32 = 0x1a6000;
 export const PF_FRAME: u32 = 0x1a7000;
 export const PF_OUT: u32 = 0x1ab000;
 export const PF_ITEM: u32 = 0x1af000;
-export const HEAP: u32 = 0x1b0000;
+export const ACCEPT4: u32 = 0x1b0000;
+export const ACCEPT6: u32 = 0x1b0400;
+export const HEAP: u32 = 0x1c0000;
 
 export const NL_RX_SLOTS: u32 = 64;
 export const NL_RX_SLOT: u32 = 8192;
@@ -204,3 +208,5 @@ export const C_OFFLOAD_HELD: u32 = 46;
 export const C_OFFLOAD_BACK: u32 = 47;
 /** Answers to the peer's word that waited for the next round (answers.ts). */
 export const C_ANSWERS_OWED: u32 = 48;
+/** States of the peer that were kept out of the kernel (kernel/accept.ts). */
+export const C_KEPT_OUT: u32 = 49;

@@ -9,7 +9,7 @@ import { moveTag } from './content';
 import { MIRRORED, OWN, OWNER_FREE, ownerOf, UNCLAIMED } from './counts';
 import { T_LIVE, T_MISSING, T_OWNER, T_TOMBS, TAG_COUNT, tagAt } from './digest';
 import { epoch, isTouched, nextEpoch } from './generations';
-import { F_INK, F_KWANT, F_MIRROR, F_REFUSED, F_TOMB, F_USED, flagsOf, setFlags } from './layout';
+import { F_INK, F_KWANT, F_MIRROR, F_REFUSED, F_TOMB, F_USED, flagsOf, S_KEPTOUT, setFlags } from './layout';
 import { C_ADOPTIONS, C_GIVES, C_SWEEP_FORCED, count } from './memory';
 import { wantKernel } from './queue';
 import { ordinals, stateAt } from './table';
@@ -120,7 +120,7 @@ function sweepState(r: u32): void {
   if (f & F_TOMB) return;
   f = flagsOf(r);
   if (!(f & F_INK)) {
-    if (f & F_REFUSED && !(f & F_KWANT)) wantKernel(r, 0);
+    if ((f & F_REFUSED || load<u8>(r, S_KEPTOUT)) && !(f & F_KWANT)) wantKernel(r, 0);
   } else if (owner == OWN && f & F_MIRROR) {
     // Traffic that passed since the adoption gave the entry the kernel's own timeout already.
     if (isTouched(r)) setFlags(r, f & ~F_MIRROR);

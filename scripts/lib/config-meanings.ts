@@ -65,6 +65,9 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
   'sync.sync_when': {
     text: 'from when on a connection is synced. `answered` keeps a flood of half-open ones off the link',
   },
+  'sync.accept': {
+    text: 'who may have opened the connections that the peer hands over, as `"FROM to TO"`: a role (the networks of its virtual addresses), a network, an address or `any` on each side; TO is the destination after translation. Others stay out of this kernel. Empty: anybody anything. The peer may be compromised: [security.md](security.md#a-compromised-peer)',
+  },
   'sync.ignore': { text: 'connections from or to these are never synced' },
   'sync.defer': {
     text: 'hold the first answer of a connection until the peer has its state; see [sync.md](sync.md#defer)',

@@ -4,6 +4,7 @@
 
 import { equalAddress, parseAddress, parseCidr } from '../net/cidr.ts';
 import { formatListen } from '../net/listen-address.ts';
+import { acceptNetworks, acceptSides } from './accept.ts';
 import { unknownRole } from './check-vips.ts';
 import { deviceOf } from './devices.ts';
 import { parseListen } from './listen.ts';
@@ -74,6 +75,21 @@ export function checkTracks(config: RawConfig, report: Report): TrackConfig[] {
   return tracks;
 }
 
+function checkAccept(accept: readonly string[], config: RawConfig, report: Report): void {
+  // A virtual address without an interface may turn out to be of any role.
+  const open = config.vip.some((vip) => vip.interface === null);
+  accept.forEach((text, index) => {
+    for (const side of acceptSides(text) ?? []) {
+      if (acceptNetworks(side, config.vip) !== null) continue;
+      const role = deviceOf(config.interfaces, side) !== null;
+      if (role && open) continue;
+      const why = role ? 'a role without virtual addresses: write its network' : unknownRole(side, config.interfaces);
+      const what = role ? `found ${quote(side)}, ${why}` : `${why}; or a network, an address, "any"`;
+      report.error(['sync', 'accept', index], what);
+    }
+  });
+}
+
 export function checkSync(config: RawConfig, report: Report): void {
   const { sync } = config;
   if (!sync) return;
@@ -105,6 +121,7 @@ export function checkSync(config: RawConfig, report: Report): void {
   if (sync.dialect === 'carpio' && sync.key_file === null) {
     report.warn(['sync'], 'sync is open: whoever is on that link can read and change the states; set key_file');
   }
+  checkAccept(sync.accept, config, report);
   if (sync.dialect !== 'carpio' && sync.key_file !== null) {
     report.warn(['sync', 'key_file'], `not used: the dialect "${sync.dialect}" knows no seal, so sync is open`);
   }

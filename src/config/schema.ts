@@ -6,6 +6,7 @@
 
 import { z } from 'zod';
 import { notAssignable, notUnicast, parseAddress, parseCidr } from '../net/cidr.ts';
+import { acceptSides } from './accept.ts';
 import { DEFAULT_CONTROL, DEFAULT_PEER_PORT, DEFAULT_STATE_DIR } from './default-paths.ts';
 import { isSyslogTarget, MAX_SYSLOG, parseListen, SYSLOG } from './listen.ts';
 import { NFT_WORDS } from './nft-words.ts';
@@ -108,6 +109,11 @@ const network = text('a network or address, as in "10.99.0.0/24" or "2001:db8::/
   Boolean(value.includes('/') ? parseCidr(value) : parseAddress(value)),
 );
 
+const acceptPair = text(
+  '"FROM to TO", as in "lan to any" or "any to 192.0.2.10"',
+  (value) => acceptSides(value) !== null,
+);
+
 const unicast = address('one unicast address without prefix, zone or port', (value) => {
   const parsed = parseAddress(value);
   return parsed ? notUnicast(parsed) : undefined;
@@ -164,6 +170,7 @@ const sync = section('sync', {
   port: integer(1, 65_535).default(DEFAULT_PEER_PORT),
   sync_when: oneOf(['all', 'answered', 'assured']).default('answered'),
   ignore: list(network, 256, 'networks').default([]),
+  accept: list(acceptPair, 64, 'pairs').default([]),
   defer: flag.default(false),
   defer_ms: integer(1, 1000, 'ms').default(20),
   max_states: integer(1024, 16_777_216, 'states').default(1_048_576),

@@ -41,6 +41,8 @@ export const SCOPES: Readonly<Record<string, Scope>> = {
   'sync.port': 'own',
   'sync.sync_when': 'shared',
   'sync.ignore': 'shared',
+  /** What a box lets the other one do is its own word. */
+  'sync.accept': 'own',
   'sync.defer': 'shared',
   'sync.defer_ms': 'shared',
   /** Memory and network cards differ. */

@@ -226,6 +226,7 @@ export class CarpioNode {
     this.vips = vips;
     this.journal.level = config.carp.log;
     this.carp.change(prepared);
+    this.sync?.setVirtual(config, this.links);
     if (this.pairKey.change(config))
       this.log.info("the pair's key is another one; the one before counts until both nodes have it");
     this.tracks.watch(config.track);

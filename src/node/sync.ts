@@ -1,6 +1,7 @@
 /** The node's side of the dataplane: what it is configured with, what it tells of the peer, and the demotion `sync`. */
 import { readFileSync } from 'node:fs';
 import { hasCarrier } from '../carp/group-config.ts';
+import { acceptRules } from '../config/accept.ts';
 import type { Config, SyncConfig } from '../config/types.ts';
 import { REAL_CLOCK } from '../contract/clock.ts';
 import type { KeyNotice, SyncNotice } from '../contract/sync-notice.ts';
@@ -31,10 +32,16 @@ interface SyncSidePorts {
   recorder?: Pick<Recorder, 'foreign'> | null;
 }
 
-/** This node's own addresses that are not shared: connections that end here are of no use to the peer. */
-function localAddresses(links: readonly LinkInfo[]): string[] {
-  return links.flatMap((link) => link.addresses.map((address) => address.address)).slice(0, MAX_LOCAL);
+/**
+ * This node's own addresses, the virtual ones also while it is backup: connections that end here are of no use to the
+ * peer, and none of the peer's may end here.
+ */
+function ownAddresses(virtual: readonly string[], links: readonly LinkInfo[]): string[] {
+  const own = links.flatMap((link) => link.addresses.map(({ address }) => address));
+  return [...new Set([...own, ...virtual.map((text) => text.split('/')[0] ?? '')])].slice(0, MAX_LOCAL);
 }
+
+const virtualAddresses = (config: Config): string[] => config.vip.flatMap((vip) => vip.addresses);
 
 const MAX_LOCAL = 64;
 
@@ -53,6 +60,7 @@ export class SyncSide {
   keyReason: string | null = null;
   private readonly ports: SyncSidePorts;
   private readonly device: string;
+  private virtual: readonly string[];
   private readonly finder: SyncFinder;
   private readonly defer: DeferRuleKeeper;
   /** First answers are to be held, and the dataplane listens to their queue. */
@@ -75,6 +83,7 @@ export class SyncSide {
     this.sealed = secrets.length > 0;
     this.peer = { name: null, address: sync.peer, role: null };
     this.ports = ports;
+    this.virtual = virtualAddresses(config);
     this.holds = sync.defer;
     const rules = { put: () => putDeferRules(), there: hasDeferRules, remove: removeDeferRules };
     this.defer = new DeferRuleKeeper(rules, ports);
@@ -91,7 +100,8 @@ export class SyncSide {
         eventBuffer: sync.event_buffer,
         syncWhen: sync.sync_when,
         ignore: sync.ignore,
-        local: localAddresses(links),
+        local: ownAddresses(this.virtual, links),
+        accept: sync.accept.length > 0 ? acceptRules(sync.accept, config.vip) : null,
         maxStates: sync.max_states,
         defer: sync.defer,
         deferMs: sync.defer_ms,
@@ -114,8 +124,14 @@ export class SyncSide {
     this.tellCarrier(links);
   }
 
+  /** The virtual addresses have changed. */
+  setVirtual(config: Config, links: readonly LinkInfo[]): void {
+    this.virtual = virtualAddresses(config);
+    this.handle.setLocal(ownAddresses(this.virtual, links));
+  }
+
   onLinks(links: readonly LinkInfo[]): void {
-    this.handle.setLocal(localAddresses(links));
+    this.handle.setLocal(ownAddresses(this.virtual, links));
     this.tellCarrier(links);
   }
 

@@ -113,6 +113,7 @@ export function configOf(plan: Plan, box: number, vips: readonly ResolvedVip[]):
     key: plan.key ? new Secret(Buffer.alloc(32, 9)) : null,
     sync_when: plan.syncWhen,
     ignore: [],
+    accept: [],
     max_states: 4096,
     mtu: 1500,
     event_buffer: 1 << 20,

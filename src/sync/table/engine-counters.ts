@@ -51,6 +51,7 @@ export const COUNTER_NAMES = [
   'offload_held',
   'offload_back',
   'answers_owed',
+  'kept_out',
 ] as const;
 
 export type CounterName = (typeof COUNTER_NAMES)[number];

@@ -8,6 +8,7 @@ export interface EngineExports {
   setOwnPort(port: number): void;
   setLists(ignore4: number, ignore6: number, local4: number, local6: number): void;
   setSyncWhen(when: number): void;
+  setAccept(on: number, n4: number, n6: number): void;
   setClaimEvents(on: number): void;
   setPreferPeer(on: number): void;
   setUndecided(on: number): void;
@@ -62,6 +63,8 @@ export interface EngineExports {
 /** Numbers that the module exports, so that they stand once: offsets and sizes of its areas, offsets in a state. */
 const NUMBER_NAMES = [
   'COUNTERS',
+  'ACCEPT4',
+  'ACCEPT6',
   'HOME4',
   'HOME6',
   'IGNORE4',

@@ -39,6 +39,33 @@ export function writeLists(
   x.setLists(counts.ignore4, counts.ignore6, counts.local4, counts.local6);
 }
 
+/** Pairs of networks of one family, as `address/length`. */
+export type AcceptNetworks = readonly { from: string; to: string }[];
+
+/**
+ * Replaces the list of who may have opened what the peer hands over (asm/kernel/accept.ts); `null`: anybody anything.
+ * @throws Error with one pair too many
+ */
+export function writeAccept(
+  view: Uint8Array,
+  at: ModuleNumbers,
+  x: EngineExports,
+  accept: AcceptNetworks | null,
+): void {
+  const counts = { 4: 0, 16: 0 };
+  for (const { from, to } of accept ?? []) {
+    const sides = [parsePrefix(from), parsePrefix(to)];
+    const size = sides[0]?.bytes.length === 4 ? 4 : 16;
+    if (sides.some((side) => side?.bytes.length !== size)) continue;
+    if (counts[size] >= LIST_MAX) throw new Error(`sync.accept: more than ${LIST_MAX} pairs of networks of one family`);
+    const entry = (size === 4 ? at.ACCEPT4 : at.ACCEPT6) + counts[size]++ * 4 * size;
+    sides.forEach((side, i) => {
+      if (side !== null) putPrefix(view, entry + i * 2 * size, side.bytes, side.length);
+    });
+  }
+  x.setAccept(accept === null ? 0 : 1, counts[4], counts[16]);
+}
+
 const WHOSE = { own: 1, peer: 2 } as const;
 
 /**

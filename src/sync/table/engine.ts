@@ -7,7 +7,7 @@ import type { CounterName } from './engine-counters.ts';
 import { COUNTER_NAMES, COUNTER_PLACES } from './engine-counters.ts';
 import type { EngineExports, ModuleNumbers, Owner, WasmMemory } from './engine-exports.ts';
 import { checked, OWNERS } from './engine-exports.ts';
-import { writeHomes, writeLists } from './engine-lists.ts';
+import { type AcceptNetworks, writeAccept, writeHomes, writeLists } from './engine-lists.ts';
 import { Walks } from './engine-walks.ts';
 import type { Home } from './homes.ts';
 
@@ -34,6 +34,8 @@ export interface EngineOptions {
   ignore?: readonly string[];
   /** This node's own addresses; at most 64 of each family. */
   local?: readonly string[];
+  /** Who may have opened what the peer hands over; at most 64 pairs of each family. Left out: anybody anything. */
+  accept?: AcceptNetworks | null;
   /** Seconds, in the order of TIMEOUT_SYSCTLS. */
   timeouts?: readonly number[];
 }
@@ -85,6 +87,7 @@ export class Engine {
     if (exports.init(at.OUT, options.maxStates) === 0) throw new Error('the state engine got no memory');
     exports.setSyncWhen(SYNC_WHEN[options.syncWhen ?? 'answered']);
     this.setLists(options.ignore ?? [], options.local ?? []);
+    writeAccept(this.view(), this.at, this.x, options.accept ?? null);
     if (options.timeouts !== undefined) this.setTimeouts(options.timeouts);
   }
 

@@ -9,6 +9,7 @@ import { Audit } from './audit.ts';
 import { AuditForPeer } from './audit-for-peer.ts';
 import type { DataplaneHost, DataplaneIo } from './dataplane-io.ts';
 import { Defer } from './defer.ts';
+import { ExpectationRules } from './expectation-rules.ts';
 import { ExpectationSync } from './expectations.ts';
 import { FigureReporter } from './figures.ts';
 import { KernelIntake } from './kernel-intake.ts';
@@ -65,6 +66,7 @@ export class Dataplane {
   private tooLongAt = Number.NEGATIVE_INFINITY;
   private readonly inlet: LinkInlet;
   private readonly auditForPeer: AuditForPeer;
+  private readonly expectationRules: ExpectationRules;
 
   /** @throws Error naming what the kernel or the machine lacks */
   constructor(data: WorkerData, post: (message: FromWorker) => void, host: DataplaneHost = KERNEL_HOST) {
@@ -78,6 +80,7 @@ export class Dataplane {
       indexKey: host.random(16),
       ignore: config.ignore,
       local: config.local,
+      accept: config.accept ?? null,
       timeouts: config.timeouts,
     });
     this.engine.reserve(config.maxStates);
@@ -90,6 +93,7 @@ export class Dataplane {
     this.taps = config.recording === true ? this.makeTaps() : null;
     this.driver = this.makeDriver(keys);
     this.inlet = new LinkInlet(this.engine, this.io, this.driver, config.peer);
+    this.expectationRules = new ExpectationRules(config.accept ?? null, config.local);
     this.expectations = this.makeExpectations();
     this.defer = this.makeDefer();
     this.audit = new Audit(this.engine, {
@@ -155,6 +159,7 @@ export class Dataplane {
     return new ExpectationSync(expectations, {
       connection: (message) => this.intake.takeConnection(message),
       send: (content) => this.driver.sendExpectation(content),
+      allows: (payload) => this.expectationRules.allows(payload),
       count: (name) => this.driver.count(name),
     });
   }
@@ -226,6 +231,7 @@ export class Dataplane {
         break;
       case 'local':
         this.engine.setLocal(message.addresses);
+        this.expectationRules.setOwn(message.addresses);
         break;
       case 'carrier':
         this.driver.setCarrier(message.up, now);

@@ -26,6 +26,8 @@ interface ExpectationPorts {
   connection(message: Buffer): void;
   /** Sends it behind all that waits to be sent now. False: there is no room. */
   send(content: Buffer): boolean;
+  /** May the peer have this one written here? */
+  allows(payload: Buffer): boolean;
   count(name: string): void;
 }
 
@@ -70,6 +72,10 @@ export class ExpectationSync {
     const message = decodeExpectation(content);
     if (message === null) {
       this.ports.count('bad_expectation');
+      return;
+    }
+    if (!message.gone && !this.ports.allows(message.payload)) {
+      this.ports.count('expectation_kept_out');
       return;
     }
     try {

@@ -42,10 +42,12 @@ export class FigureReporter {
     this.reported = { own: ownCompared, mirrored: mirroredCompared };
     this.write(now, figures);
     this.reportStep(now);
-    const refused = Object.values(this.driver.refused).reduce((sum, n) => sum + n, 0);
+    const keptOut = this.engine.counter('kept_out');
+    const counters = { ...this.driver.refused, ...(keptOut > 0 && { state_kept_out: keptOut }) };
+    const refused = Object.values(counters).reduce((sum, n) => sum + n, 0);
     if (refused !== this.lastRefused) {
       this.lastRefused = refused;
-      this.post({ type: 'refused', counters: { ...this.driver.refused } });
+      this.post({ type: 'refused', counters });
     }
   }
 

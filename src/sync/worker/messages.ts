@@ -2,6 +2,7 @@
 
 import type { StateView } from '../../contract/state-view.ts';
 import type { SyncNotice } from '../../contract/sync-notice.ts';
+import type { AcceptNetworks } from '../table/engine-lists.ts';
 
 export interface WorkerConfig {
   name: string;
@@ -21,6 +22,8 @@ export interface WorkerConfig {
   /** Networks that are never synced, and this node's own addresses (its local connections are useless elsewhere). */
   ignore: string[];
   local: string[];
+  /** Who may have opened what the peer hands over; `null`: anybody anything. */
+  accept?: AcceptNetworks | null;
   maxStates: number;
   /** First answers of connections wait for the peer. */
   defer?: boolean;

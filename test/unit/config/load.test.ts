@@ -104,6 +104,7 @@ load('what is left out gets its default, and a section left out is off', () => {
     port: 8240,
     sync_when: 'answered',
     ignore: [],
+    accept: [],
     defer: false,
     defer_ms: 20,
     max_states: 1_048_576,

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { attributes } from '../../../scripts/reference/ctmsg.ts';
 import type { Expectations, ExpectEvent } from '../../../src/kernel/expect.ts';
 import { decodeExpectation, encodeExpectation } from '../../../src/sync/wire/expectation.ts';
+import { ExpectationRules } from '../../../src/sync/worker/expectation-rules.ts';
 import { ExpectationSync } from '../../../src/sync/worker/expectations.ts';
 
 const test = suite('expectations');
@@ -61,6 +62,7 @@ function scene() {
   const done: string[] = [];
   let looks = 0;
   let refuse: number | null = null;
+  const allowed = { now: true };
   const work = (name: string): void => {
     if (refuse !== null) throw Object.assign(new Error('no'), { errno: refuse });
     done.push(name);
@@ -77,9 +79,19 @@ function scene() {
   const sync = new ExpectationSync(kernel, {
     connection: () => void looks++,
     send: (content) => told.push(decodeExpectation(content)?.gone ?? false) > 0,
+    allows: () => allowed.now,
     count: (name) => void counted.push(name),
   });
-  return { events, told, counted, done, sync, looks: () => looks, refuse: (errno: number | null) => (refuse = errno) };
+  return {
+    allowed,
+    events,
+    told,
+    counted,
+    done,
+    sync,
+    looks: () => looks,
+    refuse: (errno: number | null) => (refuse = errno),
+  };
 }
 
 test('a node that forwards tells what its kernel expects, and looks at the connection now and a little later', () => {
@@ -126,6 +138,46 @@ test('what the peer tells goes into the kernel; refusals are counted, an end tha
   sync.take(there);
   sync.take(Buffer.from('rubbish'));
   assert.equal(counted, ['expectation_refused', 'bad_expectation']);
+});
+
+test('what the rules do not allow stays out, counted; its end is taken all the same', () => {
+  const { sync, done, counted, allowed } = scene();
+  allowed.now = false;
+  sync.take(encodeExpectation({ gone: false, payload: payload(1) }) as Buffer);
+  sync.take(encodeExpectation({ gone: true, payload: payload(1) }) as Buffer);
+  assert.equal([done, counted], [['remove'], ['expectation_kept_out']]);
+});
+
+/** An expectation from `source` (0.0.0.0: whoever) to `destination`. */
+function expected(source: string, destination: string, nat = false): Buffer {
+  const bytes = (text: string): Uint8Array => Uint8Array.from(text.split('.'), Number);
+  const tuple = (a: string, b: string): Buffer => nest(1, attr(1, bytes(a)), attr(2, bytes(b)));
+  const mask = source === '0.0.0.0' ? source : '255.255.255.255';
+  const parts = [nest(2, tuple(source, destination)), nest(3, tuple(mask, '255.255.255.255'))];
+  if (nat) parts.push(nest(10, u32(1, 0)));
+  return Buffer.concat([Buffer.of(2, 0, 0, 0), ...parts]);
+}
+
+test('no expectation lets the peer in to an address of this node, unless it is translated on', () => {
+  const rules = new ExpectationRules(null, ['203.0.113.1']);
+  assert.ok(rules.allows(expected('198.51.100.80', '192.168.1.5')));
+  assert.not.ok(rules.allows(expected('198.51.100.80', '203.0.113.1')));
+  assert.not.ok(rules.allows(expected('0.0.0.0', '203.0.113.1')));
+  assert.not.ok(rules.allows(expected('203.0.113.1', '192.168.1.5')));
+  assert.ok(rules.allows(expected('198.51.100.80', '203.0.113.1', true)));
+  rules.setOwn(['203.0.113.7/24']);
+  assert.ok(rules.allows(expected('198.51.100.80', '203.0.113.1')));
+  assert.not.ok(rules.allows(expected('198.51.100.80', '203.0.113.7')));
+  assert.not.ok(rules.allows(Buffer.of(2, 0, 0, 0)), 'without addresses');
+});
+
+test('[sync] accept holds for expectations, in both directions', () => {
+  const rules = new ExpectationRules([{ from: '192.168.1.0/24', to: '0.0.0.0/0' }], []);
+  assert.ok(rules.allows(expected('192.168.1.5', '198.51.100.80')));
+  assert.ok(rules.allows(expected('198.51.100.80', '192.168.1.5')), 'the server opens it: active FTP');
+  assert.ok(rules.allows(expected('0.0.0.0', '192.168.1.5')), 'from whoever, to the one that asked');
+  assert.not.ok(rules.allows(expected('198.51.100.80', '10.0.0.5')));
+  assert.not.ok(rules.allows(expected('0.0.0.0', '10.0.0.5')));
 });
 
 test.run();
