@@ -29,16 +29,17 @@ const io: Io = {
   now: Date.now,
   native: {
     runNode: async (options) => (await import('./node/run.ts')).runNode(options),
-    kernelProbe: async () => (await import('./kernel/probe.ts')).kernelProbe,
+    kernelProbe: async () => ({
+      ...(await import('./kernel/probe.ts')).kernelProbe,
+      gate: (await import('./gate/probe.ts')).gateProbe,
+    }),
   },
 };
 
 process.stdout.on('error', endQuietly);
 process.stderr.on('error', () => {}); // nobody to tell
 
-// `carpio guard` is no command for people: `carpio run` starts it beside itself.
-const guard = async (): Promise<number> => (await import('./gate/guardian/process.ts')).runGuard();
-const ended = process.argv[2] === 'guard' ? guard() : runCli(process.argv.slice(2), io);
+const ended = runCli(process.argv.slice(2), io);
 
 ended.then((code) => {
   // An add-on's handle must not keep a finished command alive; what was written goes out first.

@@ -231,7 +231,7 @@ async function killed(): Promise<void> {
     const argv = [...stormOf(rate, rate * seconds), '0', 'curve'];
     const sending = scene.lab.exec('client', argv, { timeoutMs: WITHIN });
     await pause((seconds * 1000) / 2);
-    // Daemon and guardian stand still from here on; the rest of the power's end takes its time.
+    // The daemon stands still from here on; the rest of the power's end takes its time.
     for (const pid of scene.lab.pids('fw-a')) process.kill(pid, 'SIGSTOP');
     const died = process.hrtime.bigint();
     await Promise.all([command(['ip', '-n', 'client', 'link', 'set', 'eth0', 'down']), scene.pair['fw-a'].powerOff()]);

@@ -71,7 +71,7 @@ async function round(stack: Stack, run: number): Promise<void> {
   let holders: Holders | null = null;
   try {
     await cluster.start();
-    holders = new Holders(lab, stack.devices);
+    holders = new Holders(lab, stack.gated);
     const bench: Bench = { lab, cluster, holders, probe: await startProbe(lab) };
     await settle(bench);
     await play(bench, scenes, (outcome) => seen.push({ stack: stack.name, run, ...outcome }));

@@ -170,7 +170,9 @@ export class Lab {
 
   /** Kernel truth: which machines that are on hold a virtual address on a device that is up. */
   async holders(address: string): Promise<FirewallName[]> {
-    const on = FIREWALLS.filter((node) => !this.off.has(node));
+    const there = FIREWALLS.filter((node) => !this.off.has(node));
+    const gates = await Promise.all(there.map((node) => this.openGates(node)));
+    const on = there.filter((_node, i) => gates[i] !== 0);
     const lists = await Promise.all(
       on.map(async (node) => JSON.parse((await command(['ip', '-n', node, '-j', 'addr', 'show', 'up'])).stdout)),
     );
@@ -179,6 +181,15 @@ export class Lab {
         device.addr_info?.some((info) => info.local === bare(address)),
       ),
     );
+  }
+
+  /** How many gates are open in a node's kernel (src/gate/table.ts); null: it has none. */
+  async openGates(node: FirewallName): Promise<number | null> {
+    const list = ['ip', 'netns', 'exec', node, 'nft', '-j', 'list', 'set', 'netdev', 'carpio_gate', 'alive'];
+    const { stdout, code } = await command(list, { check: false });
+    if (code !== 0) return null;
+    const { nftables } = JSON.parse(stdout) as { nftables: { set?: { elem?: unknown[] } }[] };
+    return nftables.reduce((sum, { set }) => sum + (set?.elem?.length ?? 0), 0);
   }
 
   /**

@@ -12,8 +12,8 @@ import { carpio, type Scene } from './scene.ts';
 const SETTLE_MS = 90_000;
 /** For the kernel's own list of its connections; a machine that does much else has taken longer than 20 s. */
 const LIST_MS = 60_000;
-/** A daemon and its guardian, and nothing that an earlier one left. */
-const PROCESSES = 2;
+/** A daemon, and nothing that an earlier one left. */
+const PROCESSES = 1;
 const LIMITS = {
   /** Resident memory of one process, kB: the runtime with both add-ons and the worker is about 110 MB. */
   residentKb: 260_000,

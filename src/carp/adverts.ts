@@ -17,15 +17,6 @@ import type { Received } from './receive.ts';
 import { receiveAdvert, receivePacket } from './receive.ts';
 import type { Action, ArrivedAdvert, Family } from './types.ts';
 
-/** A complete IP packet that tells the segment that this node lets go; `packet` as hex. */
-export interface LastWord {
-  family: 4 | 6;
-  /** the NIC it leaves through */
-  device: string;
-  to: string;
-  packet: string;
-}
-
 type SendAdvert = Extract<Action, { type: 'sendAdvert' }>;
 
 interface AdvertPorts {
@@ -74,10 +65,6 @@ export function hasFamily(vip: { addresses: string[] }, family: Family): boolean
 export class Adverts {
   /** Packets by the BSD names. */
   readonly counters: Record<string, number> = { ipackets: 0, ipackets6: 0, opackets: 0, opackets6: 0, oerrors: 0 };
-  /**
-   * The counter of the last words: told to the peer beforehand, so that it believes them at once and no other goodbye.
-   */
-  lastCounter = randomBytes(8).readBigUInt64BE();
   private readonly ports: AdvertPorts;
   private readonly vhids = new Map<VhidKey, Vhid>();
   private readonly receivers = new Map<string, { of: string; socket: Closable }>();
@@ -152,28 +139,9 @@ export class Adverts {
     for (const family of action.families) this.sendFamily(vhid, family, action);
   }
 
-  /** Complete packets that bow out of a vhid, for the one who speaks when this process no longer can (guard/). */
-  lastWords(key: VhidKey): LastWord[] {
-    const vhid = this.vhids.get(key);
-    if (vhid === undefined) return [];
-    const counter = this.lastCounter;
-    const bowOut = { vhid: vhid.vip.vhid, advbase: 255, advskew: 255, demote: 255, counter };
-    const payload = encodeAdvert(bowOut, vhid.key20, vhid.addresses);
-    return ([4, 6] as const).flatMap((family) => {
-      const source = family === 4 ? vhid.sources.v4 : vhid.sources.v6;
-      if (source === null || !hasFamily(vhid.vip, family)) return [];
-      return destinations(vhid.vip, family).map((to) => ({
-        family,
-        device: vhid.vip.device,
-        to,
-        packet: ipPacket(family, source, to, payload).toString('hex'),
-      }));
-    });
-  }
-
-  /** After they were spoken once, anybody may play them again: others are chosen. */
-  renewLastWords(): void {
-    this.lastCounter = randomBytes(8).readBigUInt64BE();
+  /** Resolves when every advertisement has left (or was refused), or after `limitMs`: then its device may go. */
+  async flushed(limitMs: number): Promise<void> {
+    await Promise.all([...this.vhids.values()].map(({ sender }) => sender.flushed(limitMs)));
   }
 
   close(): void {

@@ -22,9 +22,11 @@ interface ElectionPorts {
   announce(key: VhidKey, cause: AnnounceCause): void;
   event(event: Extract<Action, { type: 'event' }>['event']): void;
   stopped(clean: boolean, cause: HandOverCause): void;
+  /** A vhid is about to leave MASTER: its gate closes before anybody hears of it. */
+  letGo(key: VhidKey): void;
   /** Roles are about to change; what must be told of it can be told before the work is done. */
   roles(): void;
-  /** The loop turns; told at every look. */
+  /** The loop turns; called at every look, after a stall was noticed. */
   alive(nowUs: number): void;
   /** The state may have changed; called once after each run of the machine. */
   changed(): void;
@@ -109,7 +111,9 @@ export class Election {
     const input = this.tap?.before({ event: recordedEvent(event), now });
     const { actions } = step(this.state, event, now);
     if (input !== undefined) this.tap?.after(input, actions);
-    if (actions.some((action) => action.type === 'role')) this.ports.roles();
+    const roles = actions.filter((action) => action.type === 'role');
+    for (const { key, from } of roles) if (from === 'MASTER') this.ports.letGo(key);
+    if (roles.length > 0) this.ports.roles();
     for (const action of actions) this.perform(action);
   }
 

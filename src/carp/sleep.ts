@@ -1,6 +1,6 @@
 /**
  * Invariant 7: who did not run for its master-down time has lost its role. Two limits: the protocol's, and the shorter
- * one of a pair with early take-over, whose guardian lets go and whose other node follows sooner. Pure.
+ * one of a pair with early take-over, where the kernel closes the gate and the other node follows sooner. Pure.
  */
 
 import { PAIRED } from '../contract/carp-timers.ts';
@@ -9,9 +9,8 @@ import type { Action, Context, GroupEvent, GroupState, VhidState } from './types
 import { armDown, downTimeUs, emit, enterBackup, ms, ownIntervalUs } from './vhid.ts';
 
 /**
- * First thing in each step, whatever the event says. A `stall` is the loop's or the guardian's word that nothing ran,
- * so that the shorter limit of a pair counts as well; for all vhids at once, whatever their own timers are, since the
- * guardian lets go of all.
+ * First thing in each step, whatever the event says. A `stall` is the loop's word that nothing ran, so that the shorter
+ * limit of a pair counts as well; for all vhids at once, whatever their own timers are, since all gates closed.
  */
 export function wakeLate(state: GroupState, event: GroupEvent, actions: Action[], slept: number): void {
   const ctx = contextOf(state, actions);
@@ -40,7 +39,7 @@ export function wasPaired(state: GroupState, sleptUs = 0): boolean {
   return state.config.early === true && state.peer !== null && state.peer.freshUntil >= state.lastUs - sleptUs;
 }
 
-/** `wasPaired`, or this node counted on it when it last did anything: its guardian was told so. */
+/** `wasPaired`, or this node counted on it when it last did anything. */
 function pairedBefore(state: GroupState, sleptUs: number): boolean {
   return state.paired || wasPaired(state, sleptUs);
 }

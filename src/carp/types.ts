@@ -110,7 +110,7 @@ export type GroupEvent =
   | { type: 'stop' };
 
 /**
- * What the outside must do, in this order. Becoming MASTER is always: `role` (bring the addresses up), `sendAdvert`,
+ * What the outside must do, in this order. Becoming MASTER is always: `role` (open the gate), `sendAdvert`,
  * `announce`. Role changes have no `event` of their own: the daemon makes the feed's `carp.state` out of `role`.
  */
 export type Action =
@@ -206,7 +206,7 @@ export interface GroupState {
   stopping: { deadlineUs: number } | null;
   stopped: boolean;
   peer: { report: PeerReport; freshUntil: number } | null;
-  /** What the guardian knows: whether the peer was heard when this node last did anything (`wasPaired`). */
+  /** Whether the peer was heard when this node last did anything (`wasPaired`). */
   paired: boolean;
 }
 

@@ -128,7 +128,7 @@ export function enterBackup(v: VhidState, ctx: Context, cause: RoleCause): void 
   armDown(v, ctx);
 }
 
-/** Addresses up, advertisement, announcement: in this order. */
+/** Gate open, advertisement, announcement: in this order. */
 export function enterMaster(v: VhidState, ctx: Context, cause: RoleCause): void {
   change(v, ctx, 'MASTER', cause);
   v.heard4 = null;

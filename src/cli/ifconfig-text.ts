@@ -21,7 +21,8 @@ function addressLine(text: string, vhid: number): string {
 
 function vipLines(vip: VipStatus): string[] {
   const carp = `\tcarp: ${vip.state} vhid ${vip.vhid} advbase ${vip.advbase} advskew ${vip.advskew}`;
-  return [...vip.addresses.map((address) => addressLine(address, vip.vhid)), carp];
+  const gate = vip.gate === undefined ? '' : `, gate ${vip.gate.state}`;
+  return [...vip.addresses.map((address) => addressLine(address, vip.vhid)), carp + gate];
 }
 
 /** Device by device: its virtual addresses, then one `carp:` line a vhid. */

@@ -44,9 +44,17 @@ function vipRows(status: NodeStatus, now: number, paint: Paint): string[] {
   ]);
   const lines = table([head.map((cell) => paint('dim', cell)), ...rows]);
   return lines.flatMap((line, i) => {
-    const reason = i === 0 ? '' : clean(status.carp.vips[i - 1]?.reason ?? '');
+    const vip = status.carp.vips[i - 1];
+    const reason = i === 0 ? '' : clean(vip?.reason ?? '') + gateText(vip);
     return reason === '' ? [line] : [line, `      ${paint('dim', reason)}`];
   });
+}
+
+/** Only where it is not what the state says already. */
+function gateText(vip: VipStatus | undefined): string {
+  const expected = vip?.state === 'MASTER' ? 'open' : 'closed';
+  if (vip?.gate === undefined || vip.gate.state === expected) return '';
+  return `; gate ${vip.gate.state}: ${clean(vip.gate.why)}`;
 }
 
 function stepText(sync: SyncStatus, paint: Paint): string {

@@ -6,20 +6,27 @@
 const SECOND = 1_000_000;
 
 /**
- * Two Carpio boxes with a sealed sync link between them, microseconds. A daemon that stands still must have lost its
- * addresses before its peer takes them, and who only stumbles should not lose them at all, whatever the timers are.
- * From the moment it stands still (the peer may have heard its last sign of life a heartbeat, 100 ms, before):
+ * The gate (src/gate/): a set element in the kernel that each beat renews. Microseconds.
  *
- *   270  `nap`: longer than this, and the daemon that goes on is backup first
- *   300  `guard`: the guardian takes the addresses down and bows out (it counts from the last beat, 20 ms
- *        before at most)
- *   365  at the earliest the peer takes over by itself, if nobody bowed out: it has heard nothing for `silence` and has
- *        probed for 75 ms, or (fast timers) adverts are missing and the last report is older than `fresh`
+ * `timeoutUs` after the last beat the kernel closes the gate by itself. It counts time in ticks of up to 10 ms
+ * (CONFIG_HZ 100), so a peer may rely on `closedUs` only.
  */
-export const PAIRED = { napUs: 270_000, guardUs: 300_000, silenceUs: 390_000, freshUs: 465_000 } as const;
+export const GATE = { timeoutUs: 120_000, closedUs: 135_000 } as const;
 
-/** The loop looks at its clock, and tells the guardian that it turns, at least this often, us. */
-export const LOOK_US = 50_000;
+/**
+ * Two Carpio boxes with a sealed sync link between them, microseconds. The kernel must have closed the gate of a daemon
+ * that stands still before its peer opens its own. From the moment at which the daemon stands still (the peer may have
+ * received its last sign of life a heartbeat, 50 ms, before):
+ *
+ *   135  `GATE.closedUs`: the kernel has closed the gate
+ *   150  `nap`: a daemon that runs again after longer than this is backup first, and opens nothing
+ *   200  after the last sign: `dead`, the peer may take over (it has probed since `silence`)
+ *   240  after the last report: `fresh`, an older report no longer holds a backup whose adverts are missing
+ */
+export const PAIRED = { napUs: 150_000, silenceUs: 125_000, deadUs: 200_000, freshUs: 240_000 } as const;
+
+/** The loop looks at its clock, and beats for the gates that are open, at least this often, us. */
+export const LOOK_US = 40_000;
 
 /** OpenBSD's interval for advbase 0 and advskew 0: 1/256 s. */
 const SHORTEST_US = 3906;
@@ -85,13 +92,4 @@ export function freebsdSkew(advskew: number, demotion: number): number {
 /** NetBSD, FreeBSD up to 9, UCarp: 240 while suppressed, unless the configured one is higher. */
 export function suppressedSkew(advskew: number, suppress: number): number {
   return suppress > 0 ? Math.max(advskew, DEMOTED_SKEW) : advskew;
-}
-
-/**
- * How long the guardian lets a silent daemon keep the addresses of a vhid.
- * @param paired early take-over is in use and the peer was heard just now; without it only the protocol's timers count
- */
-export function guardLimitUs(advbase: number, advskew: number, paired: boolean): number {
-  if (paired) return PAIRED.guardUs;
-  return Math.max(LOOK_US, masterDownUs(advbase, advskew)) + LOOK_US;
 }

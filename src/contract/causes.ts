@@ -19,6 +19,7 @@ export type Decided = 'demotion' | 'timers' | 'tie' | 'slow';
 /** The first sign that the peer may be dead. */
 export type Suspicion =
   | { why: 'carrier_lost' }
+  | { why: 'channel_ended' }
   | { why: 'no_sign'; silent_ms: number }
   /** The sync link is silent, but the peer was not silent on other ways. */
   | { why: 'sync_link_silent' };

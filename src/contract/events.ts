@@ -82,11 +82,6 @@ export type CarpEvent =
   | { kind: 'carp.proof'; on: boolean }
   | { kind: 'carp.diagnosis'; vhid: number; interface: string; what: DiagnosisName; over: boolean; reason: string };
 
-export type GuardEvent =
-  | { kind: 'guard.lost'; reason: string }
-  | { kind: 'guard.ready'; pid: number }
-  | { kind: 'guard.fell'; vhids: string[]; silent_ms: number };
-
 /** Is the peer alive, and the authenticated channel to it. */
 export type PeerEvent =
   | { kind: 'peer.dead'; cause: Probe<'peer_dead'> }
@@ -120,7 +115,7 @@ type LifeEvent =
   | { kind: 'node.reload' }
   | { kind: 'node.stop'; clean: boolean; cause: HandOverCause; demotion: number };
 
-export type NodeEvent = CarpEvent | GuardEvent | PeerEvent | SyncNodeEvent | ReplicateEvent | LifeEvent;
+export type NodeEvent = CarpEvent | PeerEvent | SyncNodeEvent | ReplicateEvent | LifeEvent;
 
 /**
  * An event as it leaves the node (feed, hook, JSON log): its fields, the words of its cause as `reason`, and one

@@ -28,6 +28,11 @@ export interface KernelProbe {
   nft(): Promise<ProbeResult>;
   /** A macvlan can be made (and is removed again). */
   macvlan(): Promise<ProbeResult>;
+  /**
+   * The gate of a virtual host: nftables on a device's way in and out, sets whose elements end, a loopback that is
+   * up.
+   */
+  gate(): Promise<ProbeResult>;
   /** A raw socket for protocol 112. */
   rawSocket(): Promise<ProbeResult>;
   /** What size of packets comes back from the peer over the sync link, with nobody cutting them. IPv4 only. */

@@ -28,6 +28,16 @@ export interface VipStatus {
   /** Longest silence of the master, in ms, before this node takes over. */
   takeover_ms: number;
   heard: { from: string; advbase: number; advskew: number; ms_ago: number } | null;
+  /** What lets its packets pass (docs/carp.md, The gate). Left out by an older version. */
+  gate?: GateStatus;
+}
+
+export interface GateStatus {
+  /** `waits`: this node is MASTER, and the gate of the peer has still to close. */
+  state: 'open' | 'waits' | 'closed';
+  /** ISO time. */
+  since: string;
+  why: string;
 }
 
 interface PeerStatus {

@@ -32,7 +32,7 @@ const LINE_LIMITS = {
 const STATE_EVERY = 250;
 
 /**
- * Counters of advertisements are large integers; one of them (the guardian's) is a secret of the pair until it is used.
+ * Counters of advertisements are large integers.
  * They are only ever compared, so the recording has the first 8 bytes of a keyed hash instead, under a key of its own.
  */
 export function blind(): BigWriter {

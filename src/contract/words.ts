@@ -20,6 +20,7 @@ function compared(by: Decided, better: Standing, worse: Standing): string {
 
 function suspicion(first: Suspicion): string {
   if (first.why === 'carrier_lost') return 'the sync link has lost its carrier';
+  if (first.why === 'channel_ended') return "the peer channel's connection has ended";
   if (first.why === 'sync_link_silent') return 'the sync link is silent';
   return `no sign of the peer for ${first.silent_ms} ms`;
 }
@@ -189,7 +190,7 @@ function linkSentence(event: Extract<NodeEvent, { kind: 'carp.link' }>): string 
   return event.up ? `link on ${role} is back, used in ${hold_ms} ms (${flaps} flaps)` : `link on ${role} is down`;
 }
 
-function carpSentence(event: Extract<NodeEvent, { kind: `carp.${string}` | `guard.${string}` }>): string {
+function carpSentence(event: Extract<NodeEvent, { kind: `carp.${string}` }>): string {
   switch (event.kind) {
     case 'carp.state':
       return `${on(event)}: ${event.from} -> ${event.to} (${causeText(event.cause)})`;
@@ -222,12 +223,6 @@ function carpSentence(event: Extract<NodeEvent, { kind: `carp.${string}` | `guar
     case 'carp.multicast_lost':
     case 'carp.family_silent':
       return `${on(event)}: ${causeText(event.cause)}`;
-    case 'guard.lost':
-      return `the guardian is lost: ${event.reason}`;
-    case 'guard.ready':
-      return `the guardian stands ready (process ${event.pid})`;
-    case 'guard.fell':
-      return `the guardian let go of ${event.vhids.join(', ')} after ${event.silent_ms} ms of silence`;
   }
 }
 
@@ -294,7 +289,7 @@ function nodeSentence(event: Extract<NodeEvent, { kind: `node.${string}` | `repl
 
 /** One sentence for an event. */
 export function sentence(event: NodeEvent): string {
-  if (isOf(event, 'carp.') || isOf(event, 'guard.')) return carpSentence(event);
+  if (isOf(event, 'carp.')) return carpSentence(event);
   if (isOf(event, 'sync.') || isOf(event, 'peer.')) return syncSentence(event);
   return nodeSentence(event as Extract<NodeEvent, { kind: `node.${string}` | `replicate.${string}` }>);
 }

@@ -73,6 +73,12 @@ function electionMetrics(out: Page, status: NodeStatus): void {
     vips.flatMap(({ vip, labels }) => states.map((state): Sample => [vip.state === state, { ...labels, state }])),
   );
   out.family(
+    'carpio_vip_gate_open',
+    'gauge',
+    'Whether packets for the virtual addresses pass.',
+    vips.map(({ vip, labels }): Sample => [vip.gate === undefined ? null : vip.gate.state === 'open', labels]),
+  );
+  out.family(
     'carpio_vip_since_timestamp_seconds',
     'gauge',
     'When this node took its present CARP state.',

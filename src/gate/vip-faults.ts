@@ -13,8 +13,8 @@ const FORGET = 120_000;
 interface VipFaultPorts {
   /** `reason` null: the vhid is whole again. */
   tell(key: VhidKey, reason: string | null): void;
-  /** What failed, or null. */
-  repair(key: VhidKey): string | null;
+  /** Resolves with what failed, or null. */
+  repair(key: VhidKey): Promise<string | null>;
   warn(message: string): void;
 }
 
@@ -49,9 +49,10 @@ export class VipFaults {
   }
 
   private later(key: VhidKey, entry: Broken): void {
-    entry.timer = setTimeout(() => {
+    entry.timer = setTimeout(async () => {
+      const failed = await this.ports.repair(key);
+      if (this.broken.get(key) !== entry) return;
       entry.timer = null;
-      const failed = this.ports.repair(key);
       if (failed === null) {
         entry.mendedAt = performance.now();
         this.ports.tell(key, null);

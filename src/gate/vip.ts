@@ -1,11 +1,14 @@
 /**
- * A virtual host's addresses in the kernel.
+ * A virtual host's device and addresses in the kernel.
  *
- * Mode `virtual`: a macvlan with the MAC 00:00:5e:00:01:vhid carries the addresses and is kept DOWN. Taking over is one
- * system call (link up), letting go is one (link down): a device that is down answers no ARP and sends nothing.
- * Mode `physical`: the addresses are put on the NIC and taken away again.
+ * Mode `virtual`: a macvlan with the MAC 00:00:5e:00:01:vhid, up on both nodes ("armed") behind its gate (table.ts), so
+ * that a role change waits for no device. Mode `physical`: the NIC itself.
+ *
+ * The addresses stand there only while the gate is open: an address on a device that is up is local to this kernel, and
+ * a backup must reach the virtual address at the master (DNS, NTP, monitoring).
  */
 import { createHash } from 'node:crypto';
+import type { DeviceWork } from '../kernel/device-work.ts';
 import { type Address, IFA_F_NOPREFIXROUTE, type Link, type Rtnetlink } from '../kernel/rtnetlink.ts';
 import { Sysctls } from '../kernel/sysctl.ts';
 import { formatIp, type Prefix, parsePrefix, samePrefix } from '../net/ip.ts';
@@ -84,9 +87,9 @@ function canonical(text: string): string {
   return prefix === null ? text : `${formatIp(prefix.bytes)}/${prefix.length}`;
 }
 
-/** Removes leftovers. Throws SysError at the first that cannot be removed. */
-export function removeLeftovers(rtnl: Rtnetlink, leftovers: Leftovers): void {
-  for (const link of leftovers.devices) rtnl.deleteLink(link.index, link.name);
+/** Removes leftovers. Rejects with SysError at the first that cannot be removed. */
+export async function removeLeftovers(rtnl: Rtnetlink, work: DeviceWork, leftovers: Leftovers): Promise<void> {
+  for (const link of leftovers.devices) await work.deleteLink(link.index, link.name);
   for (const address of leftovers.addresses) {
     rtnl.deleteAddress(address.index, address.bytes, address.prefix, `device index ${address.index}`);
   }
@@ -94,6 +97,7 @@ export function removeLeftovers(rtnl: Rtnetlink, leftovers: Leftovers): void {
 
 export class VipDevice {
   readonly #rtnl: Rtnetlink;
+  readonly #work: DeviceWork;
   readonly #sysctls: Sysctls;
   readonly #announcer = new Announcer();
   #spec: VipSpec;
@@ -102,10 +106,12 @@ export class VipDevice {
   #mac: Uint8Array = new Uint8Array(6);
   #covered: ReadonlySet<Prefix> = new Set();
   #isUp = false;
+  #isArmed = false;
 
   /** @param sysctls shared by all devices of the node; `restore()` it after the last `remove()` */
-  constructor(rtnl: Rtnetlink, sysctls: Sysctls, spec: VipSpec) {
+  constructor(rtnl: Rtnetlink, work: DeviceWork, sysctls: Sysctls, spec: VipSpec) {
     this.#rtnl = rtnl;
+    this.#work = work;
     this.#sysctls = sysctls;
     this.#spec = spec;
   }
@@ -125,18 +131,27 @@ export class VipDevice {
     return this.#mac;
   }
 
-  /** Whether the addresses are meant to be answered for (`up` was the last word). */
+  /** Whether the addresses are to be on the device (`up` was called last). */
   get isUp(): boolean {
     return this.#isUp;
   }
 
+  /** Whether the device may be up: its gate stands. */
+  get isArmed(): boolean {
+    return this.#isArmed;
+  }
+
+  get prefixes(): readonly Prefix[] {
+    return this.#prefixes;
+  }
+
   /**
-   * Brings the kernel to the wanted state: device made or taken over, addresses exactly those of the spec, up or down
-   * as the last `up`/`down` said (at first: down, also if an earlier run left it up). May be called again at any time.
+   * Brings the kernel to the wanted state: device made or taken over, addresses exactly those of the spec when `up` was
+   * called last and none otherwise. A macvlan that is not armed is down, also if an earlier run left it up.
    * @param spec a changed spec of the same vhid, role and mode
-   * @throws SysError or Error that names the device, address or setting
+   * Calls must not overlap. Rejects with SysError or Error that names the device, address or setting.
    */
-  prepare(spec: VipSpec = this.#spec): void {
+  async prepare(spec: VipSpec = this.#spec): Promise<void> {
     this.#spec = spec;
     this.#prefixes = spec.addresses.map((text) => {
       const prefix = parsePrefix(text);
@@ -151,42 +166,45 @@ export class VipDevice {
       this.#prefixes,
       addresses.filter((address) => address.index === parent.index),
     );
-    if (spec.mode === 'virtual') this.#prepareMacvlan(parent, links, addresses);
+    if (spec.mode === 'virtual') await this.#prepareMacvlan(parent, links, addresses);
     else this.#preparePhysical(parent, addresses);
   }
 
-  /**
-   * Take-over: from here on the addresses are answered for. Mode `virtual`: one system call.
-   * @returns null, or what failed. Never throws.
-   */
+  /** The gate of this device stands: it may be up. Resolves with null, or what failed; never rejects. */
+  async arm(): Promise<Error | null> {
+    if (this.#isArmed) return null;
+    this.#isArmed = true;
+    if (this.#spec.mode !== 'virtual') return null;
+    return attemptAside(this.#work.setUp(this.#ifindex, true, this.device));
+  }
+
+  /** The gate has opened: puts the addresses on the device. Returns null, or what failed; never throws. */
   up(): Error | null {
     this.#isUp = true;
     return attempt(() => {
       if (this.#ifindex === 0) throw new Error(`vhid ${this.#spec.vhid}: ${this.device} was not prepared`);
-      if (this.#spec.mode === 'virtual') this.#rtnl.setUp(this.#ifindex, true, this.device);
-      else this.#addAddresses();
+      this.#addAddresses();
     });
   }
 
-  /** Lets go: nothing answers for the addresses any more. Returns null, or what failed; never throws. */
+  /** The gate has closed: takes the addresses away. Returns null, or what failed; never throws. */
   down(): Error | null {
     this.#isUp = false;
     return attempt(() => {
-      if (this.#ifindex === 0) return;
-      if (this.#spec.mode === 'virtual') this.#rtnl.setUp(this.#ifindex, false, this.device);
-      else this.#deleteAddresses(this.#prefixes);
+      if (this.#ifindex !== 0) this.#deleteAddresses(this.#prefixes);
     });
   }
 
-  /** Lets go and leaves nothing behind. Returns null, or what failed; never throws. */
-  remove(): Error | null {
+  /** Leaves nothing behind. Resolves with null, or what failed; never rejects. */
+  async remove(): Promise<Error | null> {
     const failed = this.down();
+    this.#isArmed = false;
     this.#announcer.close();
     if (this.#spec.mode !== 'virtual' || this.#ifindex === 0) return failed;
     this.#sysctls.forgetDevice(this.device);
     const index = this.#ifindex;
     this.#ifindex = 0;
-    return attempt(() => this.#rtnl.deleteLink(index, this.device)) ?? failed;
+    return (await attemptAside(this.#work.deleteLink(index, this.device))) ?? failed;
   }
 
   /** Gratuitous ARP and unsolicited neighbour advertisements for all addresses. Never throws. */
@@ -198,7 +216,7 @@ export class VipDevice {
     );
   }
 
-  #prepareMacvlan(parent: Link, links: readonly Link[], addresses: readonly Address[]): void {
+  async #prepareMacvlan(parent: Link, links: readonly Link[], addresses: readonly Address[]): Promise<void> {
     const { vhid, node } = this.#spec;
     const name = this.device;
     this.#mac = virtualMac(vhid);
@@ -207,21 +225,23 @@ export class VipDevice {
     if (found !== undefined && !this.#usable(found, parent)) {
       if (!isOurDevice(found))
         throw new Error(`vhid ${vhid}: a device ${name} exists that is not ours (remove or rename it)`);
-      this.#rtnl.deleteLink(found.index, name);
+      await this.#work.deleteLink(found.index, name);
       found = undefined;
     }
     const alias = ALIAS_PREFIX + node;
     if (found === undefined) {
-      found = this.#rtnl.createMacvlan({ name, parent: parent.index, mac: this.#mac, alias });
+      // Its gate has to be made anew, too.
+      this.#isArmed = false;
+      found = await this.#work.createMacvlan({ name, parent: parent.index, mac: this.#mac, alias });
     } else {
-      if (found.up && !this.#isUp) this.#rtnl.setUp(found.index, false, name);
-      if (found.alias !== alias) this.#rtnl.settle(found.index, alias, name);
+      if (found.up && !this.#isArmed) await this.#work.setUp(found.index, false, name);
+      if (found.alias !== alias) await this.#work.settle(found.index, alias, name);
     }
     this.#ifindex = found.index;
     this.#settleMacvlan(name);
     this.#deleteOthers(addresses.filter((address) => address.index === found.index));
-    this.#addAddresses();
-    if (this.#isUp) this.#rtnl.setUp(found.index, true, name);
+    if (this.#isUp) this.#addAddresses();
+    if (this.#isArmed && !found.up) await this.#work.setUp(found.index, true, name);
   }
 
   #usable(found: Link, parent: Link): boolean {
@@ -234,6 +254,7 @@ export class VipDevice {
   }
 
   #preparePhysical(parent: Link, addresses: readonly Address[]): void {
+    if (this.#ifindex !== parent.index) this.#isArmed = false;
     this.#ifindex = parent.index;
     this.#mac = parseMac(parent.mac) ?? this.#mac;
     // Without it the kernel removes an address's younger neighbours of the same subnet together with it.
@@ -270,7 +291,6 @@ export class VipDevice {
       return;
     }
     own.set(six('disable_ipv6'), '0');
-    own.set(six('keep_addr_on_down'), '1');
     own.set(six('accept_dad'), '0');
     own.set(six('accept_ra'), '0');
   }
@@ -287,10 +307,11 @@ export class VipDevice {
     for (const prefix of prefixes) this.#rtnl.deleteAddress(this.#ifindex, prefix.bytes, prefix.length, this.device);
   }
 
-  // On the macvlan only the wanted addresses may stand: others are an earlier configuration's. One whose route flag is
-  // wrong goes too, because the kernel cannot change it.
+  // On the macvlan only the wanted addresses may stand, and only while the gate is open: others are an earlier run's or
+  // configuration's. One whose route flag is wrong goes too, because the kernel cannot change it.
   #deleteOthers(present: readonly Address[]): void {
-    const wanted = new Map(this.#prefixes.map((prefix) => [textOf(prefix), this.#covered.has(prefix)]));
+    const prefixes = this.#isUp ? this.#prefixes : [];
+    const wanted = new Map(prefixes.map((prefix) => [textOf(prefix), this.#covered.has(prefix)]));
     const wrong = present.filter(
       (address) => wanted.get(textOf(asPrefix(address))) !== ((address.flags & IFA_F_NOPREFIXROUTE) !== 0),
     );
@@ -320,6 +341,15 @@ function coveredBy(prefixes: readonly Prefix[], own: readonly Address[]): Set<Pr
 function attempt(run: () => void): Error | null {
   try {
     run();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+async function attemptAside(work: Promise<void>): Promise<Error | null> {
+  try {
+    await work;
     return null;
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));

@@ -194,6 +194,8 @@ export interface CarpSender extends Closable {
    * @param to destination address for the kernel's routing; by default the CARP group
    */
   send(family: Family, packet: Uint8Array, to?: string): void;
+  /** Resolves when the kernel has taken (or refused) every packet that was sent, or after `limitMs`. */
+  flushed(limitMs: number): Promise<void>;
 }
 
 /**
@@ -209,10 +211,33 @@ class Sender implements CarpSender {
   readonly #sockets = new Map<Family, RawSocket>();
   /** Packets handed over and not yet answered for: a socket that is closed forgets them without a word. */
   readonly #waiting = new Map<RawSocket, number>();
+  #idle: (() => void)[] = [];
   #open = true;
 
   constructor(options: CarpSenderOptions) {
     this.#options = options;
+  }
+
+  flushed(limitMs: number): Promise<void> {
+    if (this.#waits === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, limitMs);
+      this.#idle.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  get #waits(): number {
+    return [...this.#waiting.values()].reduce((sum, left) => sum + left, 0);
+  }
+
+  #settled(socket: RawSocket, left: number): void {
+    if (left === 0) this.#waiting.delete(socket);
+    else this.#waiting.set(socket, left);
+    if (this.#idle.length === 0 || this.#waits > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   send(family: Family, packet: Uint8Array, to = family === 4 ? '224.0.0.18' : 'ff02::12'): void {
@@ -220,7 +245,7 @@ class Sender implements CarpSender {
       const socket = this.#sockets.get(family) ?? this.#openSocket(family);
       this.#waiting.set(socket, (this.#waiting.get(socket) ?? 0) + 1);
       socket.send(Buffer.from(packet), 0, packet.length, to, (error) => {
-        this.#waiting.set(socket, (this.#waiting.get(socket) ?? 1) - 1);
+        this.#settled(socket, (this.#waiting.get(socket) ?? 1) - 1);
         if (error !== null) this.#drop(family, socket);
         this.#result(family, error ?? lost(this.#options.device));
       });
@@ -244,7 +269,7 @@ class Sender implements CarpSender {
     socket.on('close', () => {
       if (this.#sockets.get(family) === socket) this.#sockets.delete(family);
       const left = this.#waiting.get(socket) ?? 0;
-      this.#waiting.delete(socket);
+      this.#settled(socket, 0);
       for (let i = 0; i < left; i++) this.#result(family, new Error('closed before the packet left'));
     });
     return socket;

@@ -133,6 +133,18 @@ export function pollAsync(fds: Uint8Array, count: number, timeoutMs: number, don
   });
 }
 
+/** send(2) on a thread of libuv's pool: for a request that the kernel answers when others let go of a lock. */
+export function sendAsync(fd: number, bytes: Uint8Array, done: AsyncDone): void {
+  const send = libc().send as unknown as {
+    async(fd: number, bytes: bigint, length: number, flags: number, d: (error: Error | null, rc: number) => void): void;
+  };
+  send.async(fd, addressOf(bytes), bytes.length, 0, (error, rc) => {
+    const code = rc < 0 ? errno() : 0;
+    void bytes; // held until here: the kernel reads it
+    done(error === null ? Number(rc) : -1, error === null ? code : Errno.EIO);
+  });
+}
+
 /** The numbers this project compares with; the same on x86-64 and arm64. */
 export const Errno = {
   EPERM: 1,

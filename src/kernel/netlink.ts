@@ -6,7 +6,7 @@
  * little endian on every machine this product is built for. Building and parsing are pure; parsing never reads past
  * what it was given and gives up at the first length that does not fit.
  */
-import { check, closeQuietly, Errno, errno, libc, Sock, SysError } from './libc.ts';
+import { check, closeQuietly, Errno, errno, libc, Sock, SysError, sendAsync } from './libc.ts';
 
 export const NLMSG_HEADER = 16;
 export const NLMSG_ERROR = 2;
@@ -241,6 +241,24 @@ export class NetlinkClient {
   /** Sends, waits for the acknowledgement. Throws SysError that begins with `attempted`. */
   request(message: MessageBuilder, attempted: string): void {
     this.#exchange(message, attempted);
+  }
+
+  /**
+   * As `request`, on a helper thread: a change that waits for other devices, or until every core has let go of what is
+   * removed (synchronize_net), does not hold this one. One request of a client at a time.
+   */
+  async requestAside(message: MessageBuilder, attempted: string): Promise<void> {
+    this.#seq = (this.#seq + 1) >>> 0;
+    const bytes = message.finish(this.#seq);
+    for (let error = Errno.EINTR as number; error !== 0; ) {
+      error = await new Promise<number>((resolve) =>
+        sendAsync(this.#fd, bytes, (rc, code) => resolve(rc < 0 ? code : 0)),
+      );
+      if (error !== 0 && error !== Errno.EINTR) throw new SysError(attempted, error);
+    }
+    // The kernel has answered within the send call.
+    const answers: Message[] = [];
+    while (!this.#collect(this.#receive(attempted), answers, attempted));
   }
 
   /**

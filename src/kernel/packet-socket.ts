@@ -10,6 +10,7 @@ import { type FdWatch, watchFd } from './uv-poll.ts';
 
 export const ETH_P_ALL = 0x0003;
 const SO_ATTACH_FILTER = 26;
+const SO_MARK = 36;
 const SOCKADDR_LL = 20;
 const PACKET_OUTGOING = 4;
 const BUFFER = 9216;
@@ -26,6 +27,7 @@ function linkAddress(ifindex: number, protocol: number): Buffer {
 export class PacketSocket {
   #fd: number;
   #watch: FdWatch | null = null;
+  #mark = 0;
   readonly #name: string;
 
   /**
@@ -70,6 +72,15 @@ export class PacketSocket {
       const error = errno();
       if (error !== Errno.EINTR) throw new SysError(`send a frame on ${this.#name}`, error);
     }
+  }
+
+  /** The mark of the frames that are sent from here on (`meta mark` in nftables), 32 bits. @throws SysError */
+  mark(mark: number): void {
+    if (mark === this.#mark) return;
+    const value = Buffer.alloc(4);
+    value.writeUInt32LE(mark >>> 0);
+    check(libc().setsockopt(this.#fd, Sock.SOL_SOCKET, SO_MARK, value, 4), `mark the frames sent on ${this.#name}`);
+    this.#mark = mark;
   }
 
   /** Calls `onFrame` with a copy of every frame that arrives (not of those this host sends). At most one receiver. */

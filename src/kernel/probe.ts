@@ -18,9 +18,10 @@ const CTNETLINK_DELETE = (1 << 8) | 2;
 const CTNETLINK_GET_STATS = (1 << 8) | 5;
 const CARP = 112;
 
-const NEEDS_ROOT = 'run as root, or with the capabilities NET_ADMIN and NET_RAW';
+export const NEEDS_ROOT = 'run as root, or with the capabilities NET_ADMIN and NET_RAW';
 
-async function tried(
+/** @param mend what a person does about an error */
+export async function tried(
   found: string,
   run: () => void | Promise<void>,
   mend: (error: Error) => string | null,
@@ -35,7 +36,7 @@ async function tried(
 }
 
 const code = (error: Error): string => (error instanceof SysError ? error.code : '');
-const refused = (error: Error): boolean =>
+export const refused = (error: Error): boolean =>
   ['EPERM', 'EACCES'].includes(code(error)) || /not permitted|EPERM|Permission denied/i.test(error.message);
 
 /** nfgenmsg: family, version, resource id. */
@@ -111,7 +112,7 @@ async function trySyncPath(device: string, peer: string, mtu: number): Promise<P
   }
 }
 
-export const kernelProbe: KernelProbe = {
+export const kernelProbe: Omit<KernelProbe, 'gate'> = {
   conntrackNetlink: () =>
     tried('listed, written to, heard events', tryConntrack, (error) =>
       refused(error) ? NEEDS_ROOT : 'the kernel needs nf_conntrack_netlink (modprobe nf_conntrack_netlink)',

@@ -244,6 +244,16 @@ export function addressMessage(
   return message.u32(IFA_FLAGS, flags).u8(IFA_PROTO, ADDRESS_PROTO_CARPIO);
 }
 
+/** RTM_DELLINK for one device. */
+export function deleteMessage(index: number): MessageBuilder {
+  return new MessageBuilder(RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfo(index));
+}
+
+/** RTM_NEWLINK that sets a device up or down. */
+export function upMessage(index: number, up: boolean): MessageBuilder {
+  return new MessageBuilder(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfo(index, up ? IFF_UP : 0, IFF_UP));
+}
+
 /** Everything throws SysError with a message that names the device and the address. */
 export class Rtnetlink {
   readonly #client = new NetlinkClient(0);
@@ -289,28 +299,12 @@ export class Rtnetlink {
 
   /** Removes a device; one that is gone already is fine. */
   deleteLink(index: number, name: string): void {
-    ignore([Errno.ENODEV], () =>
-      this.#client.request(
-        new MessageBuilder(RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfo(index)),
-        `delete device ${name}`,
-      ),
-    );
-  }
-
-  /** Removes all virtual devices of this product at once; that there are none is fine. */
-  deleteGroup(): void {
-    const message = new MessageBuilder(RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfo(0));
-    ignore([Errno.ENODEV], () =>
-      this.#client.request(message.u32(IFLA.GROUP, DEVICE_GROUP), 'delete all virtual devices'),
-    );
+    ignore([Errno.ENODEV], () => this.#client.request(deleteMessage(index), `delete device ${name}`));
   }
 
   /** Sets a device up or down: one system call and its acknowledgement. */
   setUp(index: number, up: boolean, name: string): void {
-    this.#client.request(
-      new MessageBuilder(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfo(index, up ? IFF_UP : 0, IFF_UP)),
-      `set ${name} ${up ? 'up' : 'down'}`,
-    );
+    this.#client.request(upMessage(index, up), `set ${name} ${up ? 'up' : 'down'}`);
   }
 
   /** Adds an address or, if it is there, brings its flags in line. */

@@ -8,9 +8,6 @@ const SCHED_RR = 2;
 /** What the thread starts (helper threads, nft, hooks) runs as anybody: only the election has a deadline. */
 const SCHED_RESET_ON_FORK = 0x40000000;
 
-/** The guardian must run when the election does not let go of a processor. */
-export const GUARD_PRIORITY = 20;
-
 /**
  * Puts the calling thread before everything that is not real-time. RR and not FIFO, so that two nodes on one machine
  * share a processor; the kernel keeps 5 % of each second for the others (sched_rt_runtime_us).

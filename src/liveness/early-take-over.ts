@@ -74,6 +74,11 @@ export class EarlyTakeOver {
     this.prober.feed({ type: received.report.goingDown ? 'leaving' : 'report' });
   }
 
+  /** The peer channel's connection has ended. */
+  onChannelEnded(): void {
+    this.prober.feed({ type: 'channelEnded' });
+  }
+
   /** A valid advertisement; one from the peer's own address is a sign of life. A bow-out is not. */
   onAdvert(role: string, from: string, bowOut: boolean): void {
     if (bowOut || !this.isPeer(role, from)) return;

@@ -107,6 +107,11 @@ export class Neighbours {
     if (received !== null) this.diagnoser.onReport(received);
   }
 
+  /** The peer channel's connection has ended: the peer may have died. */
+  onChannelEnded(): void {
+    this.ear.onChannelEnded();
+  }
+
   close(): void {
     this.ear.close();
     this.diagnoser.close();

@@ -100,8 +100,12 @@ export class PeerEar {
   /** What the peer says of itself; null: it is not heard any more. */
   onPeer(received: ReceivedReport | null): void {
     if (received !== null) this.early?.onReport(received);
-    this.unmasker?.report(received?.report ?? null, received?.lastWords ?? null);
+    this.unmasker?.report(received?.report ?? null);
     this.ports.feed({ type: 'peer', report: received?.report ?? null });
+  }
+
+  onChannelEnded(): void {
+    this.early?.onChannelEnded();
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 /**
- * What the nodes tell each other about themselves over the sync link, ten times a second and at every change: JSON, so
- * that versions can add to it. What arrives is checked like anything from a network.
+ * What the nodes tell each other about themselves over the sync link, twenty times a second and at every change:
+ * JSON, so that versions can add to it. What arrives is checked like anything from a network.
  */
 import { z } from 'zod';
 import { nodeRole, peerReport } from '../carp/report.ts';
@@ -34,10 +34,7 @@ const reportSchema = z.object({
   own: z.record(z.string().max(64), z.array(z.string().max(64)).max(8)).optional(),
   lists: z.record(z.string().max(64), z.array(z.string().max(64)).max(256)).optional(),
   channel: z.string().max(64).optional(),
-  lastWords: z
-    .string()
-    .regex(/^[0-9a-f]{16}$/)
-    .optional(),
+  open: z.array(z.string().max(64)).max(MAX_VHIDS).optional(),
   proof: noteSchema.optional(),
 });
 
@@ -51,15 +48,10 @@ export interface ReceivedReport {
   lists: Record<string, string[]> | null;
   /** Where its peer channel listens; null: it has none. */
   channel: string | null;
-  /** The counter that its guardian will bow out with. */
-  lastWords: bigint | null;
+  /** Keys of the vhids whose gate is open there. */
+  open: string[];
   /** How it proves its advertisements; null: it does not. */
   proof: ProofNote | null;
-}
-
-/** Keys of the vhids that this node is MASTER of. */
-export function masterKeys(state: GroupState): string[] {
-  return Object.values(state.vhids).flatMap((v) => (v.state === 'MASTER' ? [v.config.key] : []));
 }
 
 export function masterOfAny(state: GroupState): boolean {
@@ -73,8 +65,8 @@ export interface ReportExtras {
   own: Record<string, string[]>;
   lists: Record<string, string[]>;
   channel?: string;
-  /** 16 hex digits */
-  lastWords: string;
+  /** Keys of the vhids whose gate is open. */
+  open: string[];
   proof?: ProofNote;
 }
 
@@ -93,8 +85,7 @@ export function readReport(text: string): ReceivedReport | null {
   }
   const parsed = reportSchema.safeParse(value);
   if (!parsed.success) return null;
-  const { role, version, vhids, demotion, goingDown, linkDown, inStep, own, lists, channel, lastWords, proof } =
-    parsed.data;
+  const { role, version, vhids, demotion, goingDown, linkDown, inStep, own, lists, channel, open, proof } = parsed.data;
   const checked: Record<string, PeerVhid> = {};
   for (const [key, { address, ...vhid }] of Object.entries(vhids)) {
     checked[key] = address === undefined ? vhid : { ...vhid, address };
@@ -106,7 +97,8 @@ export function readReport(text: string): ReceivedReport | null {
     own: own ?? {},
     lists: lists ?? null,
     channel: channel ?? null,
-    lastWords: lastWords === undefined ? null : BigInt(`0x${lastWords}`),
+    // An older version has no gate: what it is MASTER of, it holds.
+    open: open ?? Object.keys(checked).filter((key) => checked[key]?.state === 'MASTER'),
     proof: proof === undefined ? null : noteOf(proof),
   };
 }

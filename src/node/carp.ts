@@ -1,31 +1,31 @@
 /**
  * The node's CARP: the election with everything that it hears and does (adverts, neighbours, virtual addresses and what
- * is wrong with them, the guardian, what the peer is told of this node). What is not CARP comes through the ports.
+ * is wrong with them, their gates, what the peer is told of this node). What is not CARP comes through the ports.
  */
 
 import { Adverts } from '../carp/adverts.ts';
 import { groupConfig, linkStates } from '../carp/group-config.ts';
 import type { RoleAction } from '../carp/runner.ts';
 import { Election } from '../carp/runner.ts';
-import { wasPaired } from '../carp/sleep.ts';
-import type { ArrivedAdvert, GroupState } from '../carp/types.ts';
+import type { ArrivedAdvert, GroupEvent, GroupState } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import type { DeniedCause, HandOverCause } from '../contract/causes.ts';
-import { nowUs, REAL_CLOCK } from '../contract/clock.ts';
+import { REAL_CLOCK } from '../contract/clock.ts';
 import type { NodeEvent } from '../contract/events.ts';
 import type { CarpState } from '../contract/values.ts';
 import { VERSION } from '../contract/version.ts';
-import { roleOfKey, vhidKey } from '../contract/vhid-key.ts';
+import { roleOfKey, type VhidKey, vhidKey } from '../contract/vhid-key.ts';
 import { causeText } from '../contract/words.ts';
-import { GuardKeeper } from '../gate/guardian/keeper.ts';
+import { KernelGate } from '../gate/kernel-gate.ts';
+import { gateProbe } from '../gate/probe.ts';
+import { type GateOrder, Gates } from '../gate/runner.ts';
 import { VipFaults } from '../gate/vip-faults.ts';
 import { VipSet } from '../gate/vip-set.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { ownAddresses } from '../liveness/early-take-over.ts';
 import { Neighbours } from '../liveness/neighbours.ts';
 import type { ReceivedReport } from '../liveness/peer-report.ts';
-import { masterKeys } from '../liveness/peer-report.ts';
 import { AdvertProof } from '../liveness/proof/runner.ts';
 import { ProofStore } from '../liveness/proof/store.ts';
 import type { Recorder } from '../recording/recorder.ts';
@@ -39,7 +39,7 @@ interface CarpSidePorts {
   log: Log;
   journal: Journal;
   recorder: Recorder | null;
-  /** Where the guardian and the addresses leave their notes for the next run. */
+  /** Where changed kernel settings are noted for the next run. */
   runDir: string;
   /** An event of the election, before it is published. */
   electionEvent(event: NodeEvent): void;
@@ -50,16 +50,14 @@ interface CarpSidePorts {
   channelAddress(): string | null;
 }
 
-/** The moment of vipSet.close() needs the last advert (bow-out) to be through the socket, ms. */
-const BOW_OUT_MS = 20;
-
 export class CarpSide {
   readonly election: Election;
   readonly adverts: Adverts;
   readonly vipSet: VipSet;
   readonly neighbours: Neighbours;
   private readonly proof: AdvertProof;
-  private readonly guard: GuardKeeper;
+  readonly gates: Gates;
+  private readonly kernelGate = new KernelGate();
   private readonly vipFaults: VipFaults;
   private readonly standing: Standing;
   private readonly ports: CarpSidePorts;
@@ -89,11 +87,11 @@ export class CarpSide {
       changed: (on) => this.publish({ kind: 'carp.proof', on }),
     });
     this.proof.setOthers(this.config.carp.peers_only);
-    this.guard = this.makeGuard(warn);
-    this.vipSet = new VipSet({ node: this.config.node.name, runDir }, this.adverts, this.guard, log);
+    this.gates = this.makeGates(warn);
+    this.vipSet = this.makeVipSet(runDir, log);
     this.neighbours = new Neighbours({
       publish: (event) => this.publish(event),
-      feed: (event) => this.election.feed(event),
+      feed: (event) => this.onNeighbour(event),
       unmasked: (masked, cause) => this.onUnmasked(masked, cause),
       group: () => this.election.state,
       mac: (key) => this.vipSet.facts.get(key)?.mac ?? null,
@@ -121,14 +119,16 @@ export class CarpSide {
     return Object.fromEntries(all.map((v) => [v.config.key, v.state]));
   }
 
-  /** Resolves when the guardian is there: no address may come up before. */
-  async startGuard(): Promise<void> {
-    await Promise.all([this.guard.start(), this.proof.begin()]);
+  /** Reads what outlived the last run. */
+  prepare(): Promise<void> {
+    return this.proof.begin();
   }
 
-  /** The devices of the virtual addresses, down. @throws Error in one line */
-  makeDevices(): void {
-    this.vipSet.apply(this.vips, this.links);
+  /** The devices of the virtual addresses, each behind its gate. @throws Error in one line */
+  async makeDevices(): Promise<void> {
+    const { ok, found, mend } = await gateProbe();
+    if (!ok) throw new Error(`no gate can be made here: ${found}${mend === null ? '' : `; ${mend}`}`);
+    await this.vipSet.apply(this.vips, this.links);
   }
 
   /** @param maintenance the node was in maintenance when it ended */
@@ -141,13 +141,17 @@ export class CarpSide {
     this.election.feed({ type: 'start' });
   }
 
-  /** Takes a changed configuration over as a difference: what has not changed is not touched. */
-  change({ config, vips }: Prepared): void {
+  /**
+   * Takes a changed configuration over as a difference: what has not changed is not touched.
+   * @throws (rejects with) Error in one line; then no role and no timer has changed
+   */
+  async change({ config, vips }: Prepared): Promise<void> {
+    await this.vipSet.apply(vips, this.links);
     this.config = config;
     this.vips = vips;
     this.proof.setOthers(config.carp.peers_only);
     this.election.feed({ type: 'config', config: groupConfig(config, vips, this.links) });
-    this.vipSet.apply(vips, this.links);
+    this.vipSet.prune(vips);
     this.neighbours.configure(config, this.links);
     this.feedLinks();
   }
@@ -173,13 +177,19 @@ export class CarpSide {
 
   onPeer(received: ReceivedReport | null): void {
     // A silent peer goes on proving: only its own word takes that back.
-    if (received !== null) this.proof.onReport(received.proof, received.lastWords);
+    if (received !== null) this.proof.onReport(received.proof);
+    if (received !== null) this.gates.feed({ type: 'peer', open: received.open });
     this.neighbours.onPeer(received);
+  }
+
+  /** The peer channel's connection has ended: its kernel may have closed it because the peer's daemon died. */
+  onChannelEnded(): void {
+    this.election.look();
+    this.neighbours.onChannelEnded();
   }
 
   /** After each run of the election, and when the comparison of states has news. */
   onChanged(): void {
-    this.vipSet.setPaired(wasPaired(this.election.state));
     this.weigh();
     this.report();
   }
@@ -191,28 +201,47 @@ export class CarpSide {
     this.neighbours.close();
   }
 
-  /** Lets go of the addresses, then of the guardian that would have done it. */
+  /** Removes devices and addresses when the bow-outs have left, then the gate: nothing is behind it any more. */
   async letGo(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, BOW_OUT_MS));
-    this.vipSet.close();
-    await this.guard.stop();
+    await this.vipSet.close();
+    this.gates.close();
+    const failed = await this.kernelGate.remove();
+    if (failed !== null) this.ports.log.warning(`the nftables table of the gate stays: ${failed.split('\n')[0]}`);
     this.adverts.close();
     await this.proof.close();
   }
 
-  private makeGuard(warn: (message: string) => void): GuardKeeper {
-    return new GuardKeeper({
-      lost: (reason) => this.publish({ kind: 'guard.lost', reason }),
-      ready: (pid) => this.publish({ kind: 'guard.ready', pid }),
-      fell: (keys, silentMs) => {
-        // The addresses are down and the goodbyes are said, whatever this process thinks of its own sleep.
-        this.election.feed({ type: 'stall', sleptUs: silentMs * 1000 });
-        this.publish({ kind: 'guard.fell', vhids: keys, silent_ms: silentMs });
-        this.adverts.renewLastWords();
-        this.vipSet.guardAll();
+  private makeGates(warn: (message: string) => void): Gates {
+    const ports = {
+      send: (kind: GateOrder, keys: readonly VhidKey[]) => this.kernelGate.send(kind, keys),
+      opened: (key: VhidKey, waited: boolean) => {
+        this.vipSet.follow(key, true);
+        // What was announced before met the closed gate.
+        if (waited) this.announce(key, 'its gate has opened');
+        if (waited) this.report();
       },
+      closed: (key: VhidKey) => this.vipSet.follow(key, false),
       warn,
-    });
+    };
+    return new Gates(ports, REAL_CLOCK);
+  }
+
+  private makeVipSet(runDir: string, log: Log): VipSet {
+    return new VipSet(
+      { node: this.config.node.name, runDir },
+      {
+        adverts: this.adverts,
+        loadGate: async (hosts) => {
+          const failed = await this.kernelGate.load(hosts);
+          this.gates.renew();
+          return failed;
+        },
+        forgetGate: () => this.kernelGate.forget(),
+        isOpen: (key) => this.gates.isOpen(key),
+        fault: (key, reason) => this.vipFaults.found(key, reason),
+        log,
+      },
+    );
   }
 
   private makeStanding(): Standing {
@@ -235,7 +264,7 @@ export class CarpSide {
           lists: Object.fromEntries(this.vips.map((vip) => [vhidKey(vip), vip.addresses])),
           ...(channel ? { channel } : {}),
           ...(proof ? { proof } : {}),
-          lastWords: this.adverts.lastCounter.toString(16).padStart(16, '0'),
+          open: this.gates.open,
         };
       },
     });
@@ -247,16 +276,17 @@ export class CarpSide {
       {
         role: (action) => this.onRole(action),
         sendAdvert: (action) => this.adverts.send(action),
-        announce: (key, cause) => this.vipSet.announce(key, causeText(cause)),
+        announce: (key, cause) => this.announce(key, causeText(cause)),
         event: (event) => {
           this.ports.electionEvent(event);
           this.publish(event);
         },
         stopped: (clean, cause) => this.ports.stopped(clean, cause),
+        letGo: (key) => this.gates.feed({ type: 'role', key, master: false }),
         roles: () => this.report(),
-        alive: (now) => {
+        alive: () => {
           this.ports.sync()?.handle.alive();
-          this.guard.beat(now, masterKeys(this.election.state));
+          this.gates.feed({ type: 'look' });
         },
         changed: () => this.onChanged(),
       },
@@ -273,10 +303,14 @@ export class CarpSide {
     }
   }
 
+  /** Behind a closed gate nothing leaves: then it is announced when the gate opens. */
+  private announce(key: VhidKey, why: string): void {
+    if (this.gates.isOpen(key)) this.vipSet.announce(key, why);
+  }
+
   private onRole({ key, from, to, cause }: RoleAction): void {
-    const fault = this.vipSet.onRole(key, to === 'MASTER');
-    // One that cannot be let go of is gone, or the guardian's business.
-    if (fault !== null && to === 'MASTER') this.vipFaults.found(key, fault);
+    this.vipSet.onRole(key);
+    if (to === 'MASTER') this.gates.feed({ type: 'role', key, master: true });
     const v = this.election.state.vhids[key];
     this.neighbours.onRole(key, to);
     const [vhid, role] = [v?.config.vhid ?? 0, v?.config.interface ?? ''];
@@ -284,7 +318,6 @@ export class CarpSide {
   }
 
   private report(): void {
-    this.guard.beat(nowUs(), masterKeys(this.election.state));
     this.standing.report();
   }
 
@@ -302,6 +335,12 @@ export class CarpSide {
     }
     this.adverts.count(verdict);
     this.onRefused(verdict, roleOfKey(key), v?.config.vhid ?? null, from, { why: verdict });
+  }
+
+  private onNeighbour(event: GroupEvent): void {
+    // Before the election opens anything: by now the peer's kernel has closed its gates.
+    if (event.type === 'peerDead') this.gates.feed({ type: 'peerDead' });
+    this.election.feed(event);
   }
 
   private onUnmasked({ key, from }: ArrivedAdvert, cause: DeniedCause): void {

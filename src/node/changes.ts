@@ -10,8 +10,8 @@ interface ChangePorts {
   ended(): string | null;
   /** Loads the rules in one transaction. @throws Error in one line; then nothing has changed */
   applyRules(prepared: Prepared): Promise<void>;
-  /** Everything else, at once: the rules stand already, and nothing may wait, or the two would not fit meanwhile. */
-  takeOver(prepared: Prepared): void;
+  /** Everything else. @throws (rejects with) Error in one line */
+  takeOver(prepared: Prepared): Promise<void>;
   /** Around each change: nobody takes it for somebody else's. */
   hold(): void;
   settle(): Promise<void>;
@@ -41,10 +41,10 @@ export class Changes {
     try {
       await ports.applyRules(prepared);
       try {
-        ports.takeOver(prepared);
+        await ports.takeOver(prepared);
       } catch (error) {
         await ports.applyRules(before);
-        ports.takeOver(before);
+        await ports.takeOver(before);
         throw error;
       }
       return null;

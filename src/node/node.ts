@@ -116,6 +116,7 @@ export class CarpioNode {
       publish: (event) => this.publish(event),
       warn: (message) => log.warning(message),
     });
+    this.channel?.onLost(() => this.carp.onChannelEnded());
     this.replicate = this.makeReplicate(candidate);
     this.carp = new CarpSide(prepared, {
       log,
@@ -150,10 +151,10 @@ export class CarpioNode {
     // Until this node holds the socket, another one may run here: what stands is that one's, and nothing is let go of.
     this.control = await startControl(this.config.node.control, this.handlers());
     try {
-      const guarded = this.carp.startGuard();
+      const prepared = this.carp.prepare();
       await this.firewall.apply(this.config, this.vips);
-      await guarded;
-      this.carp.makeDevices();
+      await prepared;
+      await this.carp.makeDevices();
       this.watch = watchLinks((links) => this.onLinks(links), { onError: (error) => this.log.error(error.message) });
       this.links = this.watch.links();
       this.carp.setLinks(this.links);
@@ -216,8 +217,9 @@ export class CarpioNode {
     });
   }
 
-  private takeOver(prepared: Prepared): void {
+  private async takeOver(prepared: Prepared): Promise<void> {
     const { config, vips } = prepared;
+    await this.carp.change(prepared);
     for (const section of fixedSections(this.config, config)) {
       this.log.warning(`reload: the change of ${section} counts from the next start of carpio`);
     }
@@ -225,7 +227,6 @@ export class CarpioNode {
     this.config = config;
     this.vips = vips;
     this.journal.level = config.carp.log;
-    this.carp.change(prepared);
     this.sync?.setVirtual(config, this.links);
     if (this.pairKey.change(config))
       this.log.info("the pair's key is another one; the one before counts until both nodes have it");
@@ -246,6 +247,7 @@ export class CarpioNode {
       startedUs: this.startedUs,
       group: this.carp.group,
       vips: this.carp.vipSet.facts,
+      gate: (key) => this.carp.gates.gate(key),
       counters: this.carp.adverts.counters,
       sync: this.sync,
       channel: this.channel?.status() ?? null,

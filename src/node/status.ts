@@ -5,9 +5,18 @@ import type { VhidStatus } from '../carp/report.ts';
 import { demotionReasons, nodeRole, vhidStatus } from '../carp/report.ts';
 import type { GroupState } from '../carp/types.ts';
 import { nowUs } from '../contract/clock.ts';
-import type { NodeStatus, PeerChannelStatus, ReplicateStatus, SyncStatus, VipStatus } from '../contract/status.ts';
+import type {
+  GateStatus,
+  NodeStatus,
+  PeerChannelStatus,
+  ReplicateStatus,
+  SyncStatus,
+  VipStatus,
+} from '../contract/status.ts';
 import type { NodeRole } from '../contract/values.ts';
+import type { VhidKey } from '../contract/vhid-key.ts';
 import { causeText } from '../contract/words.ts';
+import type { Gate } from '../gate/machine.ts';
 import type { VipFacts } from '../gate/vip-set.ts';
 import type { DataplaneHandle } from '../sync/control/handle.ts';
 
@@ -32,6 +41,7 @@ interface StatusSources {
   startedUs: number;
   group: GroupState;
   vips: ReadonlyMap<string, VipFacts>;
+  gate(key: VhidKey): Gate | null;
   counters: Record<string, number>;
   sync: SyncSource | null;
   channel: PeerChannelStatus | null;
@@ -55,7 +65,7 @@ export function makeStatus(sources: StatusSources): NodeStatus {
       },
       vips: vhidStatus(group, nowUs()).flatMap((v) => {
         const facts = sources.vips.get(v.key);
-        return facts === undefined ? [] : [vipStatus(facts, v)];
+        return facts === undefined ? [] : [{ ...vipStatus(facts, v), gate: gateStatus(sources.gate(v.key), v) }];
       }),
       counters: { ...sources.counters },
     },
@@ -90,6 +100,18 @@ function vipStatus({ vip, device, mac, since }: VipFacts, v: VhidStatus): VipSta
             ms_ago: Math.round(heard.usAgo / 1000),
           },
   };
+}
+
+/** A vhid that never had a role has a closed gate, since it is known. */
+function gateStatus(gate: Gate | null, v: VhidStatus): GateStatus {
+  const state = gate?.phase ?? 'closed';
+  const agoMs = gate === null ? 0 : (nowUs() - gate.sinceUs) / 1000;
+  const why = {
+    open: `${v.state}: ${causeText(v.cause)}`,
+    waits: 'the gate of the peer has still to close',
+    closed: v.state,
+  };
+  return { state, since: new Date(Date.now() - agoMs).toISOString(), why: why[state] };
 }
 
 function syncStatus({ dialect, sealed, handle, peer, keyReason }: SyncSource): SyncStatus {

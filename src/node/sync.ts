@@ -191,7 +191,7 @@ export class SyncSide {
   }
 
   private onReport(text: string): void {
-    // It is repeated ten times a second, and nearly always says the same.
+    // It is repeated twenty times a second, and nearly always says the same.
     if (text !== this.lastText) this.last = readReport(text);
     this.lastText = text;
     const received = this.last;

@@ -26,6 +26,7 @@ const isFields = (value: unknown): value is Fields =>
 
 /** Names of format 1 become today's; what has today's names already stays as it is. */
 export function upgraded(line: Line): Line {
+  if (line.m === 'probe') return upgradedProbe(line);
   if (line.m !== 'sync') return line;
   if (line.state !== undefined) return { ...line, state: upgradedState(line.state) };
   return {
@@ -33,6 +34,18 @@ export function upgraded(line: Line): Line {
     in: upgradedInput(line.in),
     ...(line.out === undefined ? {} : { out: line.out.map(upgradedAction) }),
   };
+}
+
+/** Before the gate, a probe's round trip was not measured, and a verdict waited for nothing. */
+function upgradedProbe(line: Line): Line {
+  const { state, in: input } = line;
+  if (isFields(state) && isFields(state.paths)) {
+    const paths = Object.entries(state.paths).map(([name, path]) => [name, { tripsUs: [], ...(path as Fields) }]);
+    const round = isFields(state.round) ? { notBeforeUs: state.round.sinceUs, ...state.round } : state.round;
+    return { ...line, state: { ...state, paths: Object.fromEntries(paths), round } };
+  }
+  if (!isFields(input) || !isFields(input.event) || input.event.type !== 'answer') return line;
+  return { ...line, in: { ...input, event: { tripUs: 0, ...input.event } } };
 }
 
 function upgradedState(state: unknown): unknown {

@@ -51,7 +51,7 @@ function runMask(state: MaskState, input: Inputs['mask']): Judged[] {
     case 'advert':
       return maskedAdvert(state, input.masked, input.now);
     case 'report':
-      return maskReport(state, input.report, input.lastWords, input.now);
+      return maskReport(state, input.report, input.now);
     case 'expire':
       return expireMask(state, input.now);
   }

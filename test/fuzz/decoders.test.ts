@@ -92,9 +92,7 @@ decoders('found: a peer message whose kind is an object that has no text', () =>
 decoders('found: a recorded step whose input is another machine’s', () => {
   const run = new Replay();
   run.take('{"carpio":"0","record":1,"node":"x","at":0}');
-  run.take(
-    '{"m":"mask","i":1,"at":0,"state":{"report":null,"reportUs":0,"lastWords":null,"said":{"$map":[]},"held":[]}}',
-  );
+  run.take('{"m":"mask","i":1,"at":0,"state":{"report":null,"reportUs":0,"said":{"$map":[]},"held":[]}}');
   run.take('{"m":"mask","i":1,"at":0,"in":{"event":{"type":"tick"},"context":{"now":1}},"out":[]}');
   assert.is(run.report.difference?.what, 'failed');
 });

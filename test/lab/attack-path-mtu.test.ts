@@ -12,8 +12,8 @@ import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { STORM_PORTS } from '../../scripts/lab/traffic/storm.ts';
 import { inStep } from '../../scripts/lab/watch.ts';
 import { internetChecksum } from '../../src/net/checksum.ts';
-import { logged } from './lib/guardian.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
+import { logged } from './lib/virtual-addresses.ts';
 
 await enterOrExit(import.meta.url);
 

@@ -7,10 +7,10 @@ import { until } from '../../scripts/lab/command.ts';
 import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { isMaster } from '../../scripts/lab/watch.ts';
-import { logged } from './lib/guardian.ts';
 import { play, whole, withTimers } from './lib/replay.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 import { Sniffer } from './lib/sniff.ts';
+import { logged } from './lib/virtual-addresses.ts';
 
 await enterOrExit(import.meta.url);
 

@@ -12,11 +12,11 @@ import { isBackup, isMaster } from '../../scripts/lab/watch.ts';
 import type { NodeStatus } from '../../src/contract/status.ts';
 import type { Trouble } from '../../src/contract/trouble.ts';
 import { gratuitousArp, unsolicitedNeighbourAdvertisement } from '../../src/gate/announce.ts';
-import { logged } from './lib/guardian.ts';
 import { advert, CARP, CARP_GROUP, inject } from './lib/packets.ts';
 import { play, whole } from './lib/replay.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 import { Sniffer } from './lib/sniff.ts';
+import { logged } from './lib/virtual-addresses.ts';
 
 await enterOrExit(import.meta.url);
 

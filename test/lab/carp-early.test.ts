@@ -10,8 +10,8 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import type { FirewallName } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { inStep, isBackup, isLearning, isMaster, type Sample } from '../../scripts/lab/watch.ts';
-import { logged } from './lib/guardian.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
+import { logged } from './lib/virtual-addresses.ts';
 
 await enterOrExit(import.meta.url);
 

@@ -10,9 +10,9 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { FIREWALLS, type FirewallName } from '../../scripts/lab/plan.ts';
 import { answers, type Edit, neighbourMac, oneMaster, onlyFamily, withPair } from './lib/bsd.ts';
-import { logged } from './lib/guardian.ts';
 import { leaveWhenDone, prepare } from './lib/scene.ts';
 import { Sniffer } from './lib/sniff.ts';
+import { logged } from './lib/virtual-addresses.ts';
 
 await enterOrExit(import.meta.url);
 

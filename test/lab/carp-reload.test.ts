@@ -7,11 +7,11 @@ import { enterOrExit } from '../../scripts/lab/enter.ts';
 import { FIREWALLS } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import { stateOf } from '../../scripts/lab/watch.ts';
-import { logged } from './lib/guardian.ts';
 import { macvlans } from './lib/kernel.ts';
 import { NOISE_MS } from './lib/noise.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
 import { Sniffer } from './lib/sniff.ts';
+import { logged } from './lib/virtual-addresses.ts';
 
 await enterOrExit(import.meta.url);
 

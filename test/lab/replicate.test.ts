@@ -8,8 +8,8 @@ import type { FirewallName } from '../../scripts/lab/plan.ts';
 import { type Stage, setUpStage } from '../../scripts/lab/stage.ts';
 import type { ReplicateStatus } from '../../src/contract/status.ts';
 import type { PushResult } from '../../src/replicate/source.ts';
-import { logged } from './lib/guardian.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
+import { logged } from './lib/virtual-addresses.ts';
 
 await enterOrExit(import.meta.url);
 

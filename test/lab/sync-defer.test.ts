@@ -157,7 +157,7 @@ promise('kill -9: what waits is lost and comes again, and nothing waits any more
   const said = () => new Promise((resolve) => client.stdout?.once('data', resolve));
   await said();
   const open = said();
-  // A daemon that does not turn takes nothing out of the queue; in a moment its guardian gives the addresses away.
+  // A daemon that does not turn takes nothing out of the queue; in a moment the peer takes over.
   process.kill(on.pair['fw-a'].pid as number, 'SIGSTOP');
   client.stdin?.write('go');
   await until('an answer to wait', async () => (await waiting(on, 'fw-a')).packets > 0, { withinMs: 8000 });

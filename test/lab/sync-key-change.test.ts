@@ -14,9 +14,9 @@ import { inStep, isBackup, isMaster, type Sample } from '../../scripts/lab/watch
 import type { NodeStatus } from '../../src/contract/status.ts';
 import { helloKey } from '../../src/sync/seal/seal.ts';
 import { HEADER_SIZE, KIND_HELLO, writeHeader } from '../../src/sync/wire/datagram.ts';
-import { logged } from './lib/guardian.ts';
 import { inject, SYNC } from './lib/packets.ts';
 import { leaveWhenDone, onStage, prepare } from './lib/scene.ts';
+import { logged } from './lib/virtual-addresses.ts';
 
 await enterOrExit(import.meta.url);
 

@@ -100,7 +100,7 @@ promise('a peer that runs a fifth of the time: the same', async (on) => {
   let stopped = false;
   const before = residentMb(pair['fw-a'].pid);
   const slowly = (async () => {
-    // Stopped for less than what the guardian and the election take for death.
+    // Stopped for less than what the election takes for death.
     while (!stopped) {
       process.kill(pid, 'SIGSTOP');
       await pause(80);

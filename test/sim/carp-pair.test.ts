@@ -192,7 +192,7 @@ stories('own link lost with the sync link up: all of it taken over within two he
   assert.ok(p.worst(p.gaps) <= 150_000, `${p.worst(p.gaps)} us`);
 });
 
-// Fast timers: for as long as a report counts, or else the peer's guardian could not come first (timers.ts, PAIRED).
+// Fast timers: for as long as a report counts, or else the peer's kernel could not have closed its gate (PAIRED).
 stories("power-off with the sync link up: its last words hold nobody back beyond the protocol's own time", () => {
   for (const [advbase, skews, limit] of [
     [1, [0, 100], 3_400_000],

@@ -5,7 +5,6 @@ import type { ConfigOptions } from '../../lab/config.ts';
 import { Firewall } from '../../lab/firewall.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { FIREWALLS, type FirewallName } from '../../lab/plan.ts';
-import type { VirtualDevices } from './failover-holders.ts';
 
 export interface Cluster {
   start(): Promise<void>;
@@ -27,7 +26,8 @@ export interface Stack {
   title: string;
   /** Why it cannot be measured here, or null. */
   missing: string | null;
-  devices: VirtualDevices | null;
+  /** Whether its addresses stand behind Carpio's gate. */
+  gated: boolean;
   create(lab: Lab): Cluster;
   /** The configuration of both nodes, for people. */
   show(): string;

@@ -1,8 +1,10 @@
 /**
- * Which kernel holds the virtual addresses, and when that changes: both firewalls' local routing tables, read every few
- * ms. Reading a file costs some 50 µs; starting `ip addr` that often would be the load that is measured.
+ * Which kernel answers for the virtual addresses, and when that changes: both firewalls' local routing tables (and
+ * their gates, if they have any), read every few ms. Reading a file costs some 50 µs; starting `ip addr` that often
+ * would be the load that is measured.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
+import { GateCount } from '../../lab/gate-count.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { bare, FIREWALLS, type FirewallName, VIPS } from '../../lab/plan.ts';
 
@@ -11,9 +13,6 @@ const EVERY_MS = 3;
 const SEARCH_MS = 20;
 const ROLES = ['lan', 'wan'] as const;
 const ADDRESSES = ROLES.map((role) => bare(VIPS[role].addresses[0]));
-/** Where a product keeps the addresses on devices of its own: an address on one that is down is not held. */
-export type VirtualDevices = Readonly<Record<(typeof ROLES)[number], string>>;
-
 const buffer = Buffer.alloc(1 << 16);
 
 interface Move {
@@ -39,20 +38,16 @@ function isLocal(lines: readonly string[], address: string): boolean {
   return lines.some((line, i) => line.endsWith(`|-- ${address}`) && lines[i + 1]?.includes('/32 host LOCAL'));
 }
 
-/** A device that is up has joined 224.0.0.1, which dev_mcast shows as this Ethernet address. */
-const isUp = (lines: readonly string[], device: string): boolean =>
-  lines.some((line) => line.includes(` ${device} `) && line.endsWith('01005e000001'));
-
-interface Files {
+interface Sources {
   routes: number;
-  groups: number;
+  gates: GateCount | null;
 }
 
 export class Holders {
   moves: Move[] = [];
   readonly #lab: Lab;
-  readonly #devices: VirtualDevices | null;
-  readonly #files = new Map<FirewallName, Files>();
+  readonly #gated: boolean;
+  readonly #files = new Map<FirewallName, Sources>();
   readonly #searched = new Map<FirewallName, number>();
   readonly #held = new Map<FirewallName, readonly string[]>();
   readonly #timer: NodeJS.Timeout;
@@ -60,9 +55,10 @@ export class Holders {
   /** Longest time an address was held by both, ms. */
   #both = 0;
 
-  constructor(lab: Lab, devices: VirtualDevices | null) {
+  /** @param gated an address behind a closed gate is not held */
+  constructor(lab: Lab, gated: boolean) {
     this.#lab = lab;
-    this.#devices = devices;
+    this.#gated = gated;
     this.#sample();
     this.#timer = setInterval(() => this.#sample(), EVERY_MS);
   }
@@ -122,22 +118,22 @@ export class Holders {
     return files === null ? [] : this.#heldIn(files);
   }
 
-  #heldIn({ routes, groups }: Files): readonly string[] {
+  #heldIn({ routes, gates }: Sources): readonly string[] {
+    // All vhids move together, so one open gate stands for all. The addresses follow it within the same moment.
+    const open = gates?.read() ?? null;
+    if (open !== null) return open > 0 ? ADDRESSES : [];
     const local = whole(routes).split('\n');
-    const devices = this.#devices;
-    const joined = devices ? whole(groups).split('\n') : [];
-    return ROLES.filter((role) => !devices || isUp(joined, devices[role]))
-      .map((role) => bare(VIPS[role].addresses[0]))
-      .filter((address) => isLocal(local, address));
+    return ADDRESSES.filter((address) => isLocal(local, address));
   }
 
-  #open(node: FirewallName): Files | null {
+  #open(node: FirewallName): Sources | null {
     const now = performance.now();
     if (now - (this.#searched.get(node) ?? Number.NEGATIVE_INFINITY) < SEARCH_MS) return null;
     this.#searched.set(node, now);
     try {
-      const folder = `/proc/${this.#lab.pids(node)[0]}/net`;
-      const files = { routes: openSync(`${folder}/fib_trie`, 'r'), groups: openSync(`${folder}/dev_mcast`, 'r') };
+      const pid = this.#lab.pids(node)[0] ?? 0;
+      const routes = openSync(`/proc/${pid}/net/fib_trie`, 'r');
+      const files = { routes, gates: this.#gated ? new GateCount(pid) : null };
       this.#files.set(node, files);
       return files;
     } catch {
@@ -146,7 +142,9 @@ export class Holders {
   }
 
   #forget(node: FirewallName): void {
-    for (const fd of Object.values(this.#files.get(node) ?? {})) closeSync(fd);
+    const files = this.#files.get(node);
+    if (files !== undefined) closeSync(files.routes);
+    files?.gates?.close();
     this.#files.delete(node);
   }
 

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { which } from '../../lab/command.ts';
 import { type ConfigOptions, writeConfig } from '../../lab/config.ts';
 import { BINARY } from '../../lab/firewall.ts';
-import { FIREWALLS, VIPS } from '../../lab/plan.ts';
+import { FIREWALLS } from '../../lab/plan.ts';
 import { CarpioPair, type Stack } from './failover-cluster.ts';
 import { Keepalived, keepalivedConf, Ucarp, ucarpShown } from './failover-incumbents.ts';
 
@@ -12,7 +12,7 @@ function carpio(name: string, title: string, options: ConfigOptions): Stack {
     name,
     title,
     missing: existsSync(BINARY) ? null : 'dist/carpio is not built: npm run build -- --host',
-    devices: { lan: `carp${VIPS.lan.vhid}-lan`, wan: `carp${VIPS.wan.vhid}-wan` },
+    gated: true,
     create: (lab) => new CarpioPair(lab, options),
     show: () => FIREWALLS.map((node) => readFileSync(writeConfig(node, options).config, 'utf8')).join('\n'),
   };
@@ -23,7 +23,7 @@ function keepalived(name: string, advertInt: number): Stack {
     name,
     title: `keepalived ${advertInt} s`,
     missing: which('keepalived') ? null : 'keepalived is missing (apt-get install keepalived)',
-    devices: null,
+    gated: false,
     create: (lab) => new Keepalived(lab, advertInt),
     show: () => FIREWALLS.map((node) => keepalivedConf(node, advertInt)).join('\n'),
   };
@@ -39,7 +39,7 @@ export const STACKS: readonly Stack[] = [
     name: 'ucarp-1s',
     title: 'ucarp 1 s',
     missing: which('ucarp') ? null : 'ucarp is missing (apt-get install ucarp)',
-    devices: null,
+    gated: false,
     create: (lab) => new Ucarp(lab),
     show: ucarpShown,
   },

@@ -6,9 +6,11 @@
  * Commands: mark (forgets), report: the longest delay in ms, and how many were longer than LIMIT_US.
  */
 import { libc } from '../../../src/kernel/libc.ts';
-import { GUARD_PRIORITY, makeRealTime } from '../../../src/kernel/scheduling.ts';
+import { makeRealTime } from '../../../src/kernel/scheduling.ts';
 import { numberArgument, obey, tell } from './lines.ts';
 
+/** Above the daemon's: what is looked for is a machine that stands still, not a loop that is busy. */
+const PRIORITY = 20;
 const SLEEP_US = 5000;
 /** Between two looks at the commands. */
 const NAPS = 20;
@@ -35,6 +37,6 @@ obey(({ cmd }) => {
   }
   return report;
 }, numberArgument(2));
-makeRealTime(GUARD_PRIORITY);
+makeRealTime(PRIORITY);
 tell({ type: 'ready' });
 watch();

@@ -1,21 +1,18 @@
 /**
- * One machine: its power, its kernel (connection table, addresses), its guardian, and the lives of the daemon on it.
+ * One machine: its power, its kernel (connection table, gates), and the lives of the daemon on it.
  * Time on it may drift, stop and be late.
  */
 
 import type { SendAdvertAction } from '../../../src/carp/runner.ts';
-import type { ResolvedVip } from '../../../src/config/resolve.ts';
-import { guardLimitUs } from '../../../src/contract/carp-timers.ts';
 import type { Clock } from '../../../src/contract/clock.ts';
 import type { NodeEvent } from '../../../src/contract/events.ts';
-import { roleOfKey, type VhidKey, vhidKey } from '../../../src/contract/vhid-key.ts';
+import { roleOfKey } from '../../../src/contract/vhid-key.ts';
 import { tell } from '../../../src/contract/words.ts';
-import type { GuardAction, GuardState } from '../../../src/gate/guardian/watchman.ts';
-import { createGuard, guardDeadline, stepGuard } from '../../../src/gate/guardian/watchman.ts';
 import type { ProbeSocket, ProbeSocketOptions } from '../../../src/liveness/probe/socket.ts';
 import { Conntrack } from './conntrack.ts';
 import { Daemon } from './daemon.ts';
 import { CONTROL_PORT } from './dataplane-host.ts';
+import { SimGate } from './kernel-gate.ts';
 import { linkLocal, ownAddress, SYNC } from './plan.ts';
 import type { World } from './world.ts';
 
@@ -29,8 +26,7 @@ export class Box {
   readonly index: number;
   readonly name: string;
   readonly kernel: Conntrack;
-  /** Keys of the vhids whose addresses answer here. */
-  readonly addresses = new Set<string>();
+  readonly gate: SimGate;
   powered = false;
   daemon: Daemon | null = null;
   /** Counts the lives of the daemon: what was meant for an earlier one is dropped. */
@@ -38,17 +34,13 @@ export class Box {
   /** The daemon does not run until then, us. */
   pausedUntil = 0;
   pausedSince = 0;
-  /** Guardian included. */
+  /** The kernel included. */
   frozen = false;
   /** Its clock stood still while the machine was frozen, us altogether. */
   clockLost = 0;
   slowUs = 0;
   maintenance = false;
   lastStopClean: boolean | null = null;
-  private guard: GuardState = createGuard();
-  private guardLife = 0;
-  private guardAt = 0;
-  private lastCounter = 0n;
   private readonly waiting: { source: Source; call: () => void }[] = [];
   private readonly probes = new Map<string, ProbeSocketOptions>();
   private readonly rate: number;
@@ -58,6 +50,7 @@ export class Box {
     this.index = index;
     this.name = `fw-${'abcd'[index]}`;
     this.rate = 1 + (world.plan.drift[index] ?? 0) / 1e6;
+    this.gate = new SimGate(this);
     this.kernel = new Conntrack({
       most: 100_000,
       event: (message) => this.onKernelEvent(message),
@@ -124,40 +117,35 @@ export class Box {
   launch(): void {
     if (!this.powered || this.daemon !== null) return;
     this.life += 1;
-    this.guardLife += 1;
-    this.guard = createGuard();
-    this.paired = false;
     this.lastStopClean = null;
     this.daemon = new Daemon(this);
     this.world.note(this, 'daemon starts');
     this.world.guarded(this, () => this.daemon?.start(this.maintenance));
   }
 
-  /** kill -9: the guardian hears the end of its pipe. */
+  /** kill -9: the kernel ends the peer channel's connection at once, and closes the gates a little later. */
   kill(): void {
     if (this.daemon === null) return;
     this.endDaemon();
     this.world.note(this, 'daemon killed');
-    const { guardLife } = this;
-    if (this.world.bug?.noGuard === true) return;
-    this.world.calendar.after(1000 + this.world.random() * 8000, () => {
-      if (guardLife !== this.guardLife || !this.powered) return;
-      if (!this.frozen) this.guardActs(stepGuard(this.guard, { type: 'end' }, this.nowUs()));
+    const peer = this.world.boxes[1 - this.index];
+    if (peer === undefined || !this.world.plan.sync) return;
+    this.world.wires.send(SYNC, this.index, peer.index, false, () => {
+      peer.bound(() => peer.daemon?.ear.onChannelEnded(), 'socket')();
     });
   }
 
   powerOff(): void {
     this.endDaemon();
     this.powered = false;
-    this.guardLife += 1;
-    this.addresses.clear();
+    this.gate.clear();
     this.kernel.wipe();
     this.wipedAt = this.world.calendar.now;
     this.world.wiped(this);
     this.world.note(this, 'power off');
   }
 
-  /** SIGSTOP; `machine`: everything stands still, the guardian too, and with `clock` even time. */
+  /** SIGSTOP; `machine`: everything stands still, the kernel too, and with `clock` even time. */
   pause(us: number, machine: boolean, clock: boolean): void {
     if (this.pausedUntil > this.world.calendar.now || this.daemon === null) return;
     this.pausedSince = this.world.calendar.now;
@@ -178,13 +166,14 @@ export class Box {
       this.clockLost += slept;
       this.clockStoodAt = this.world.calendar.now;
     }
+    this.wokeAt = this.world.calendar.now;
     const machine = this.frozen;
     const stood = this.clockStands;
     this.frozen = false;
     this.clockStands = false;
     this.pausedUntil = 0;
     this.world.note(this, 'goes on');
-    if (machine) this.tickGuard();
+    if (machine) this.gate.expire();
     const waiting = this.waiting.splice(0);
     if (this.daemon !== null && !stood) this.world.woke(this, slept);
     const first: Source = this.world.random() < 0.5 ? 'timer' : 'socket';
@@ -210,13 +199,14 @@ export class Box {
     return this.world.calendar.now - this.clockStoodAt < 2_500_000;
   }
 
-  private fellAt = Number.NEGATIVE_INFINITY;
   private wipedAt = Number.NEGATIVE_INFINITY;
 
-  /** The guardian has just taken addresses away; the daemon hears of it in a moment. */
-  fellLately(): boolean {
-    return this.world.calendar.now - this.fellAt < 2_000_000;
+  /** It may have found its gates closed when it went on. */
+  wokeLately(): boolean {
+    return this.world.calendar.now - this.wokeAt < 2_000_000;
   }
+
+  private wokeAt = Number.NEGATIVE_INFINITY;
 
   wipedLately(us: number): boolean {
     return this.world.calendar.now - this.wipedAt < us;
@@ -245,8 +235,7 @@ export class Box {
   stopped(clean: boolean, why: string): void {
     this.world.note(this, `stopped (${clean ? 'clean' : 'not clean'}): ${why}`);
     this.lastStopClean = clean;
-    this.guardLife += 1;
-    this.addresses.clear();
+    this.gate.clear();
     this.daemon?.election.close();
     this.world.traffic.orphaned(this);
     const { life } = this;
@@ -299,36 +288,16 @@ export class Box {
     };
   }
 
-  setAddress(key: VhidKey, up: boolean): void {
-    if (up && this.world.bug?.noAddress !== true) this.addresses.add(key);
-    else this.addresses.delete(key);
-  }
-
-  /** Keys that the daemon leads while their addresses are gone. */
-  lostAddresses(roles: ReadonlyMap<VhidKey, string>): VhidKey[] {
-    return [...roles].filter(([key, role]) => role === 'MASTER' && !this.addresses.has(key)).map(([key]) => key);
-  }
-
   sendAdvert(daemon: Daemon, action: SendAdvertAction): void {
     const { world } = this;
     world.advertises(daemon, action);
-    const counter = action.bowOut ? daemon.lastCounter : BigInt(Math.floor(world.random() * 2 ** 52));
-    this.speak(action.key, { ...action, counter });
-  }
-
-  private speak(
-    key: VhidKey,
-    word: Pick<SendAdvertAction, 'advbase' | 'advskew' | 'demote'> & { counter: bigint } & Partial<
-        Pick<SendAdvertAction, 'families'>
-      >,
-  ): void {
-    const { world } = this;
+    const counter = BigInt(Math.floor(world.random() * 2 ** 52));
+    const { key, advbase, advskew, demote } = action;
     const role = roleOfKey(key);
-    const { advbase, advskew, demote, counter } = word;
     const sentAt = world.calendar.now;
     for (const to of world.boxes) {
       if (to === this) continue;
-      for (const family of word.families ?? [4 as const]) {
+      for (const family of action.families) {
         const from = family === 4 ? ownAddress(role, this.index) : linkLocal(role, this.index);
         world.wires.send(role, this.index, to.index, true, () => {
           to.bound(() => {
@@ -338,83 +307,6 @@ export class Box {
         });
       }
     }
-  }
-
-  // --- the guardian ---
-
-  guardVips(vips: readonly ResolvedVip[]): void {
-    this.lastCounter = this.daemon?.lastCounter ?? this.lastCounter;
-    for (const vip of vips) {
-      const limitUs = guardLimitUs(vip.advbase, vip.advskew, this.paired);
-      const key = vhidKey(vip);
-      const vhid = { key, limitUs, device: { index: 1, name: key }, addresses: null, lastWords: [] };
-      stepGuard(this.guard, { type: 'message', message: { type: 'set', vhid } }, this.nowUs());
-    }
-  }
-
-  /** As VipSet.setPaired(): the guardian must not be later than a peer that takes over early. */
-  setPaired(paired: boolean): void {
-    if (paired === this.paired) return;
-    this.paired = paired;
-    if (this.daemon !== null) this.guardVips(this.daemon.vips);
-  }
-
-  private paired = false;
-
-  beat(atUs: number, masters: string[]): void {
-    stepGuard(this.guard, { type: 'message', message: { type: 'beat', atUs, masters } }, this.nowUs());
-    if (this.guardAt <= this.world.calendar.now) this.armGuard();
-  }
-
-  // One job at a time is enough: it looks again when the beats have moved the deadline.
-  private armGuard(): void {
-    const due = guardDeadline(this.guard);
-    if (due === null) return;
-    const wait = Math.max(0, due - this.nowUs()) / this.rate + 1000 + this.world.random() * 1000;
-    this.guardAt = this.world.calendar.now + wait;
-    const { guardLife } = this;
-    this.world.calendar.after(wait, () => {
-      this.guardAt = 0;
-      if (guardLife === this.guardLife && this.powered && !this.frozen) this.tickGuard();
-    });
-  }
-
-  private tickGuard(): void {
-    this.guardActs(stepGuard(this.guard, { type: 'tick' }, this.nowUs()));
-    if (this.guardAt <= this.world.calendar.now) this.armGuard();
-  }
-
-  private guardActs(actions: readonly GuardAction[]): void {
-    if (this.world.bug?.noGuard === true) return;
-    let fell = false;
-    for (const action of actions) {
-      if (action.type === 'clear') this.addresses.clear();
-      if (action.type === 'down') {
-        fell ||= this.addresses.has(action.vhid.key);
-        this.addresses.delete(action.vhid.key);
-        if (fell) this.fellAt = this.world.calendar.now;
-      }
-      if (action.type === 'speak') this.lastWords(action.vhid.key as VhidKey);
-      if (action.type === 'fell') {
-        this.world.note(this, `guardian takes ${action.keys.join(', ')} down`);
-        const { silentUs } = action;
-        this.bound(() => this.renew(silentUs), 'socket')();
-      }
-    }
-    if (fell) this.bound(() => this.daemon?.onLinks(), 'socket')();
-  }
-
-  private renew(silentUs: number): void {
-    if (this.daemon === null) return;
-    this.daemon.feed({ type: 'stall', sleptUs: silentUs });
-    this.daemon.lastCounter = BigInt(Math.floor(this.world.random() * 2 ** 48));
-    this.lastCounter = this.daemon.lastCounter;
-    this.guardVips(this.daemon.vips);
-  }
-
-  // The guardian speaks what the daemon gave it beforehand.
-  private lastWords(key: VhidKey): void {
-    this.speak(key, { advbase: 255, advskew: 255, demote: 255, counter: this.lastCounter });
   }
 
   say(event: NodeEvent): void {

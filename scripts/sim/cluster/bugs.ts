@@ -4,6 +4,7 @@
  */
 
 import type { GroupEvent } from '../../../src/carp/types.ts';
+import type { GateEvent } from '../../../src/gate/machine.ts';
 import { bench } from '../../reference/bench-exports.ts';
 import type { Daemon } from './daemon.ts';
 import type { Kind } from './faults.ts';
@@ -85,7 +86,37 @@ export const BUGS: Record<string, Bug> = Object.fromEntries([
     },
   }),
   bug('no-address', 'a master announces itself without having the address', { noAddress: true }),
-  bug('no-guardian', 'nobody takes the addresses of a dead daemon away', { noGuard: true }),
+  bug('no-timeout', 'the kernel keeps the gate of a dead daemon open', { noTimeout: true }),
+  bug('blind-beat', 'the beat goes on although the loop does not turn', {
+    patch: ({ box, gates }) => {
+      const { calendar } = box.world;
+      const { life } = box;
+      const beat = (): void => {
+        if (life !== box.life) return;
+        box.gate.send('open', gates.open);
+        calendar.after(40_000, beat);
+      };
+      beat();
+    },
+  }),
+  bug('waking-beat', 'a node that wakes beats before it looks at its clock', {
+    patch: ({ gates, election }) => {
+      const look = election.look.bind(election);
+      Reflect.set(election, 'look', () => {
+        gates.feed({ type: 'look' });
+        look();
+      });
+    },
+  }),
+  bug('hasty-gate', 'a gate opens although the peer says that its own is open', {
+    patch: ({ gates }) => {
+      const feed = gates.feed.bind(gates);
+      Reflect.set(gates, 'feed', (event: GateEvent) => {
+        feed(event);
+        if (event.type === 'role' && event.master) feed({ type: 'peerDead' });
+      });
+    },
+  }),
   bug('strict-window', 'mirrored connections are strict about a window that nobody knows', {
     patch: ({ box }) => {
       const change = box.kernel.change.bind(box.kernel);
@@ -170,7 +201,10 @@ export const HUNTS: Record<string, Hunt> = {
   'no-adoption': hunt(null, 10),
   'deaf-overrun': hunt(['overrun'], 10),
   'no-address': hunt(null, 2),
-  'no-guardian': hunt(['kill'], 10),
+  'no-timeout': hunt(['kill'], 10),
+  'blind-beat': hunt(['pause'], 10),
+  'waking-beat': hunt(['pause'], 20),
+  'hasty-gate': hunt(['maintenance'], 10),
   'strict-window': hunt(null, 5),
   'forgotten-deletes': hunt(null, 5),
   'old-comparison': hunt(['sync-cut', 'sync-loss'], 30),

@@ -7,18 +7,19 @@ import { readFileSync } from 'node:fs';
 import { groupConfig, hasCarrier, linkStates } from '../../../src/carp/group-config.ts';
 import type { RoleAction, SendAdvertAction } from '../../../src/carp/runner.ts';
 import { Election } from '../../../src/carp/runner.ts';
-import { wasPaired } from '../../../src/carp/sleep.ts';
 import type { ArrivedAdvert, GroupEvent } from '../../../src/carp/types.ts';
 import type { ResolvedVip } from '../../../src/config/resolve.ts';
 import type { Config } from '../../../src/config/types.ts';
 import { masterDownUs } from '../../../src/contract/carp-timers.ts';
+import type { PeerDead } from '../../../src/contract/causes.ts';
 import type { Clock } from '../../../src/contract/clock.ts';
 import { roleOfKey, type VhidKey, vhidKey } from '../../../src/contract/vhid-key.ts';
 import { causeText } from '../../../src/contract/words.ts';
+import { type GateOrder, Gates } from '../../../src/gate/runner.ts';
 import type { LinkInfo } from '../../../src/kernel/links.ts';
 import { ownAddresses } from '../../../src/liveness/early-take-over.ts';
 import { PeerEar } from '../../../src/liveness/peer-ear.ts';
-import { masterKeys, readReport } from '../../../src/liveness/peer-report.ts';
+import { readReport } from '../../../src/liveness/peer-report.ts';
 import { Standing } from '../../../src/node/standing.ts';
 import type { SyncDriver } from '../../../src/sync/dialect/carpio/runner.ts';
 import { TIMEOUT_SYSCTLS } from '../../../src/sync/table/timeouts.ts';
@@ -45,6 +46,7 @@ export class Daemon {
   readonly election: Election;
   readonly standing: Standing;
   readonly ear: PeerEar;
+  readonly gates: Gates;
   readonly clock: Clock;
   config: Config;
   vips: ResolvedVip[];
@@ -61,7 +63,6 @@ export class Daemon {
   private lastPassUs = 0;
   private reportText = '';
   private reportRead: ReturnType<typeof readReport> = null;
-  lastCounter: bigint;
   /** The node's own clock, us: what happened before, nobody here has seen. */
   readonly bornUs: number;
 
@@ -70,13 +71,13 @@ export class Daemon {
     const { world } = box;
     this.clock = box.makeClock();
     this.bornUs = this.clock.nowUs();
-    this.lastCounter = BigInt(Math.floor(world.random() * 2 ** 48));
+    this.gates = this.makeGates();
     this.vips = vipsOf(world.plan, box.index);
     this.config = configOf(world.plan, box.index, this.vips);
     this.ear = new PeerEar(
       {
         publish: (event) => box.say(event),
-        feed: (event) => this.feed(event),
+        feed: (event) => this.onNeighbour(event),
         unmasked: ({ key, from }, cause) =>
           box.say({ kind: 'carp.refused', counter: 'unmasked', interface: roleOfKey(key), vhid: null, from, cause }),
         vips: () => this.vips,
@@ -96,7 +97,7 @@ export class Daemon {
         version: '0.1.0',
         own: ownAddresses(this.vips, this.links()),
         lists: Object.fromEntries(this.vips.map((vip) => [vhidKey(vip), vip.addresses])),
-        lastWords: this.lastCounter.toString(16).padStart(16, '0'),
+        open: this.gates.open,
       }),
     });
     this.election = new Election(
@@ -104,13 +105,14 @@ export class Daemon {
       {
         role: (action) => this.onRole(action),
         sendAdvert: (action) => this.send(action),
-        announce: (key) => box.world.announced(box, key),
+        announce: (key) => this.announce(key),
         event: (event) => box.say(event),
         stopped: (clean, cause) => box.stopped(clean, causeText(cause)),
+        letGo: (key) => this.gates.feed({ type: 'role', key, master: false }),
         roles: () => this.report(),
         alive: (now) => {
           this.stats[STAT.controlAt] = now / 1000;
-          box.beat(now, masterKeys(this.election.state));
+          this.gates.feed({ type: 'look' });
         },
         changed: () => this.onChanged(),
       },
@@ -152,7 +154,6 @@ export class Daemon {
 
   /** As CarpioNode.start(). */
   start(maintenance: boolean): void {
-    this.box.guardVips(this.vips);
     if (this.config.sync !== null) this.startSync();
     this.feedLinks();
     this.ear.onLinks(this.links());
@@ -173,7 +174,6 @@ export class Daemon {
   onLinks(): void {
     this.election.look();
     this.feedLinks();
-    for (const key of this.box.lostAddresses(this.roles)) this.onVipFault(key);
     this.ear.onLinks(this.links());
     if (this.plane === null) return;
     this.command({ type: 'local', addresses: this.locals() });
@@ -194,7 +194,6 @@ export class Daemon {
     this.vips = vipsOf(this.box.world.plan, this.box.index);
     this.config = configOf(this.box.world.plan, this.box.index, this.vips);
     this.feed({ type: 'config', config: groupConfig(this.config, this.vips, this.links()) });
-    this.box.guardVips(this.vips);
     this.ear.configure(this.config);
     this.feedLinks();
   }
@@ -206,6 +205,7 @@ export class Daemon {
 
   close(): void {
     this.election.close();
+    this.gates.close();
     this.ear.close();
     if (this.passJob !== null) cancel(this.passJob);
     this.passJob = null;
@@ -316,8 +316,10 @@ export class Daemon {
       // The same text says the same: reading it is the dearest part of a quiet minute.
       if (message.report !== this.reportText) this.reportRead = readReport(message.report);
       this.reportText = message.report;
-      if (this.reportRead !== null) this.ear.onPeer(this.reportRead);
-      else this.box.world.problem(`${this.box.name} cannot read the report of its peer`);
+      if (this.reportRead !== null) {
+        this.gates.feed({ type: 'peer', open: this.reportRead.open });
+        this.ear.onPeer(this.reportRead);
+      } else this.box.world.problem(`${this.box.name} cannot read the report of its peer`);
     }
     if (message.type === 'step') {
       this.inStep = message.inStep;
@@ -328,7 +330,6 @@ export class Daemon {
   }
 
   private onChanged(): void {
-    this.box.setPaired(wasPaired(this.election.state));
     this.weigh();
     this.report();
     this.box.world.afterElection(this);
@@ -339,7 +340,6 @@ export class Daemon {
   }
 
   private report(): void {
-    this.box.beat(this.clock.nowUs(), masterKeys(this.election.state));
     this.standing.report();
   }
 
@@ -348,13 +348,43 @@ export class Daemon {
     return config === undefined ? 0 : masterDownUs(config.advbase, config.advskew);
   }
 
+  /** As CarpSide. */
+  private makeGates(): Gates {
+    const { box } = this;
+    const ports = {
+      send: (kind: GateOrder, keys: readonly VhidKey[]) => box.gate.send(kind, keys),
+      opened: (key: VhidKey, waited: boolean) => {
+        if (waited) this.announce(key);
+        if (waited) this.report();
+      },
+      closed: () => {},
+      warn: (text: string) => box.world.problem(`${box.name} warns: ${text}`),
+    };
+    return new Gates(ports, this.clock);
+  }
+
+  /** Why the peer counts as dead, while the election acts on it. */
+  dead: PeerDead | null = null;
+
+  private onNeighbour(event: GroupEvent): void {
+    this.dead = event.type === 'peerDead' ? event.cause : null;
+    if (event.type === 'peerDead') this.gates.feed({ type: 'peerDead' });
+    this.feed(event);
+    this.dead = null;
+  }
+
+  /** What is announced behind a closed gate reaches nobody. */
+  private announce(key: VhidKey): void {
+    if (this.box.gate.open.has(key)) this.box.world.announced(this.box, key);
+  }
+
   private onRole(action: RoleAction): void {
     const { key, from, to, cause } = action;
     const { vhid = 0, interface: role = '' } = this.election.state.vhids[key]?.config ?? {};
     this.box.say({ kind: 'carp.state', vhid, interface: role, from, to, cause });
     if (from === 'INIT') this.up.set(key, { since: this.clock.nowUs(), forUs: this.mustListenUs(key) });
     this.roles.set(key, to);
-    this.box.setAddress(key, to === 'MASTER');
+    if (to === 'MASTER') this.gates.feed({ type: 'role', key, master: true });
     this.box.world.roleChanged(this, action);
   }
 
@@ -376,12 +406,6 @@ export class Daemon {
     }
   }
 
-  // As vip-faults.ts: told at once, repaired after a second.
-  private onVipFault(key: VhidKey): void {
-    this.feed({ type: 'vip', key, ok: false, reason: 'device was set down' });
-    this.clock.later(1000, () => this.feed({ type: 'vip', key, ok: true, reason: '' }));
-  }
-
   private links(): LinkInfo[] {
     const down = [...ROLES, SYNC].map((role) => this.box.carrier(role)).join();
     if (down !== this.linksFor)
@@ -401,8 +425,8 @@ export class Daemon {
   private inItsWords(report: string): string {
     const version = this.box.world.plan.version[this.box.index];
     if (version === 'this') return report;
-    const { own, lists, lastWords, ...rest } = JSON.parse(report);
+    const { own, lists, open, ...rest } = JSON.parse(report);
     if (version === 'older') return JSON.stringify({ ...rest, own });
-    return JSON.stringify({ ...rest, own, lists, lastWords, mood: 'fine', vhidDetails: { 'lan/1': { x: 1 } } });
+    return JSON.stringify({ ...rest, own, lists, open, mood: 'fine', vhidDetails: { 'lan/1': { x: 1 } } });
   }
 }

@@ -239,7 +239,7 @@ function command(world: World, fault: Fault): () => void {
     case 'mirror-damage': {
       // Somebody deletes entries by hand on the box that does not forward.
       const now = world.calendar.now;
-      const idle = world.boxes.find((one) => one.addresses.size === 0 && one.daemon?.driver?.counts().own === 0);
+      const idle = world.boxes.find((one) => one.gate.open.size === 0 && one.daemon?.driver?.counts().own === 0);
       for (const entry of [...(idle?.kernel.entries.values() ?? [])]) {
         if (world.random() >= size * 0.5) continue;
         idle?.kernel.drop(entry, now);

@@ -193,7 +193,7 @@ export class Traffic {
   flushed(box: Box): void {
     for (const flow of [...this.flows.values()]) {
       const forwards = [flow.couple.lan, flow.couple.wan].some((key) => this.gateway(key) === box);
-      const owns = this.apart || box.addresses.size > 0 || (box.daemon?.driver?.counts().own ?? 0) > 0;
+      const owns = this.apart || box.gate.open.size > 0 || (box.daemon?.driver?.counts().own ?? 0) > 0;
       if (!(forwards || owns)) continue;
       this.flows.delete(flow.id);
       this.totals.ended += 1;
@@ -212,7 +212,7 @@ export class Traffic {
   evicted(box: Box, orig: string): void {
     const flow = [...this.flows.values()].find((one) => one.orig === orig);
     if (flow === undefined) return;
-    const leads = [flow.couple.lan, flow.couple.wan].every((key) => box.addresses.has(key));
+    const leads = [flow.couple.lan, flow.couple.wan].every((key) => box.gate.open.has(key));
     if (leads) flow.promised.clear();
     else flow.promised.delete(box.index);
     if (this.through(flow.couple) === box) this.flows.delete(flow.id);

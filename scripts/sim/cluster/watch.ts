@@ -20,11 +20,15 @@ import type { World } from './world.ts';
 
 /** Two masters that have heard each other: what is held back for the peer's word, and the way of that word. */
 const HEARD_US = 700_000;
-/** Two boxes with the same address on a segment that is whole: the guardian's patience and one advertisement. */
+/** Two boxes with the same address on a segment that is whole: the protocol's patience and one advertisement. */
 const TWO_HOLDERS_US = 7_000_000;
 /** How much older than it says the comparison behind "in step" may be: the way of digest and verdict. */
 const SLACK_US = 1_000_000;
 const LOOK_US = 500_000;
+/** How long a master may wait for the peer's gate to close: longer than `PAIRED.deadUs`, on a slow machine. */
+const WAITS_US = 1_000_000;
+/** The way of a report that says that a gate has opened. */
+const TOLD_US = 100_000;
 const MOST_MEMORY = 64 << 20;
 
 interface Pair {
@@ -36,7 +40,7 @@ interface Pair {
 
 export class Watch {
   /** How often what was checked. */
-  readonly checks = { link: 0, inStep: 0, masters: 0, holders: 0, memory: 0, leads: 0, sleeps: 0, roles: 0 };
+  readonly checks = { link: 0, inStep: 0, masters: 0, holders: 0, memory: 0, leads: 0, sleeps: 0, roles: 0, gates: 0 };
   readonly linkBound = new LinkBound();
   private readonly world: World;
   private readonly pairs = new Map<string, Pair>();
@@ -84,9 +88,35 @@ export class Watch {
     if (this.overslept.get(box)?.has(key)) this.world.problem(`${box.name} slept and still advertises ${key}`);
     if (action.bowOut) return;
     if (daemon.roles.get(key) !== 'MASTER') this.world.problem(`${box.name} advertises ${key} without being MASTER`);
-    if (!box.addresses.has(key) && !box.fellLately()) {
-      this.world.problem(`${box.name} advertises ${key} without having its address`);
+    const { now } = this.world.calendar;
+    const name = `${box.name} ${key}`;
+    if (box.gate.open.has(key) || box.wokeLately()) this.shut.delete(name);
+    else if (!this.shut.has(name)) this.shut.set(name, now);
+    // A master whose peer has still to close waits for as long as the peer's kernel may need.
+    if (now - (this.shut.get(name) ?? now) > WAITS_US) {
+      this.world.problem(`${box.name} advertises ${key} behind a closed gate`);
     }
+  }
+
+  private readonly shut = new Map<string, number>();
+
+  /**
+   * Invariant 1, as strict as the gate makes it: a gate opens only when that of the peer is closed. What a node cannot
+   * know excuses it: a peer that no path reaches, a clock that stood still.
+   */
+  opened(box: Box, key: VhidKey): void {
+    this.checks.gates += 1;
+    const { daemon } = box;
+    if (daemon === null || !this.world.plan.sync || !this.world.wires.calm(roleOfKey(key))) return;
+    const other = this.world.boxes.find((one) => one !== box && one.gate.open.has(key));
+    if (other === undefined || other.index > 1 || box.index > 1 || this.world.disturbed()) return;
+    if (box.clockStoodLately() || other.clockStoodLately()) return;
+    const by = daemon.dead?.first.why;
+    const told = this.world.wires.calm(SYNC) && other.gate.openForUs(key) > TOLD_US && knowsPeer(daemon);
+    if (!told && by !== 'no_sign' && by !== 'channel_ended') return;
+    this.world.problem(
+      `${box.name} opens the gate of ${key} while that of ${other.name} is open (${by ?? 'reported'})`,
+    );
   }
 
   /** An advertisement of a box has reached the daemon of another. */
@@ -171,12 +201,12 @@ export class Watch {
     }
   }
 
-  // An address without anybody who answers for it: the guardian takes it away within milliseconds.
+  // A gate without a daemon: the kernel closes it within `GATE.closedUs`.
   private orphaned(box: Box): void {
-    if (box.daemon !== null || box.addresses.size === 0) return;
+    if (box.daemon !== null || box.gate.open.size === 0) return;
     const dead = this.world.calendar.now - box.endedAt;
     if (dead > 1_000_000)
-      this.world.problem(`${box.name} keeps ${[...box.addresses].join(', ')} although its daemon is dead`);
+      this.world.problem(`${box.name} keeps ${[...box.gate.open].join(', ')} although its daemon is dead`);
   }
 
   private slowness(): number {
@@ -195,7 +225,7 @@ export class Watch {
     const led = [...daemon.roles].some(([other, role]) => other !== key && role === 'MASTER');
     if (led) return;
     const better = this.world.boxes.find(
-      (one) => one !== box && one.runs && one.addresses.has(key) && now - (this.demotedAt.get(one) ?? -1e9) > 3_000_000,
+      (one) => one !== box && one.runs && one.gate.open.has(key) && now - (this.demotedAt.get(one) ?? -1e9) > 3_000_000,
     );
     if (better === undefined || !this.world.wires.calm(roleOfKey(key))) return;
     this.world.problem(`${box.name} takes the lead of ${key} from ${better.name} before its tables are in step`);
@@ -299,6 +329,8 @@ export function differs(world: World, one: Box, two: Box, until: number): Entry 
   }
   return null;
 }
+
+const knowsPeer = ({ election, clock }: Daemon): boolean => (election.state.peer?.freshUntil ?? 0) >= clock.nowUs();
 
 const nameOf = (key: VhidKey, a: Box, b: Box): string =>
   `${key} ${Math.min(a.index, b.index)} ${Math.max(a.index, b.index)}`;

@@ -21,7 +21,7 @@ export interface Bug {
   event?(daemon: Daemon, event: GroupEvent): GroupEvent;
   /** Changes a daemon that has just been made. */
   patch?(daemon: Daemon): void;
-  noGuard?: boolean;
+  noTimeout?: boolean;
   noAddress?: boolean;
 }
 
@@ -100,7 +100,7 @@ export class World {
 
   /** Who answers for this vhid, as somebody at the switch sees it. */
   holders(key: VhidKey): Box[] {
-    return this.boxes.filter((box) => box.addresses.has(key));
+    return this.boxes.filter((box) => box.gate.open.has(key));
   }
 
   announced(box: Box, key: VhidKey): void {

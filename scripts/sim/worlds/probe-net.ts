@@ -100,7 +100,8 @@ export class ProbeNet implements Tap {
     const { world } = this;
     if (world.random() < world.net.loss) return;
     this.#later(() => {
-      if (world.canHear(from, to, role)) this.#feed(to, { type: 'answer', path: role });
+      if (world.canHear(from, to, role))
+        this.#feed(to, { type: 'answer', path: role, tripUs: 2 * world.net.delayUs + world.net.jitterUs });
     });
   }
 

@@ -129,6 +129,7 @@ async function runProbes(load: () => Promise<KernelProbe>): Promise<SystemFacts[
     conntrackNetlink: await attempt(async () => (await load()).conntrackNetlink()),
     nft: await attempt(async () => (await load()).nft()),
     macvlan: await attempt(async () => (await load()).macvlan()),
+    gate: await attempt(async () => (await load()).gate()),
     rawSocket: await attempt(async () => (await load()).rawSocket()),
   };
 }

@@ -35,6 +35,7 @@ const PROBES: Record<ProbeName, string> = {
   conntrackNetlink: 'conntrack netlink',
   nft: 'nftables',
   macvlan: 'macvlan',
+  gate: 'gate',
   rawSocket: 'raw socket',
 };
 
@@ -43,6 +44,7 @@ const MODULES: Record<ProbeName, readonly string[]> = {
   conntrackNetlink: ['nf_conntrack', 'nf_conntrack_netlink'],
   nft: ['nf_tables', 'nft_ct', 'nft_nat'],
   macvlan: ['macvlan'],
+  gate: ['nf_tables'],
   rawSocket: [],
 };
 

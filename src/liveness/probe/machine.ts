@@ -3,7 +3,12 @@
  *
  * Signs of life are what only the peer's control thread can give: its reports over the sync link, its advertisements,
  * its answers to probes. When the sync link loses its carrier, or no sign came for `silenceUs`, every proven path is
- * probed a few times at once. One sign on any path: the peer lives, only the sync link is down. No sign on any: dead.
+ * probed a few times at once, at the pace of its measured round trips. One sign on any path: the peer lives, only the
+ * sync link is down. No sign on any: dead. Also the end of the peer channel is a reason to probe: the kernel closes its
+ * connection in the moment in which the daemon dies.
+ *
+ * A verdict on a daemon whose machine may live (silence, the end of the channel) waits until its kernel must have
+ * closed its gates (contract/carp-timers.ts).
  *
  * A path is *proven* when a probe on it was answered lately: silence on a path that never worked (a packet filter in
  * between, a switch that keeps the networks apart) says nothing, so an idle probe goes out on each path once a second.
@@ -11,17 +16,21 @@
  * own timers decide, as they would without all this.
  */
 
-import { PAIRED } from '../../contract/carp-timers.ts';
+import { GATE, PAIRED } from '../../contract/carp-timers.ts';
 import type { ProbeCause, Suspicion } from '../../contract/causes.ts';
 
 /** Microseconds. */
 export const PROBE_TIMING = {
-  /**
-   * Three and a half heartbeats of the sync link: the peer's guardian comes first (contract/carp-timers.ts, `PAIRED`).
-   */
+  /** Two and a half heartbeats of the sync link. */
   silenceUs: PAIRED.silenceUs,
   tries: 5,
-  tryUs: 15_000,
+  /**
+   * Between two tries: twice the longest of the last round trips, within these bounds. The lower one times `tries` is
+   * what a busy peer may take to answer; the upper one is for paths whose round trip is not known.
+   */
+  shortestTryUs: 4_000,
+  longestTryUs: 15_000,
+  roundTrips: 8,
   /** Idle probes: while the sync link is heard, and while it is not. */
   idleUs: 1_000_000,
   idleQuietUs: 100_000,
@@ -37,12 +46,16 @@ interface PathState {
   usable: boolean;
   answeredUs: number | null;
   idleAtUs: number;
+  /** The last round trips, us; the newest last. */
+  tripsUs: number[];
 }
 
 interface ProbeRound {
   sinceUs: number;
   sent: number;
   nextUs: number;
+  /** Before this nobody is declared dead: the peer's gates may be open. */
+  notBeforeUs: number;
   first: Suspicion;
   /** Proven when the round began. */
   paths: string[];
@@ -71,7 +84,10 @@ export type ProbeEvent =
   | { type: 'report' }
   /** A valid advertisement from the peer's own address, no bow-out. */
   | { type: 'advert'; path: string }
-  | { type: 'answer'; path: string }
+  /** `tripUs`: since the probe left. */
+  | { type: 'answer'; path: string; tripUs: number }
+  /** The peer channel's connection has ended. */
+  | { type: 'channelEnded' }
   /** The peer says that it stops: what comes now is no failure. */
   | { type: 'leaving' }
   | { type: 'tick' };
@@ -126,7 +142,7 @@ function handle(state: ProbeState, event: ProbeEvent, now: number, actions: Prob
       return;
     case 'carrier':
       if (state.carrier && !event.up && state.lifeUs !== null && state.verdict !== 'dead') {
-        begin(state, now, { why: 'carrier_lost' });
+        begin(state, now, { why: 'carrier_lost' }, now);
       }
       state.carrier = event.up;
       return;
@@ -143,10 +159,18 @@ function handle(state: ProbeState, event: ProbeEvent, now: number, actions: Prob
       return;
     case 'answer': {
       const path = state.paths[event.path];
-      if (path !== undefined) path.answeredUs = now;
+      if (path !== undefined) {
+        path.answeredUs = now;
+        path.tripsUs = [...path.tripsUs, event.tripUs].slice(-PROBE_TIMING.roundTrips);
+      }
       lives(state, event.path, 'answer', now, actions);
       return;
     }
+    case 'channelEnded':
+      if (state.round === null && state.lifeUs !== null && state.verdict !== 'dead') {
+        begin(state, now, { why: 'channel_ended' }, now + GATE.closedUs);
+      }
+      return;
     case 'leaving':
       state.lifeUs = null;
       state.round = null;
@@ -160,7 +184,7 @@ function handle(state: ProbeState, event: ProbeEvent, now: number, actions: Prob
 function takePaths(state: ProbeState, usable: Record<string, boolean>, now: number): void {
   for (const [name, ok] of Object.entries(usable)) {
     const path = state.paths[name];
-    if (path === undefined) state.paths[name] = { usable: ok, answeredUs: null, idleAtUs: now };
+    if (path === undefined) state.paths[name] = { usable: ok, answeredUs: null, idleAtUs: now, tripsUs: [] };
     else {
       if (ok && !path.usable) path.idleAtUs = now;
       path.usable = ok;
@@ -197,26 +221,38 @@ function provenPaths(state: ProbeState, now: number): string[] {
     .map(([name]) => name);
 }
 
-function begin(state: ProbeState, now: number, first: Suspicion): void {
+function begin(state: ProbeState, now: number, first: Suspicion, notBeforeUs: number): void {
   const paths = provenPaths(state, now);
-  state.round = { sinceUs: now, sent: 0, nextUs: now, first, paths };
+  state.round = { sinceUs: now, sent: 0, nextUs: now, notBeforeUs, first, paths };
+}
+
+/** Time between two tries: the slowest of the asked paths decides. */
+function tryUs(state: ProbeState, round: ProbeRound): number {
+  const { shortestTryUs, longestTryUs } = PROBE_TIMING;
+  const wanted = round.paths.map((name) => {
+    const trips = state.paths[name]?.tripsUs ?? [];
+    return trips.length === 0 ? longestTryUs : 2 * Math.max(...trips);
+  });
+  return Math.min(longestTryUs, Math.max(shortestTryUs, ...wanted));
 }
 
 function considerSilence(state: ProbeState, now: number): void {
   if (state.lifeUs === null || state.verdict === 'dead' || now < state.blockedUntil) return;
   const silent = now - state.lifeUs;
   if (silent <= PROBE_TIMING.silenceUs) return;
-  begin(state, now, { why: 'no_sign', silent_ms: Math.floor(silent / 1000) });
+  const cause = { why: 'no_sign', silent_ms: Math.floor(silent / 1000) } as const;
+  begin(state, now, cause, state.lifeUs + PAIRED.deadUs);
 }
 
 function runRound(state: ProbeState, round: ProbeRound, now: number, actions: ProbeAction[]): void {
   if (now < round.nextUs) return;
   // This node did not run: what the others answered meanwhile must be read first.
   if (round.sent > 0 && now - round.nextUs > PROBE_TIMING.lateUs) round.sent = 0;
-  if (round.sent < PROBE_TIMING.tries) {
+  if (round.sent < PROBE_TIMING.tries || now < round.notBeforeUs) {
     for (const path of round.paths) if (state.paths[path]?.usable) actions.push({ type: 'probe', path });
     round.sent += 1;
-    round.nextUs = now + PROBE_TIMING.tryUs;
+    const rest = round.sent < PROBE_TIMING.tries ? 0 : round.notBeforeUs - now;
+    round.nextUs = now + Math.max(tryUs(state, round), Math.min(rest, PROBE_TIMING.longestTryUs));
     return;
   }
   state.round = null;

@@ -48,7 +48,8 @@ export interface ProberPorts {
 
 interface Path extends ProbePath {
   sockets: ProbeSocket[];
-  nonces: string[];
+  /** Probes that may still be answered, and when each left. */
+  nonces: { nonce: string; sentUs: number }[];
 }
 
 export class Prober {
@@ -178,7 +179,7 @@ export class Prober {
     const target = this.target(role);
     if (path === undefined || target === null) return;
     const nonce = randomBytes(NONCE_BYTES);
-    path.nonces.push(nonce.toString('hex'));
+    path.nonces.push({ nonce: nonce.toString('hex'), sentUs: this.ports.now() });
     if (path.nonces.length > OUTSTANDING) path.nonces.shift();
     this.ask(target.socket, role, nonce, target.to);
   }
@@ -217,21 +218,21 @@ export class Prober {
   }
 
   private onAnswer(role: string, nonce: string): void {
-    const asked = this.toGroup.get(nonce);
-    if (asked !== undefined) {
+    const waiting = this.toGroup.get(nonce);
+    if (waiting !== undefined) {
       this.count('answered');
-      asked();
+      waiting();
       return;
     }
     const path = this.paths.get(role);
-    const at = path?.nonces.indexOf(nonce) ?? -1;
-    if (path === undefined || at < 0) {
+    const asked = path?.nonces.find((one) => one.nonce === nonce);
+    if (path === undefined || asked === undefined) {
       this.count('unasked');
       return;
     }
-    path.nonces.splice(at, 1);
+    path.nonces = path.nonces.filter((one) => one !== asked);
     this.count('answered');
-    this.feed({ type: 'answer', path: role });
+    this.feed({ type: 'answer', path: role, tripUs: this.ports.now() - asked.sentUs });
   }
 
   private mayAnswer(): boolean {

@@ -3,10 +3,10 @@
  * entropy and what the last run left behind.
  *
  * The epoch and the sequence number of a sender outlive its daemon: the peer, which cannot be asked when the sync link
- * is dead, goes on where it was. Over the sealed link each node tells both ten times a second, so a node that has lost
- * its state gets a new epoch across, and what was recorded but never arrived is worth nothing four seconds later.
+ * is dead, goes on where it was. Over the sealed link each node tells both twenty times a second, so a node that has
+ * lost its state gets a new epoch across, and what was recorded but never arrived is worth nothing four seconds
+ * later.
  */
-import { isBowOut } from '../../carp/rules.ts';
 import type { Provable } from './counter.ts';
 import { proofCounter, provenSequence } from './counter.ts';
 
@@ -46,8 +46,6 @@ interface PeerProof {
   seen: Map<string, number>;
   /** A report whose number becomes the floor when it has settled. */
   told: { sequence: number; atUs: number } | null;
-  /** The counter of a goodbye that was made beforehand, for the one who speaks when the daemon cannot. */
-  lastWords: bigint | null;
 }
 
 /** What outlives the daemon. */
@@ -75,7 +73,6 @@ const peerOf = (epoch: string, floor: number): PeerProof => ({
   floor,
   seen: new Map(),
   told: null,
-  lastWords: null,
 });
 
 /**
@@ -119,13 +116,7 @@ const newest = ({ floor, seen }: PeerProof): number => Math.max(floor, ...seen.v
  * @param fresh 32 random hex digits
  * @returns whether something has changed that has to outlive the daemon
  */
-export function hearNote(
-  state: ProofState,
-  note: ProofNote | null,
-  lastWords: bigint | null,
-  fresh: string,
-  now: number,
-): boolean {
+export function hearNote(state: ProofState, note: ProofNote | null, fresh: string, now: number): boolean {
   if (note === null) {
     const had = state.peer !== null;
     state.peer = null;
@@ -136,15 +127,14 @@ export function hearNote(
   const behind = note.heard?.epoch === own.epoch && note.heard.sequence > own.sequence;
   if (behind) state.own = { epoch: fresh, sequence: 0, reserved: BLOCK };
   const other = state.peer?.epoch !== note.epoch;
-  hearPeer(state, note, lastWords, now);
+  hearPeer(state, note, now);
   return behind || other;
 }
 
-function hearPeer(state: ProofState, note: ProofNote, lastWords: bigint | null, now: number): void {
+function hearPeer(state: ProofState, note: ProofNote, now: number): void {
   if (state.peer?.epoch !== note.epoch) state.peer = peerOf(note.epoch, Math.max(0, note.sequence - IN_FLIGHT));
   const { peer } = state;
   if (peer === null) return;
-  peer.lastWords = lastWords;
   if (peer.told !== null && now - peer.told.atUs >= SETTLED_US) {
     peer.floor = Math.max(peer.floor, peer.told.sequence);
     peer.told = null;
@@ -164,7 +154,6 @@ export function judgeAdvert(
 ): Verdict {
   const { peer } = state;
   if (peer === null || state.keys.length === 0) return 'unknown';
-  if (advert.counter === peer.lastWords && isBowOut(advert)) return 'proven';
   const place = `${key} ${advert.family}`;
   const after = Math.max(peer.floor, peer.seen.get(place) ?? 0);
   const keys = [...state.keys, ...state.old.filter(({ untilUs }) => untilUs > now).map((one) => one.key)];

@@ -70,9 +70,9 @@ export class AdvertProof {
   }
 
   /** @param note what the peer says over the sealed link; null: nothing about proofs */
-  onReport(note: ProofNote | null, lastWords: bigint | null): void {
+  onReport(note: ProofNote | null): void {
     if (this.state.signing === null) return;
-    if (hearNote(this.state, note, lastWords, fresh(), this.clock.nowUs())) this.keep();
+    if (hearNote(this.state, note, fresh(), this.clock.nowUs())) this.keep();
     const proving = this.state.peer !== null;
     if (proving !== this.proving) this.ports.changed(proving);
     this.proving = proving;

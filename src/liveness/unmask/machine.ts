@@ -19,10 +19,10 @@ import type { VhidKey } from '../../contract/vhid-key.ts';
 
 /** Microseconds. */
 export const UNMASK = {
-  /** How old a report may be: three heartbeats. */
+  /** How old a report may be: six heartbeats. */
   freshUs: 300_000,
   steadyUs: 200_000,
-  /** More than a heartbeat and the way through the peer's threads. */
+  /** More than two heartbeats and the way through the peer's threads. */
   afterUs: 120_000,
   /** The longest time in the balance. */
   holdUs: 350_000,
@@ -45,8 +45,6 @@ interface Said {
 export interface MaskState {
   report: PeerReport | null;
   reportUs: number;
-  /** The counter that the peer's guardian will use, and nobody before it. */
-  lastWords: bigint | null;
   said: Map<string, Said>;
   held: { masked: ArrivedAdvert; atUs: number }[];
 }
@@ -58,7 +56,7 @@ export interface Judged {
 }
 
 export function createMask(): MaskState {
-  return { report: null, reportUs: 0, lastWords: null, said: new Map(), held: [] };
+  return { report: null, reportUs: 0, said: new Map(), held: [] };
 }
 
 /** The peer's advertisement (its source is one of the peer's own addresses). What was decided by it, if anything. */
@@ -71,14 +69,8 @@ export function maskedAdvert(state: MaskState, masked: ArrivedAdvert, now: numbe
 }
 
 /** A report of the peer came over the sealed sync link; null: it is silent. */
-export function maskReport(
-  state: MaskState,
-  report: PeerReport | null,
-  lastWords: bigint | null,
-  now: number,
-): Judged[] {
+export function maskReport(state: MaskState, report: PeerReport | null, now: number): Judged[] {
   state.report = report;
-  state.lastWords = lastWords;
   state.reportUs = now;
   if (report !== null) note(state, report, now);
   const judged: Judged[] = [];
@@ -127,7 +119,7 @@ function denial(state: MaskState, { key, advert }: ArrivedAdvert, now: number): 
   const vhid = state.report?.vhids[key];
   if (state.report === null || vhid === undefined) return null;
   const { state: is, advbase, advskew } = vhid;
-  if (isBowOut(advert)) return goodbye(state, key, advert, now) ? null : { why: 'denied_bow_out', is };
+  if (isBowOut(advert)) return goodbye(state, key, now) ? null : { why: 'denied_bow_out', is };
   if (is !== 'MASTER') return { why: 'denied_role', is };
   const said = { advbase, advskew, demote: demoteByte(state.report.demotion) };
   const heard = { advbase: advert.advbase, advskew: advert.advskew, demote: advert.demote };
@@ -135,8 +127,7 @@ function denial(state: MaskState, { key, advert }: ArrivedAdvert, now: number): 
   return same ? null : { why: 'denied_timers', heard, said };
 }
 
-function goodbye(state: MaskState, key: VhidKey, advert: ArrivedAdvert['advert'], now: number): boolean {
-  if (state.lastWords !== null && advert.counter === state.lastWords) return true;
+function goodbye(state: MaskState, key: VhidKey, now: number): boolean {
   if (state.report?.goingDown) return true;
   const leads = state.report?.vhids[key]?.state === 'MASTER';
   return !leads && now - (state.said.get(key)?.masterUs ?? 0) <= UNMASK.goodbyeUs;

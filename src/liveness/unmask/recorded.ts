@@ -6,7 +6,7 @@ import type { Judged, MaskState } from './machine.ts';
 /** What enters the machine in one step, times in microseconds. */
 export type MaskStep =
   | { call: 'advert'; masked: ArrivedAdvert; now: number }
-  | { call: 'report'; report: PeerReport | null; lastWords: bigint | null; now: number }
+  | { call: 'report'; report: PeerReport | null; now: number }
   | { call: 'expire'; now: number };
 
 export const recordedMasked = (masked: ArrivedAdvert): ArrivedAdvert => ({

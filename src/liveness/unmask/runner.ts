@@ -34,10 +34,10 @@ export class Unmasker {
     this.settle(maskedAdvert(this.state, masked, now), input);
   }
 
-  report(report: PeerReport | null, lastWords: bigint | null): void {
+  report(report: PeerReport | null): void {
     const now = this.clock.nowUs();
-    const input = this.before({ call: 'report', report, lastWords, now });
-    this.settle(maskReport(this.state, report, lastWords, now), input);
+    const input = this.before({ call: 'report', report, now });
+    this.settle(maskReport(this.state, report, now), input);
   }
 
   close(): void {

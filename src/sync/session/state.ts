@@ -11,14 +11,14 @@ export const TIMING = {
   hello: 200,
   /** A HELLO which shows that the peer does not know this node is answered at once, but not more often than this. */
   helloReply: 50,
-  heartbeat: 100,
+  heartbeat: 50,
   digest: 250,
   /** An acknowledgement waits so long for a datagram to carry it: shorter when nothing has come for `quiet`. */
   ackDelay: 2,
   ackDelayBusy: 10,
   quiet: 50,
   /**
-   * For so long the peer may not know yet that this node is master no more: three heartbeats, one of them sent at once.
+   * For so long the peer may not know yet that this node is master no more: six heartbeats, one of them sent at once.
    */
   unheard: 300,
   /** Silence after which the peer counts as gone. */

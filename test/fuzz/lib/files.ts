@@ -6,7 +6,6 @@ import { parseConfig } from '../../../src/config/load.ts';
 import { formatError } from '../../../src/config/problem.ts';
 import { parseFilter } from '../../../src/contract/state-filter.ts';
 import { admit } from '../../../src/feed/guard.ts';
-import { decode, encode } from '../../../src/gate/guardian/messages.ts';
 import { importConfig } from '../../../src/import/import.ts';
 import { scanRules } from '../../../src/kernel/nft-scan.ts';
 import { formatCidr, parseCidr } from '../../../src/net/cidr.ts';
@@ -138,15 +137,6 @@ function refusing(act: () => unknown): void {
   }
 }
 
-const guard: Target = {
-  name: 'guard',
-  what: 'messages between daemon and guardian',
-  corpus: [encode({ type: 'ready', pid: 7 }), encode({ type: 'fell', keys: ['wan/1'], silentUs: 3 })],
-  words: words('null', '{"type":', '[]', '"__proto__":'),
-  most: 400,
-  run: (input) => void decode(input),
-};
-
 const RECORDED = gunzipSync(readFileSync(new URL('../../vectors/data/failover-fw-a.jsonl.gz', import.meta.url)))
   .toString('utf8')
   .split('\n');
@@ -180,4 +170,4 @@ const replay: Target = {
   },
 };
 
-export const FILES: readonly Target[] = [config, rules, ...imports, text, guard, replay];
+export const FILES: readonly Target[] = [config, rules, ...imports, text, replay];

@@ -127,7 +127,7 @@ const REPORT = text({
   inStep: true,
   own: { wan: ['203.0.113.2', 'fe80::2'] },
   lists: { 'wan/1': ['203.0.113.1/24'] },
-  lastWords: '0123456789abcdef',
+  open: ['lan/1'],
 });
 
 function body(...messages: Buffer[]): Buffer {

@@ -59,7 +59,7 @@ const HEALTHY: SystemFacts = {
   configPath: '/etc/carpio/carpio.toml',
   configNamed: true,
   config: parseConfig(CONFIG, '/etc/carpio/carpio.toml'),
-  probes: { conntrackNetlink: good, nft: good, macvlan: good, rawSocket: good },
+  probes: { conntrackNetlink: good, nft: good, macvlan: good, gate: good, rawSocket: good },
   files: [{ path: '/etc/carpio/pair.key', what: "the pair's key", mode: 0o600 }],
   rivals: [],
   node: null,
@@ -274,6 +274,7 @@ check('the facts of this machine are gathered without a throw, whatever the prob
     nft: async () => {
       throw new Error('two\nlines');
     },
+    gate: async () => good,
     macvlan: () => {
       throw new Error('not even a promise');
     },

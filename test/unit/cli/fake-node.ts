@@ -115,6 +115,7 @@ export async function cli(...argv: string[]): Promise<Result> {
         conntrackNetlink: probe,
         nft: probe,
         macvlan: probe,
+        gate: probe,
         syncPath: async () => ({ largest: null, rtt_ms: null, failed: null }),
         rawSocket: probe,
       }),

@@ -40,15 +40,15 @@ class Box {
   passed = 0;
   readonly refused: string[] = [];
 
-  say(what: PeerReport | null, lastWords: bigint | null = null): this {
-    return this.#take(maskReport(this.state, what, lastWords, this.now));
+  say(what: PeerReport | null): this {
+    return this.#take(maskReport(this.state, what, this.now));
   }
 
   /** The same report ten times a second for a while. */
-  steady(what: PeerReport, us = 1_000_000, lastWords: bigint | null = null): this {
+  steady(what: PeerReport, us = 1_000_000): this {
     for (let at = 0; at < us; at += 100 * MS) {
       this.now += 100 * MS;
-      this.say(what, lastWords);
+      this.say(what);
     }
     return this;
   }
@@ -164,14 +164,6 @@ test('a bow-out: refused while the peer goes on as master, believed when it goes
     .hear(BOW_OUT)
     .steady(report('BACKUP'), 300 * MS);
   assert.is(old.refused.length, 1);
-});
-
-test("the guardian's last words are known by their counter and count at once", () => {
-  const box = new Box().steady(report('MASTER'), 1_000_000, 77n);
-  box.hear({ ...BOW_OUT, counter: 77n });
-  assert.is(box.passed, 1);
-  box.hear({ ...BOW_OUT, counter: 76n });
-  assert.is(box.passed, 1, 'another goodbye is not believed yet');
 });
 
 test('a vhid that the peer does not speak of is not judged; a flood stays bounded', () => {

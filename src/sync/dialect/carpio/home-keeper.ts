@@ -29,7 +29,7 @@ export class HomeKeeper {
     this.state = state;
   }
 
-  /** Reports come ten times a second, and nearly always the same. */
+  /** Reports come twenty times a second, and nearly always the same. */
   setOwn(report: Buffer): void {
     if (!report.equals(this.own.report)) this.own = { report, vhids: vhidsOf(report) };
   }

@@ -8,7 +8,7 @@ export class Reports {
   private readonly homes: HomeKeeper;
   private own: Buffer = Buffer.alloc(0);
   private id = 0;
-  /** Repeated ten times a second, and nearly always the same. */
+  /** Repeated twenty times a second, and nearly always the same. */
   private peer: { content: Buffer; masterAny: boolean | null } = { content: Buffer.alloc(0), masterAny: null };
 
   constructor(outbox: Outbox, homes: HomeKeeper) {

@@ -1,21 +1,8 @@
-/** The guardian of a node and what it is there for, seen from outside. */
-import { readFileSync } from 'node:fs';
+/** What a node's kernel and log show of its virtual addresses. */
 import { command } from '../../../scripts/lab/command.ts';
 import type { Firewall } from '../../../scripts/lab/firewall.ts';
 import type { Lab } from '../../../scripts/lab/lab.ts';
 import { bare, type FirewallName, VIPS } from '../../../scripts/lab/plan.ts';
-
-/** Process id of a node's guardian, null when there is none. */
-export async function guardOf(lab: Lab, node: FirewallName): Promise<number | null> {
-  const found = lab.pids(node).filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('guard');
-    } catch {
-      return false;
-    }
-  });
-  return found[0] ?? null;
-}
 
 /** The virtual addresses that are on devices that are up, sorted: `carp1-wan 203.0.113.1/24`. */
 export async function virtualAddresses(lab: Lab, node: FirewallName): Promise<string[]> {
