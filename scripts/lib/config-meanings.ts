@@ -30,7 +30,7 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     absent: 'by subnet',
   },
   'vip.addresses': {
-    text: "IPv4 and IPv6, 1 to 128, each used once in the whole file. They enter the advert's signature, so both nodes need the same list",
+    text: "IPv4 and IPv6, 1 to 128, each used once in the whole file (a link-local one, such as fe80::1, once on each interface). They enter the advert's signature, so both nodes need the same list",
   },
   'vip.password': {
     text: "at most 20 bytes; other systems' tools take 19. Exactly one of `password` and `password_file`",

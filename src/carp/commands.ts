@@ -10,7 +10,7 @@ import { weighLink } from './group-links.ts';
 import { handoverWaitUs } from './handover.ts';
 import { applyConfig } from './reload.ts';
 import { settle, settleAll } from './settle.ts';
-import { demote } from './standing.ts';
+import { demote, weighSources } from './standing.ts';
 import type { Action, GroupEvent, GroupState } from './types.ts';
 import { emit, enterBackup, enterMaster } from './vhid.ts';
 
@@ -21,6 +21,7 @@ export function handleCommand(state: GroupState, event: Command, actions: Action
     case 'start':
       state.started = true;
       for (const v of Object.values(state.vhids)) v.sinceUs = state.lastUs;
+      weighSources(state, actions);
       settleAll(state, actions);
       return;
     case 'stop':
@@ -44,6 +45,7 @@ export function handleCommand(state: GroupState, event: Command, actions: Action
     case 'config':
       applyConfig(state, event.config, actions);
       for (const role of Object.keys(state.links)) weighLink(state, role, actions);
+      weighSources(state, actions);
       settleAll(state, actions);
       return;
   }

@@ -13,7 +13,7 @@ export const FULL_WEIGHT = 240;
 /** More reasons than this are refused: every limit has a number. */
 const MAX_REASONS = 64;
 const MAX_WEIGHT = 100_000;
-const OWN_REASON = /^(link:|senderr:|vip:|maintenance$|shutdown$)/;
+const OWN_REASON = /^(link:|no_ipv[46]:|senderr:|vip:|maintenance$|shutdown$)/;
 
 /** Sets (or with null removes) one reason. @returns true when the sum changed, so that all masters must advertise. */
 export function setReason(state: GroupState, reason: string, weight: number | null, actions: Action[]): boolean {

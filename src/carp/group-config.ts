@@ -17,27 +17,34 @@ export function sourcesOf(vip: ResolvedVip, links: readonly LinkInfo[]): Sources
   const own = (link?.addresses ?? []).filter((a) => !a.ours && !virtual.has(a.address));
   const v4 = own.find((a) => !a.address.includes(':'))?.address;
   const v6 = own.find((a) => a.address.toLowerCase().startsWith('fe80'))?.address;
-  // An interface without an address of its own can still speak: the virtual address is its source then.
-  const first4 = vip.addresses.find((cidr) => !cidr.includes(':'))?.split('/')[0];
+  // With the NIC's own MAC the virtual address stands on one box alone, and is a source that the peer takes. A virtual
+  // device carries it on both: the peer's kernel drops what has one of its own addresses as source
+  // (fib_validate_source), so that would be an advert that nobody hears.
+  const first4 = vip.mac === 'physical' ? vip.addresses.find((cidr) => !cidr.includes(':'))?.split('/')[0] : undefined;
   return { v4: v4 ?? first4 ?? null, v6: v6 ?? null };
 }
 
-/** Only families that the interface can speak are sent and awaited. */
+/** Only families that the interface can speak are sent and awaited; the others are named in `lacking`. */
 export function groupConfig(config: Config, vips: readonly ResolvedVip[], links: readonly LinkInfo[]): GroupConfig {
   const linkWeights: Record<string, number> = {};
   for (const track of config.track) if (track.kind === 'link') linkWeights[track.interface] = track.weight;
   return {
     preempt: config.carp.preempt,
     startHoldUs: 0,
-    vips: vips.map((vip) => vhidConfig(vip, sourcesOf(vip, links))),
+    vips: vips.map((vip) => vhidConfig(vip, links)),
     linkWeights,
     early: config.sync !== null && config.sync.key !== null,
   };
 }
 
-function vhidConfig(vip: ResolvedVip, sources: Sources): VhidConfig {
-  const v4 = hasFamily(vip, 4);
-  const v6 = hasFamily(vip, 6) && sources.v6 !== null;
+function vhidConfig(vip: ResolvedVip, links: readonly LinkInfo[]): VhidConfig {
+  const sources = sourcesOf(vip, links);
+  // A device that is gone or set down has lost addresses with that: the link's own rules say what follows.
+  const up = links.find((link) => link.name === vip.device)?.up === true;
+  const can = { 4: sources.v4 !== null || !up, 6: sources.v6 !== null || !up };
+  const v4 = hasFamily(vip, 4) && can[4];
+  const v6 = hasFamily(vip, 6) && can[6];
+  const lacking = ([4, 6] as const).filter((family) => hasFamily(vip, family) && !can[family]);
   return {
     key: vhidKey(vip),
     vhid: vip.vhid,
@@ -48,6 +55,7 @@ function vhidConfig(vip: ResolvedVip, sources: Sources): VhidConfig {
     v6,
     ownAddress: (v4 ? sources.v4 : sources.v6) ?? UNSPECIFIED[v4 ? 4 : 6],
     ...(v4 && v6 && sources.v6 !== null ? { ownAddress6: sources.v6 } : {}),
+    ...(lacking.length > 0 ? { lacking } : {}),
   };
 }
 

@@ -9,9 +9,10 @@ import { advertise, downTimeUs, enterBackup, enterInit, families } from './vhid.
 /** Why a vhid must be in INIT; null: it may run. */
 function blocked(state: GroupState, v: VhidState): RoleCause | null {
   if (!state.allow) return { why: 'allow_off' };
-  if (families(v.config).length === 0) return { why: 'no_address' };
   const link = linkFault(state.links[v.config.interface], v.config.interface);
-  if (link !== null || v.fault === null) return link;
+  if (link !== null) return link;
+  if (families(v.config).length === 0) return { why: 'no_address' };
+  if (v.fault === null) return null;
   return { why: 'address_fault', fault: v.fault };
 }
 

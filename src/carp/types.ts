@@ -38,6 +38,8 @@ export interface VhidConfig {
   ownAddress: string;
   /** Source address of own IPv6 advertisements when the vhid has both families. */
   ownAddress6?: string;
+  /** Families of its addresses for which the interface has no own address to advertise from; left out: none. */
+  lacking?: Family[];
 }
 
 export interface GroupConfig {

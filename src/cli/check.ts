@@ -5,12 +5,13 @@ import { clean } from '../contract/text.ts';
 import { gatherFacts } from './check/facts.ts';
 import { error, type Finding, type Level, ok, warning } from './check/finding.ts';
 import { applyFixes, type Fixed } from './check/fix.ts';
-import { checkInterfaces, checkSync, checkVips } from './check/network.ts';
+import { checkBridges, checkInterfaces, checkSync, checkVips } from './check/network.ts';
 import { askRunningNode, checkNode } from './check/node.ts';
 import {
   checkBuffers,
   checkClock,
   checkConntrack,
+  checkDrops,
   checkFiles,
   checkForwarding,
   checkKernel,
@@ -42,6 +43,7 @@ function checkConfig(facts: SystemFacts): Finding[] {
 
 const againstConfig = (facts: SystemFacts, config: Config): Finding[] => [
   ...checkInterfaces(facts, config),
+  ...checkBridges(facts, config),
   ...checkVips(facts, config),
   ...checkSync(facts, config),
 ];
@@ -55,6 +57,7 @@ export function checkAll(facts: SystemFacts): Finding[] {
     ...checkProbes(facts),
     ...checkConntrack(facts, config),
     ...checkNft(facts),
+    ...checkDrops(facts),
     ...checkForwarding(facts, config),
     ...checkBuffers(facts, config),
     ...checkClock(facts),

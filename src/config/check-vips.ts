@@ -5,7 +5,7 @@
 
 import { DEMOTED_SKEW } from '../contract/carp-timers.ts';
 import { nearest } from '../contract/nearest.ts';
-import { type Cidr, equalAddress, parseAddress, parseCidr } from '../net/cidr.ts';
+import { type Cidr, equalAddress, isLinkLocal, parseAddress, parseCidr } from '../net/cidr.ts';
 import { deviceOf, virtualDevice } from './devices.ts';
 import type { Report } from './report.ts';
 import type { RawConfig } from './schema.ts';
@@ -103,7 +103,8 @@ class VipChecker {
 
   #address(text: string, index: number, at: number): void {
     const cidr = parseCidr(text);
-    if (!cidr) return;
+    // A link-local address is one for each link (fe80::1 is a router's on every LAN): resolve.ts knows the links.
+    if (!cidr || isLinkLocal(cidr)) return;
     const path = ['vip', index, 'addresses', at];
     const same = this.#addresses.find((entry) => equalAddress(entry.cidr, cidr));
     if (same) {

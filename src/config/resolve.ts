@@ -4,6 +4,7 @@
  */
 
 import { type Cidr, isLinkLocal, parseCidr, sameNetwork } from '../net/cidr.ts';
+import { formatIp } from '../net/ip.ts';
 import { deviceOf, virtualDevice } from './devices.ts';
 import { errorAt } from './load.ts';
 import type { ConfigError } from './problem.ts';
@@ -89,6 +90,20 @@ export function missingDevices(config: Config, links: readonly LinkAddresses[]):
     );
 }
 
+/** A link-local address may stand on several links, and once on each. */
+function linkLocalTwice(config: Config, index: number, device: string, used: Map<string, number>): ConfigError[] {
+  return (config.vip[index]?.addresses ?? []).flatMap((text, at) => {
+    const cidr = parseCidr(text);
+    if (cidr === null || !isLinkLocal(cidr)) return [];
+    const name = `${formatIp(cidr.bytes)} on ${device}`;
+    const other = used.get(name);
+    used.set(name, other ?? index);
+    if (other === undefined) return [];
+    const found = `found ${text}, which vip[${other}] already has on ${device}, allowed once on each interface`;
+    return [errorAt(config, ['vip', index, 'addresses', at], found)];
+  });
+}
+
 /**
  * Gives every virtual IP its role, its device and the name of its virtual device. Errors: no or several interfaces fit
  * a left-out `interface`; a vhid or a device name is used twice once the roles are known.
@@ -115,6 +130,7 @@ export function resolveVips(config: Config, links: readonly LinkAddresses[]): Re
           errorAt(config, ['vip', index, 'vhid'], `found ${vip.vhid}: ${name} is already that of vip[${other}]`),
         );
     }
+    errors.push(...linkLocalTwice(config, index, device, used));
     vips.push({ ...vip, interface: role, device, virtual_device });
   });
   return errors.length > 0 ? { ok: false, errors } : { ok: true, vips };

@@ -110,12 +110,21 @@ export type ReplicateEvent =
     }
   | { kind: 'replicate.same'; same: boolean; reason: string | null; lines: string[] };
 
+/** Tables of nftables that this node has made: `inet carpio`. */
+export type FirewallEvent =
+  /** Another program has removed or changed them. */
+  | { kind: 'firewall.lost'; tables: string[] }
+  | { kind: 'firewall.back'; tables: string[]; ms: number }
+  /** A kernel setting that another program has changed; `error` null: it is `value` again. */
+  | { kind: 'firewall.setting'; name: string; found: string; value: string; error: string | null }
+  | { kind: 'firewall.failed'; tables: string[]; reason: string };
+
 type LifeEvent =
   | { kind: 'node.start'; version: string }
   | { kind: 'node.reload' }
   | { kind: 'node.stop'; clean: boolean; cause: HandOverCause; demotion: number };
 
-export type NodeEvent = CarpEvent | PeerEvent | SyncNodeEvent | ReplicateEvent | LifeEvent;
+export type NodeEvent = CarpEvent | PeerEvent | SyncNodeEvent | ReplicateEvent | FirewallEvent | LifeEvent;
 
 /**
  * An event as it leaves the node (feed, hook, JSON log): its fields, the words of its cause as `reason`, and one

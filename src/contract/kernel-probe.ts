@@ -20,6 +20,17 @@ export interface ProbeResult {
   mend: string | null;
 }
 
+/** A chain that drops what the nodes send each other. */
+export interface RuleDrop {
+  /** `inet filter` */
+  table: string;
+  chain: string;
+  /** What it drops: `adverts (protocol 112)`. */
+  what: string;
+  /** `policy drop`, or `a rule`. */
+  by: string;
+}
+
 /** None of these throws or rejects; a probe that cannot run says so in `found`. */
 export interface KernelProbe {
   /** A netlink socket to connection tracking that can list, write and hear events. */
@@ -37,4 +48,6 @@ export interface KernelProbe {
   rawSocket(): Promise<ProbeResult>;
   /** What size of packets comes back from the peer over the sync link, with nobody cutting them. IPv4 only. */
   syncPath(device: string, peer: string, mtu: number): Promise<PathFacts>;
+  /** Chains of any program that drop adverts, sync packets or packets of these peers; left out: cannot be told. */
+  drops?(peers: readonly string[]): Promise<RuleDrop[]>;
 }

@@ -80,7 +80,7 @@ const SIMPLE = {
   peer_not_master: 'peer says it is no longer master',
   peer_better_master: 'the peer is the better master, says the sync link',
   allow_off: 'CARP is switched off (net.inet.carp.allow)',
-  no_address: 'no address',
+  no_address: 'the interface has no own address to advertise from',
   removed: 'removed from the configuration',
   switched_off: 'switched off',
   master_of_nothing: 'this node is master of nothing',
@@ -264,8 +264,20 @@ function syncSentence(event: Extract<NodeEvent, { kind: `sync.${string}` | `peer
   }
 }
 
-function nodeSentence(event: Extract<NodeEvent, { kind: `node.${string}` | `replicate.${string}` }>): string {
+type NodesOwn = Extract<NodeEvent, { kind: `node.${string}` | `replicate.${string}` | `firewall.${string}` }>;
+
+function nodeSentence(event: NodesOwn): string {
   switch (event.kind) {
+    case 'firewall.lost':
+      return `another program has removed or changed nftables rules of carpio: ${event.tables.join(', ')}`;
+    case 'firewall.setting': {
+      const done = event.error === null ? `it is ${event.value} again` : `it must be ${event.value}: ${event.error}`;
+      return `another program has set ${event.name} to ${event.found}; ${done}`;
+    }
+    case 'firewall.back':
+      return `nftables rules put back after ${event.ms} ms: ${event.tables.join(', ')}`;
+    case 'firewall.failed':
+      return `nftables rules cannot be put back (${event.tables.join(', ')}): ${event.reason}`;
     case 'node.start':
       return `started, version ${event.version}`;
     case 'node.reload':
@@ -291,7 +303,7 @@ function nodeSentence(event: Extract<NodeEvent, { kind: `node.${string}` | `repl
 export function sentence(event: NodeEvent): string {
   if (isOf(event, 'carp.')) return carpSentence(event);
   if (isOf(event, 'sync.') || isOf(event, 'peer.')) return syncSentence(event);
-  return nodeSentence(event as Extract<NodeEvent, { kind: `node.${string}` | `replicate.${string}` }>);
+  return nodeSentence(event as NodesOwn);
 }
 
 function isOf<P extends string>(event: NodeEvent, prefix: P): event is Extract<NodeEvent, { kind: `${P}${string}` }> {
@@ -324,14 +336,20 @@ export function levelOf(event: NodeEvent): 'info' | 'warning' | 'error' {
       return event.over ? 'info' : DIAGNOSIS_SEVERITY[event.what];
     case 'carp.dual_master':
     case 'carp.multicast_lost':
+    case 'firewall.lost':
+    case 'firewall.failed':
     case 'peer.dead':
       return 'error';
+    case 'carp.demotion':
+      return event.weight !== null && /^no_ipv[46]:/.test(event.reason) ? 'error' : 'info';
     case 'carp.family_silent':
     case 'carp.stall':
     case 'peer.undecided':
     case 'sync.link_down_peer_alive':
     case 'sync.overrun':
     case 'sync.too_long':
+    case 'firewall.back':
+    case 'firewall.setting':
     case 'replicate.rolled_back':
     case 'replicate.refused':
       return 'warning';

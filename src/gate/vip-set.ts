@@ -13,7 +13,7 @@ import { type VhidKey, vhidKey } from '../contract/vhid-key.ts';
 import { DeviceWork } from '../kernel/device-work.ts';
 import type { LinkInfo } from '../kernel/links.ts';
 import { Rtnetlink } from '../kernel/rtnetlink.ts';
-import { readSysctl, Sysctls } from '../kernel/sysctl.ts';
+import { readSysctl, type SettingChanged, Sysctls } from '../kernel/sysctl.ts';
 import { formatIp, parsePrefix } from '../net/ip.ts';
 import type { GateHost } from './kernel-gate.ts';
 import type { VipSpec } from './vip.ts';
@@ -91,6 +91,13 @@ export class VipSet {
       const failed = await this.arm();
       if (failed !== null) throw new Error(failed);
     });
+  }
+
+  /** Kernel settings of devices that somebody has changed: they are set again. */
+  putBackSettings(): SettingChanged[] {
+    return [this.sysctls, ...[...this.entries.values()].map(({ device }) => device.own)].flatMap((one) =>
+      one.putBack(),
+    );
   }
 
   /** Removes the vhids that are not in the configuration any more, as soon as their bow-outs have left. */
@@ -210,9 +217,12 @@ export class VipSet {
   onLinks(vips: readonly ResolvedVip[], links: readonly LinkInfo[]): void {
     for (const vip of vips) {
       const entry = this.entries.get(vhidKey(vip));
-      if (entry === undefined || !links.some((link) => link.name === vip.device)) continue;
-      const own = links.some((link) => link.name === entry.device.device);
-      if (own && JSON.stringify(sourcesOf(vip, links)) === entry.settings) continue;
+      if (entry === undefined) continue;
+      const [own, parent] = [entry.device.device, vip.device].map((name) => links.find((link) => link.name === name));
+      if (parent === undefined) continue;
+      // The kernel lowers a macvlan's MTU with its parent's, and never raises it again.
+      const narrow = own !== undefined && own.mtu < parent.mtu;
+      if (own && !narrow && JSON.stringify(sourcesOf(vip, links)) === entry.settings) continue;
       this.inTurn(() => this.again(vip, links)).catch((error: unknown) => {
         this.ports.log.error(`${vhidKey(vip)}: ${messageOf(error)}`);
       });

@@ -100,6 +100,8 @@ export class VipDevice {
   readonly #work: DeviceWork;
   readonly #sysctls: Sysctls;
   readonly #announcer = new Announcer();
+  /** Settings of the virtual device: they vanish with it, nothing is to be remembered. */
+  readonly own = new Sysctls();
   #spec: VipSpec;
   #prefixes: readonly Prefix[] = [];
   #ifindex = 0;
@@ -236,6 +238,8 @@ export class VipDevice {
     } else {
       if (found.up && !this.#isArmed) await this.#work.setUp(found.index, false, name);
       if (found.alias !== alias) await this.#work.settle(found.index, alias, name);
+      // The kernel lowers a macvlan's MTU with its parent's, and never raises it again.
+      if (found.mtu !== parent.mtu) await this.#work.setMtu(found.index, parent.mtu, name);
     }
     this.#ifindex = found.index;
     this.#settleMacvlan(name);
@@ -279,7 +283,7 @@ export class VipDevice {
   }
 
   #settleMacvlan(name: string): void {
-    const own = new Sysctls(); // vanishes with the device: nothing to remember
+    const { own } = this;
     const four = (setting: string): string[] => ['net', 'ipv4', 'conf', name, setting];
     // Or else the virtual MAC answers ARP for the NIC's own address.
     own.atLeast(four('arp_ignore'), 1);

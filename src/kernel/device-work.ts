@@ -6,7 +6,15 @@
 import { formatMac } from '../net/mac.ts';
 import { Errno, SysError } from './libc.ts';
 import { NetlinkClient } from './netlink.ts';
-import { deleteMessage, type Link, macvlanMessage, type Rtnetlink, settleMessage, upMessage } from './rtnetlink.ts';
+import {
+  deleteMessage,
+  type Link,
+  macvlanMessage,
+  mtuMessage,
+  type Rtnetlink,
+  settleMessage,
+  upMessage,
+} from './rtnetlink.ts';
 
 export class DeviceWork {
   readonly #client = new NetlinkClient(0);
@@ -48,6 +56,10 @@ export class DeviceWork {
 
   setUp(index: number, up: boolean, name: string): Promise<void> {
     return this.#client.requestAside(upMessage(index, up), `set ${name} ${up ? 'up' : 'down'}`);
+  }
+
+  setMtu(index: number, mtu: number, name: string): Promise<void> {
+    return this.#client.requestAside(mtuMessage(index, mtu), `set the MTU of ${name} to ${mtu}`);
   }
 
   close(): void {

@@ -7,7 +7,8 @@ import { virtualMac } from '../net/mac.ts';
 import { closeQuietly, Errno, Sock, SysError } from './libc.ts';
 import { loadRawSocket } from './natives.ts';
 import { MessageBuilder, NetlinkClient, NLM_F_ACK, NLM_F_REQUEST, openNetlink } from './netlink.ts';
-import { checkNft } from './nft.ts';
+import { checkNft, runNft } from './nft.ts';
+import { ruleDrops } from './nft-drops.ts';
 import { carpioTable } from './nft-text.ts';
 import { pathMtu, sizesUpTo } from './path-mtu.ts';
 import { type Link, Rtnetlink } from './rtnetlink.ts';
@@ -130,5 +131,10 @@ export const kernelProbe: Omit<KernelProbe, 'gate'> = {
         : 'set mac = "physical" for this device, if it cannot carry a macvlan';
     }),
   syncPath: trySyncPath,
+  drops: async (peers) => {
+    const { output, error } = await runNft(['-j', '-t', 'list', 'ruleset']);
+    if (error !== null) throw new Error(error);
+    return ruleDrops(JSON.parse(output), peers);
+  },
   rawSocket: () => tried('opened for protocol 112', tryRawSocket, (error) => (refused(error) ? NEEDS_ROOT : null)),
 };

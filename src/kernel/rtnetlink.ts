@@ -43,6 +43,7 @@ const IFLA = {
   GROUP: 27,
   ADDRESS: 1,
   IFNAME: 3,
+  MTU: 4,
   LINK: 5,
   LINKINFO: 18,
   IFALIAS: 20,
@@ -60,7 +61,7 @@ const RTEXT_FILTER_SKIP_STATS = 8;
 const LINK_TABLE = {
   mac: [IFLA.ADDRESS, 'bytes'],
   name: [IFLA.IFNAME, 'string'],
-  mtu: [4, 'u32'],
+  mtu: [IFLA.MTU, 'u32'],
   parent: [IFLA.LINK, 'u32'],
   master: [10, 'u32'],
   operstate: [16, 'u8'],
@@ -247,6 +248,10 @@ export function addressMessage(
 /** RTM_DELLINK for one device. */
 export function deleteMessage(index: number): MessageBuilder {
   return new MessageBuilder(RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfo(index));
+}
+
+export function mtuMessage(index: number, mtu: number): MessageBuilder {
+  return new MessageBuilder(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfo(index)).u32(IFLA.MTU, mtu);
 }
 
 /** RTM_NEWLINK that sets a device up or down. */

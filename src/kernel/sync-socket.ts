@@ -27,6 +27,11 @@ export interface SyncSocket {
    * device takes no packet of that size, now or later.
    */
   send(datagram: Buffer, address: string): SendResult;
+  /**
+   * The device was made anew, with another index: the kernel binds by index, so this socket is deaf until then.
+   * @throws SysError when it is gone again
+   */
+  follow(ifindex: number): void;
   close(): void;
 }
 
@@ -35,11 +40,6 @@ export function openSyncSocket(device: string, ifindex: number): SyncSocket {
   const type = Sock.SOCK_RAW | Sock.SOCK_CLOEXEC | Sock.SOCK_NONBLOCK;
   const fd = check(libc().socket(Sock.AF_INET, type, IPPROTO_PFSYNC), 'open the sync socket');
   try {
-    const name = Buffer.from(`${device}\0`);
-    check(
-      libc().setsockopt(fd, Sock.SOL_SOCKET, Sock.SO_BINDTODEVICE, name, name.length),
-      `bind the sync socket to ${device}`,
-    );
     for (const [option, value] of [
       [IP_TTL, 255],
       [IP_MULTICAST_TTL, 255],
@@ -48,18 +48,33 @@ export function openSyncSocket(device: string, ifindex: number): SyncSocket {
     ] as const) {
       check(libc().setsockopt(fd, IPPROTO_IP, option, int32(value), 4), `set option ${option} of the sync socket`);
     }
-    const membership = Buffer.alloc(12);
-    ipv4(SYNC_GROUP).copy(membership, 0);
-    membership.writeInt32LE(ifindex, 8);
-    check(libc().setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, membership, 12), `join ${SYNC_GROUP} on ${device}`);
-    check(libc().setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, membership, 12), `send ${SYNC_GROUP} on ${device}`);
+    bindTo(fd, device, ifindex);
     libc().setsockopt(fd, Sock.SOL_SOCKET, Sock.SO_RCVBUFFORCE, int32(BUFFER), 4);
   } catch (error) {
     closeQuietly(fd);
     throw error;
   }
   const nameOf = namer();
-  return { fd, send: (datagram, address) => sendTo(fd, datagram, nameOf(address)), close: () => closeQuietly(fd) };
+  return {
+    fd,
+    send: (datagram, address) => sendTo(fd, datagram, nameOf(address)),
+    follow: (index) => bindTo(fd, device, index),
+    close: () => closeQuietly(fd),
+  };
+}
+
+/** Device and group. The membership in the group went with the device that was before. */
+function bindTo(fd: number, device: string, ifindex: number): void {
+  const name = Buffer.from(`${device}\0`);
+  check(
+    libc().setsockopt(fd, Sock.SOL_SOCKET, Sock.SO_BINDTODEVICE, name, name.length),
+    `bind the sync socket to ${device}`,
+  );
+  const membership = Buffer.alloc(12);
+  ipv4(SYNC_GROUP).copy(membership, 0);
+  membership.writeInt32LE(ifindex, 8);
+  check(libc().setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, membership, 12), `join ${SYNC_GROUP} on ${device}`);
+  check(libc().setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, membership, 12), `send ${SYNC_GROUP} on ${device}`);
 }
 
 function sendTo(fd: number, datagram: Buffer, name: Buffer): SendResult {

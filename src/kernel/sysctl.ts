@@ -57,10 +57,27 @@ function isBefore(one: unknown): one is Before {
   return name.every((part) => typeof part === 'string' && /^[^/]+$/.test(part) && part !== '..');
 }
 
+interface Kept {
+  name: SysctlName;
+  value: string;
+  holds(found: string): boolean;
+}
+
+/** A setting that somebody has changed behind our back. */
+export interface SettingChanged {
+  name: string;
+  found: string;
+  /** What it was set to again, or could not be. */
+  value: string;
+  error: string | null;
+}
+
 /** Changes settings and remembers what they were, so that a clean stop can put them back. */
 export class Sysctls {
   readonly #before = new Map<string, Before>();
   readonly #file: string | null;
+  /** What was asked for, whether it had to be changed for that or not. */
+  readonly #kept = new Map<string, Kept>();
 
   /**
    * @param file where the memory outlives a kill -9 but no reboot (below /run); null: nowhere. Without the right to
@@ -73,6 +90,11 @@ export class Sysctls {
 
   /** Sets a value if it is not set already. Throws an Error that names the setting. */
   set(name: SysctlName, value: string): void {
+    this.#change(name, value);
+    this.#kept.set(join(...name), { name, value, holds: (found) => found === value });
+  }
+
+  #change(name: SysctlName, value: string): void {
     const found = readSysctl(name);
     if (found === value) return;
     writeSysctl(name, value);
@@ -91,7 +113,9 @@ export class Sysctls {
    * Makes the value at least `least`, for settings where the larger of two counts (net.ipv4.conf.all and the device's).
    */
   atLeast(name: SysctlName, least: number): void {
-    if (Number(readSysctl(name)) < least) this.set(name, String(least));
+    const value = String(least);
+    if (Number(readSysctl(name)) < least) this.#change(name, value);
+    this.#kept.set(join(...name), { name, value, holds: (found) => Number(found) >= least });
   }
 
   /**
@@ -104,9 +128,28 @@ export class Sysctls {
     if (effective === 1) this.set(name(device), '2');
   }
 
+  /** Sets again what somebody has changed since. A setting whose device is gone is nobody's fault. */
+  putBack(): SettingChanged[] {
+    const changed: SettingChanged[] = [];
+    for (const { name, value, holds } of this.#kept.values()) {
+      if (!existsSync(join(ROOT, ...name))) continue;
+      const found = readSysctl(name);
+      if (holds(found)) continue;
+      let error: string | null = null;
+      try {
+        writeSysctl(name, value);
+      } catch (thrown) {
+        error = (thrown as Error).message;
+      }
+      changed.push({ name: text(name), found, value, error });
+    }
+    return changed;
+  }
+
   /** Forgets what was changed on a device that is about to be removed. */
   forgetDevice(device: string): void {
     for (const [path, { name }] of this.#before) if (name.includes(device)) this.#before.delete(path);
+    for (const [path, { name }] of this.#kept) if (name.includes(device)) this.#kept.delete(path);
     this.#keep();
   }
 
@@ -121,6 +164,7 @@ export class Sysctls {
       }
     }
     this.#before.clear();
+    this.#kept.clear();
     this.#keep();
     return failed;
   }

@@ -5,9 +5,10 @@
 
 import { Adverts } from '../carp/adverts.ts';
 import { groupConfig, linkStates } from '../carp/group-config.ts';
+import { OwnSources } from '../carp/own-sources.ts';
 import type { RoleAction } from '../carp/runner.ts';
 import { Election } from '../carp/runner.ts';
-import type { ArrivedAdvert, GroupEvent, GroupState } from '../carp/types.ts';
+import type { ArrivedAdvert, GroupConfig, GroupEvent, GroupState } from '../carp/types.ts';
 import type { ResolvedVip } from '../config/resolve.ts';
 import type { Config } from '../config/types.ts';
 import type { DeniedCause, HandOverCause } from '../contract/causes.ts';
@@ -60,6 +61,7 @@ export class CarpSide {
   private readonly kernelGate = new KernelGate();
   private readonly vipFaults: VipFaults;
   private readonly standing: Standing;
+  private readonly sources: OwnSources;
   private readonly ports: CarpSidePorts;
   private config: Config;
   private vips: ResolvedVip[];
@@ -107,6 +109,8 @@ export class CarpSide {
     });
     this.standing = this.makeStanding();
     this.election = this.makeElection();
+    const feed = (config: GroupConfig): void => this.election.feed({ type: 'config', config });
+    this.sources = new OwnSources(this.election.state.config, feed, REAL_CLOCK);
   }
 
   get group(): GroupState {
@@ -134,6 +138,7 @@ export class CarpSide {
   /** @param maintenance the node was in maintenance when it ended */
   begin(links: LinkInfo[], maintenance: boolean): void {
     this.links = links;
+    this.sources.look(groupConfig(this.config, this.vips, links));
     this.feedLinks();
     this.neighbours.onLinks(links);
     this.weigh();
@@ -150,7 +155,7 @@ export class CarpSide {
     this.config = config;
     this.vips = vips;
     this.proof.setOthers(config.carp.peers_only);
-    this.election.feed({ type: 'config', config: groupConfig(config, vips, this.links) });
+    this.sources.now(groupConfig(config, vips, this.links));
     this.vipSet.prune(vips);
     this.neighbours.configure(config, this.links);
     this.feedLinks();
@@ -172,6 +177,7 @@ export class CarpSide {
     this.feedLinks();
     for (const { key, reason } of this.vipSet.faults(links)) this.vipFaults.found(key, reason);
     this.vipSet.onLinks(this.vips, links);
+    this.sources.look(groupConfig(this.config, this.vips, links));
     this.neighbours.onLinks(links);
   }
 
@@ -197,6 +203,7 @@ export class CarpSide {
   /** Stops to hear and to decide; the addresses are still there. */
   closeEars(): void {
     this.election.close();
+    this.sources.close();
     this.vipFaults.close();
     this.neighbours.close();
   }

@@ -10,6 +10,8 @@ interface ChangePorts {
   ended(): string | null;
   /** Loads the rules in one transaction. @throws Error in one line; then nothing has changed */
   applyRules(prepared: Prepared): Promise<void>;
+  /** Loads the rules in force once more. @throws Error in one line */
+  loadAgain(): Promise<void>;
   /** Everything else. @throws (rejects with) Error in one line */
   takeOver(prepared: Prepared): Promise<void>;
   /** Around each change: nobody takes it for somebody else's. */
@@ -30,6 +32,28 @@ export class Changes {
     const run = this.#last.then(() => this.#makeOrGoBack(prepared));
     this.#last = run;
     return run;
+  }
+
+  /** Loads the rules in force once more, in its turn. Resolves with null, or why it could not be. Never rejects. */
+  again(): Promise<string | null> {
+    const run = this.#last.then(() => this.#loadAgain());
+    this.#last = run;
+    return run;
+  }
+
+  async #loadAgain(): Promise<string | null> {
+    const ports = this.#ports;
+    const ended = ports.ended();
+    if (ended !== null) return ended;
+    ports.hold();
+    try {
+      await ports.loadAgain();
+      return null;
+    } catch (error) {
+      return messageOf(error);
+    } finally {
+      await ports.settle();
+    }
   }
 
   async #makeOrGoBack(prepared: Prepared): Promise<string | null> {

@@ -13,10 +13,10 @@ import { messageOf } from '../contract/message-of.ts';
 import { macvlanName } from '../gate/vip.ts';
 import { applyNft } from '../kernel/nft.ts';
 import type { TableName } from '../kernel/nft-scan.ts';
-import { REMOVE_OWN_TABLE } from '../kernel/nft-text.ts';
+import { OWN_TABLE, REMOVE_OWN_TABLE } from '../kernel/nft-text.ts';
 import type { RulesetOptions } from '../kernel/ruleset.ts';
 import { Ruleset } from '../kernel/ruleset.ts';
-import { Sysctls } from '../kernel/sysctl.ts';
+import { type SettingChanged, Sysctls } from '../kernel/sysctl.ts';
 import { hasPeerChannel } from './channel.ts';
 import type { Log } from './report/log.ts';
 
@@ -29,6 +29,7 @@ export class Firewall {
   private readonly ruleset = new Ruleset();
   private applied = false;
   private loaded: string | null = null;
+  private inForce: RulesetOptions | null = null;
 
   /** @param runDir where changed kernel settings are remembered over a kill -9 */
   constructor(runDir: string, log: Log) {
@@ -46,15 +47,34 @@ export class Firewall {
     const refused = await this.ruleset.load(options);
     if (refused !== null) throw new Error(refused);
     this.applied = true;
+    this.inForce = options;
     this.loaded = options.rules?.text ?? null;
     const { forgot } = this.ruleset;
     if (forgot !== null) this.log.warning(`named counters and dynamic sets of the rules begin anew: ${forgot}`);
     this.setSwitches(config);
   }
 
+  /** Loads what is in force once more, as it was read then: a file that was edited since waits for a reload. */
+  async again(): Promise<void> {
+    const refused = this.inForce === null ? null : await this.ruleset.load(this.inForce);
+    if (refused !== null) throw new Error(refused);
+  }
+
+  /** Kernel settings that somebody has changed since `apply`: they are set again. */
+  putBackSettings(): SettingChanged[] {
+    return this.sysctls.putBack();
+  }
+
   /** The rules in force, as text, and the tables that they make; null: no [firewall] rules. */
   get rules(): { text: string | null; tables: readonly TableName[] } {
     return { text: this.loaded, tables: this.ruleset.tables };
+  }
+
+  /** What stands in the kernel because of `apply`, and is looked after. */
+  get kept(): { table: TableName; whole: boolean }[] {
+    if (!this.applied) return [];
+    const users = this.ruleset.tables.map((table) => ({ table, whole: false }));
+    return [{ table: OWN_TABLE, whole: true }, ...users];
   }
 
   /** Why `apply` would refuse these rules, in one line; null: it would not. Nothing is changed. */

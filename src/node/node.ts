@@ -16,6 +16,7 @@ import { VERSION } from '../contract/version.ts';
 import { causeText } from '../contract/words.ts';
 import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
 import { watchLinks } from '../kernel/links.ts';
+import { NftTables } from '../kernel/nft-tables.ts';
 import type { ReceivedReport } from '../liveness/peer-report.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { SharedDocument } from '../replicate/document.ts';
@@ -38,8 +39,10 @@ import { ReplicateSide } from './replication.ts';
 import { Journal } from './report/journal.ts';
 import type { Log } from './report/log.ts';
 import { Service, serviceLine } from './service.ts';
+import { SettingsKeeper } from './settings-keeper.ts';
 import { makeStatus } from './status.ts';
 import { OPEN_WARNINGS, SyncSide } from './sync.ts';
+import { TableKeeper } from './table-keeper.ts';
 import { Tracks } from './tracks.ts';
 import { TroubleTracker } from './trouble/tracker.ts';
 
@@ -67,6 +70,8 @@ export class CarpioNode {
   private control: ControlServer | null = null;
   private watch: LinkWatch | null = null;
   private readonly tracks: Tracks;
+  private tables: TableKeeper | null = null;
+  private settings: SettingsKeeper | null = null;
   private ended: ((code: number) => void) | null = null;
   /** Resolves with the exit code when the node has let go of everything. */
   readonly done = new Promise<number>((resolve) => {
@@ -153,6 +158,7 @@ export class CarpioNode {
     try {
       const prepared = this.carp.prepare();
       await this.firewall.apply(this.config, this.vips);
+      this.keepTables();
       await prepared;
       await this.carp.makeDevices();
       this.watch = watchLinks((links) => this.onLinks(links), { onError: (error) => this.log.error(error.message) });
@@ -171,6 +177,24 @@ export class CarpioNode {
     this.beginReplicate();
     this.serve();
     this.settled();
+  }
+
+  private keepTables(): void {
+    const kept = [{ tables: () => this.firewall.kept, make: () => this.changes.again() }];
+    this.tables = new TableKeeper(kept, new NftTables(), {
+      publish: (event) => this.publish(event),
+      demote: (reason, weight) => this.carp.election.feed({ type: 'demote', reason, weight }),
+      undemote: (reason) => this.carp.election.feed({ type: 'undemote', reason }),
+      warn: (message) => this.log.warning(message),
+      nowMs: () => nowUs() / 1000,
+    });
+    this.tables.begin();
+    this.settings = new SettingsKeeper({
+      putBack: () => [...this.firewall.putBackSettings(), ...this.carp.vipSet.putBackSettings()],
+      publish: (event) => this.publish(event),
+      warn: (message) => this.log.warning(message),
+    });
+    this.settings.begin();
   }
 
   private beginReplicate(): void {
@@ -212,8 +236,15 @@ export class CarpioNode {
       ended: () => (this.ended === null ? 'carpio is stopping' : null),
       applyRules: ({ config, vips }) => this.firewall.apply(config, vips),
       takeOver: (prepared) => this.takeOver(prepared),
-      hold: () => this.replicate?.hold(),
-      settle: async () => this.replicate?.settle(),
+      loadAgain: () => this.firewall.again(),
+      hold: () => {
+        this.tables?.hold();
+        this.replicate?.hold();
+      },
+      settle: async () => {
+        this.tables?.settle();
+        await this.replicate?.settle();
+      },
     });
   }
 
@@ -393,6 +424,8 @@ export class CarpioNode {
   private async release(): Promise<void> {
     this.carp.closeEars();
     this.replicate?.close();
+    this.tables?.close();
+    this.settings?.close();
     this.channel?.close();
     this.service.close();
     this.tracks.close();

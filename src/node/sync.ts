@@ -61,6 +61,8 @@ export class SyncSide {
   private readonly ports: SyncSidePorts;
   private readonly device: string;
   private virtual: readonly string[];
+  /** Of the device in its present life; 0: it is gone. */
+  private ifindex: number;
   private readonly finder: SyncFinder;
   private readonly defer: DeferRuleKeeper;
   /** First answers are to be held, and the dataplane listens to their queue. */
@@ -79,6 +81,7 @@ export class SyncSide {
   ) {
     this.device = config.interfaces[sync.interface] ?? '';
     const { device } = this;
+    this.ifindex = links.find((link) => link.name === device)?.index ?? 0;
     this.dialect = sync.dialect;
     this.sealed = secrets.length > 0;
     this.peer = { name: null, address: sync.peer, role: null };
@@ -94,7 +97,7 @@ export class SyncSide {
         name: config.node.name,
         secrets: [...secrets],
         device,
-        ifindex: links.find((link) => link.name === device)?.index ?? 0,
+        ifindex: this.ifindex,
         peer: sync.peer,
         mtu: sync.mtu,
         eventBuffer: sync.event_buffer,
@@ -132,6 +135,9 @@ export class SyncSide {
 
   onLinks(links: readonly LinkInfo[]): void {
     this.handle.setLocal(ownAddresses(this.virtual, links));
+    const index = links.find(({ name }) => name === this.device)?.index ?? 0;
+    if (index !== this.ifindex && index !== 0) this.handle.setDevice(index);
+    this.ifindex = index;
     this.tellCarrier(links);
   }
 

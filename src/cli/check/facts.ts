@@ -27,6 +27,8 @@ const SYSCTLS = [
   'net.ipv4.conf.all.arp_ignore',
   'net.ipv4.conf.all.arp_announce',
   'net.core.rmem_max',
+  'net.bridge.bridge-nf-call-iptables',
+  'net.bridge.bridge-nf-call-ip6tables',
 ];
 
 const DEVICE_SYSCTLS = ['rp_filter', 'arp_ignore', 'arp_announce'];
@@ -102,6 +104,7 @@ function oddities(file: (leaf: string) => string): NonNullable<DeviceFacts['odd'
   const master = linkName(file('master'));
   return {
     ...(Number.isInteger(flags) && (flags & IFF_MULTICAST) === 0 ? { noMulticast: true } : {}),
+    ...(existsSync(file('bridge')) ? { bridge: true } : {}),
     ...(master === null ? {} : { master }),
     ...(existsSync(file('wireless')) || existsSync(file('phy80211')) ? { wireless: true } : {}),
     ...(read(file('duplex')) === 'half' ? { halfDuplex: true } : {}),
@@ -185,6 +188,15 @@ async function trySync(load: () => Promise<KernelProbe>, result: LoadResult, dev
   }
 }
 
+/** `undefined`: nft cannot be asked here, which another line says. */
+async function findDrops(load: () => Promise<KernelProbe>, peer: string | null): Promise<SystemFacts['drops']> {
+  try {
+    return await (await load()).drops?.(peer === null ? [] : [peer]);
+  } catch {
+    return undefined;
+  }
+}
+
 interface FactSources {
   /** The file that the user named, or `null` for the default one. */
   named: string | null;
@@ -204,7 +216,10 @@ export async function gatherFacts({ named, probe, node, now }: FactSources): Pro
   const probes = await runProbes(probe);
   const running = config.ok ? await node(config.config.node.control) : null;
   const path: PathFacts | null = running === null ? await trySync(probe, config, devices) : null;
+  const peer = config.ok ? (config.config.sync?.peer ?? null) : null;
+  const drops = await findDrops(probe, peer);
   return {
+    ...(drops === undefined ? {} : { drops }),
     uid: process.getuid?.() ?? -1,
     capabilities: readCapabilities(),
     kernel: release(),

@@ -136,6 +136,25 @@ export function checkVips(facts: SystemFacts, config: Config): Finding[] {
   ];
 }
 
+/** What netfilter does to frames that a bridge only passes on. */
+const BRIDGE_CALLS = ['net.bridge.bridge-nf-call-iptables', 'net.bridge.bridge-nf-call-ip6tables'] as const;
+
+/**
+ * A virtual MAC on a bridge: its frames come in through a port, so the bridge hands them to the rules of IP first, as
+ * packets for another host, and they never arrive. ARP is not handed over, so that the address seems to work.
+ */
+export function checkBridges(facts: SystemFacts, config: Config): Finding[] {
+  const wanted = new Set(config.vip.filter(({ mac }) => mac === 'virtual').map((vip) => vip.interface));
+  return Object.entries(config.interfaces).flatMap(([role, device]) => {
+    if (facts.devices[device]?.odd?.bridge !== true || !(wanted.has(role) || wanted.has(null))) return [];
+    return BRIDGE_CALLS.filter((name) => facts.sysctls[name] === 1).map((name) => {
+      const found = `is a bridge, and ${name} = 1: the virtual address answers ARP and loses every packet`;
+      const mend = `sysctl -w ${name}=0, and put it in /etc/sysctl.d/ so that it holds after a restart`;
+      return error(topicOf(role, device), found, mend, { where: name, fix: { kind: 'sysctl', name, value: 0 } });
+    });
+  });
+}
+
 function checkPeer(peer: string, device: string, found: DeviceFacts): Finding {
   const topic = 'sync peer';
   const address = parseAddress(peer);

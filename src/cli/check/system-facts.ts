@@ -1,7 +1,7 @@
 /** What `carpio check` knows of this machine. The checks are functions of this and of nothing else. */
 
 import type { LoadResult } from '../../config/load.ts';
-import type { KernelProbe, PathFacts, ProbeResult } from '../../contract/kernel-probe.ts';
+import type { KernelProbe, PathFacts, ProbeResult, RuleDrop } from '../../contract/kernel-probe.ts';
 import type { PeerCheck } from '../../contract/peer-check.ts';
 import type { NodeStatus } from '../../contract/status.ts';
 
@@ -16,6 +16,8 @@ export interface DeviceFacts {
   odd?: {
     /** Frames to groups are not taken (no IFF_MULTICAST). */
     noMulticast?: boolean;
+    /** It is a bridge itself. */
+    bridge?: boolean;
     /** The bridge or bond that it is a part of. */
     master?: string;
     wireless?: boolean;
@@ -65,9 +67,11 @@ export interface SystemFacts {
   node: NodeFacts | null;
   /** `null`: not tried (no peer named, or a node runs and measures itself). */
   path: PathFacts | null;
+  /** Rules in the kernel that drop what the nodes send each other; left out: not known. */
+  drops?: readonly RuleDrop[];
   /** ms since 1970 */
   clock: number;
 }
 
 /** The probes that answer yes or no. */
-export type ProbeName = Exclude<keyof KernelProbe, 'syncPath'>;
+export type ProbeName = Exclude<keyof KernelProbe, 'syncPath' | 'drops'>;

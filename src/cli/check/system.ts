@@ -112,6 +112,14 @@ export function checkNft(facts: SystemFacts): Finding[] {
   return [error('nft program', 'not found, so no rules can be loaded', 'apt-get install nftables')];
 }
 
+/** Whoever has made them. */
+export function checkDrops(facts: SystemFacts): Finding[] {
+  return (facts.drops ?? []).map(({ table, chain, what, by }) => {
+    const mend = `let them pass there (meta l4proto { 112, 240 } accept), or take it away: nft delete table ${table}`;
+    return error('nftables rules', `table ${table}, chain ${chain} drops ${what} (${by})`, mend, { where: table });
+  });
+}
+
 export function checkForwarding(facts: SystemFacts, config: Config | null): Finding[] {
   const names: [string, string, boolean][] = [['IPv4', 'net.ipv4.ip_forward', true]];
   const v6 = config?.vip.some((vip) => vip.addresses.some((address) => address.includes(':'))) ?? false;

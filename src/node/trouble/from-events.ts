@@ -50,6 +50,32 @@ export function changeOf(event: NodeEvent): Change | null {
       const text = sentence(event);
       return { open: { key: 'too_long', what: 'sync_path_narrow', where: 'sync', severity: 'warning', text, mend } };
     }
+    case 'firewall.lost':
+      return {
+        open: {
+          ...{ key: 'rules', what: 'rules_removed', where: 'firewall', severity: 'warning', text: sentence(event) },
+          mend: 'find what flushes nftables (nftables.service, a script); put its rules into the file of [firewall] rules',
+        },
+      };
+    case 'firewall.setting':
+      return {
+        open: {
+          ...{ key: `setting ${event.name}`, what: 'setting_changed', where: event.name, severity: 'warning' },
+          ...{
+            text: sentence(event),
+            mend: `find what sets it (/etc/sysctl.d, a script), and let it set ${event.value}`,
+          },
+        },
+      };
+    case 'firewall.failed':
+      return {
+        open: {
+          ...{ key: 'rules failed', what: 'rules_missing', where: 'firewall', severity: 'error' },
+          ...{ text: sentence(event), mend: 'this box filters nothing: mend what nft says; carpio tries each second' },
+        },
+      };
+    case 'firewall.back':
+      return { close: 'rules failed' };
     case 'sync.defer':
       if (event.on) return { close: 'defer' };
       if (event.reason === null) return null;

@@ -25,9 +25,22 @@ function vipConditions({ carp }: NodeStatus): Opening[] {
     }));
 }
 
+/** `no_ipv4:lan`, see carp/standing.ts */
+const NO_ADDRESS = /^no_ipv([46]):(.*)$/;
+
+function noAddress(reason: string): Opening[] {
+  const [, family, role = ''] = NO_ADDRESS.exec(reason) ?? [];
+  if (family === undefined) return [];
+  const own = family === '4' ? 'own IPv4' : 'own link-local IPv6';
+  const text = `${role} has no ${own} address, so its vhids do not advertise over IPv${family}; this node stands back`;
+  const mend = `give the device of ${role} its ${own} address again; carpio goes on by itself`;
+  return [{ key: `demoted ${reason}`, what: 'no_address', where: role, severity: 'error', text, mend }];
+}
+
 function demotionConditions({ carp }: NodeStatus): Opening[] {
-  return carp.demotion.reasons
-    .filter(({ reason }) => !OWN_ENTRY.has(reason))
+  const { reasons } = carp.demotion;
+  const others: Opening[] = reasons
+    .filter(({ reason }) => !OWN_ENTRY.has(reason) && !NO_ADDRESS.test(reason))
     .map(({ reason, weight }) => ({
       ...{ key: `demoted ${reason}`, what: 'demoted', where: reason, severity: 'warning' },
       ...{
@@ -35,6 +48,7 @@ function demotionConditions({ carp }: NodeStatus): Opening[] {
         mend: `mend its cause, or carpio undemote '${reason}'`,
       },
     }));
+  return [...others, ...reasons.flatMap(({ reason }) => noAddress(reason))];
 }
 
 /** ms in words, one digit. */

@@ -12,7 +12,7 @@ import { conditionsOf } from './from-status.ts';
 const MOST = 64;
 /** One whose end no event tells is over when it was not repeated for so long, ms. */
 const FORGOTTEN_MS = 60_000;
-const WITHOUT_END: ReadonlySet<string> = new Set(['sync_path_narrow']);
+const WITHOUT_END: ReadonlySet<string> = new Set(['sync_path_narrow', 'rules_removed', 'setting_changed']);
 
 interface Open {
   trouble: Trouble;

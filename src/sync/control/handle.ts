@@ -115,6 +115,11 @@ export class DataplaneHandle {
     return true;
   }
 
+  /** The sync link's device was made anew: state sync goes on through this one. */
+  setDevice(ifindex: number): void {
+    this.send({ type: 'device', ifindex });
+  }
+
   /** The pair's key has been changed. @param secrets the one to use first, then those that are accepted too */
   setKeys(secrets: readonly Uint8Array[]): void {
     this.send({ type: 'keys', secrets: [...secrets] });

@@ -48,6 +48,8 @@ export interface DataplaneIo {
   transmit(datagram: Buffer, address: string | null): void;
   /** The longest packet that the sync link's device has refused for its size since this was asked, bytes; 0: none. */
   tooLong?(): number;
+  /** The sync link's device was made anew, with this index. @throws Error when it is gone again */
+  follow?(ifindex: number): void;
   /**
    * Sleeps until there is something to read or `ms` are over. After a pass with `events` of the kernel it lets more
    * events gather. When the peer sends nothing but acknowledgements (`quiet`) it lets these gather too, but nothing

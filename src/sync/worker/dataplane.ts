@@ -236,6 +236,9 @@ export class Dataplane {
       case 'carrier':
         this.driver.setCarrier(message.up, now);
         break;
+      case 'device':
+        this.follow(message.ifindex);
+        break;
       case 'keys':
         this.driver.setKeys(
           message.secrets.map((secret) => Buffer.from(secret)),
@@ -259,6 +262,14 @@ export class Dataplane {
         break;
       case 'stop':
         break;
+    }
+  }
+
+  private follow(ifindex: number): void {
+    try {
+      this.io.follow?.(ifindex);
+    } catch {
+      // The device is gone again: its next life has another index, and comes here again.
     }
   }
 

@@ -165,6 +165,7 @@ function openKernelIo(config: WorkerConfig, { memory, areas }: Engine): Dataplan
     requestDump: (sequence) => requestDump(conntrack.dump, sequence),
     change: (offset, length) => sendMessages(conntrack.control, memory, offset, length),
     ...senderOn(link),
+    follow: (ifindex) => link.follow(ifindex),
     sleep: sleepOn(polled, wakeFd),
     woken: () => ready[WAKE]?.is === true,
     idle: () => ready.every(({ is }, i) => i <= DATAGRAMS || i === WAKE || !is),

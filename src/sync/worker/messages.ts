@@ -48,6 +48,8 @@ export type ToWorker =
   | { type: 'local'; addresses: string[] }
   /** The sync link's device has lost its carrier, or has it again. */
   | { type: 'carrier'; up: boolean }
+  /** The sync link's device was made anew. */
+  | { type: 'device'; ifindex: number }
   /** The pair's key has been changed: the one to use first, then those that are accepted too. */
   | { type: 'keys'; secrets: Uint8Array[] }
   | { type: 'verify'; id: number; deep: boolean }

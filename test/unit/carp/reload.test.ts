@@ -75,7 +75,7 @@ reload('addresses of the other family come and go without a change of role', () 
 reload('the last address gone: INIT', () => {
   const box = Box.master({ vips: [vip('wan')] });
   box.feed({ type: 'config', config: config([vip('wan', 0, { v4: false })]) });
-  assert.equal([box.of('wan/1'), box.why('wan/1')], ['INIT', 'no address']);
+  assert.equal([box.of('wan/1'), box.why('wan/1')], ['INIT', 'the interface has no own address to advertise from']);
 });
 
 reload('reasons of a removed vhid go with it, and the rest is told', () => {

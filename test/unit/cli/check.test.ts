@@ -225,6 +225,27 @@ check('devices that cannot carry CARP as they are', () => {
   assert.match(odd({ halfDuplex: true }), /^warning .*half duplex$/);
 });
 
+check('a bridge that hands its frames to the rules of IP: named, with a fix', () => {
+  const name = 'net.bridge.bridge-nf-call-iptables';
+  const bridged = withDevice('eth0', { odd: { bridge: true } });
+  assert.equal(trouble(bridged), trouble(HEALTHY), 'no such setting: br_netfilter is not loaded');
+  const calls = { ...bridged, sysctls: { ...bridged.sysctls, [name]: 1 } };
+  assert.match(
+    only(calls),
+    /^error wan \(eth0\): is a bridge, and net\.bridge\.bridge-nf-call-iptables = 1: .*every packet$/,
+  );
+  const fixes = checkAll(calls).flatMap(({ fix }) => (fix === null ? [] : [fix]));
+  assert.equal(fixes, [{ kind: 'sysctl', name, value: 0 }]);
+});
+
+check("rules of other programs that drop the node's own packets", () => {
+  const drops = [{ table: 'inet filter', chain: 'input', what: 'adverts (protocol 112)', by: 'policy drop' }];
+  assert.match(
+    only({ ...HEALTHY, drops }),
+    /^error nftables rules: table inet filter, chain input drops adverts \(protocol 112\)/,
+  );
+});
+
 check('secret files, rivals, clock, the queue of an account without rights', () => {
   const file = (mode: number) => ({ ...HEALTHY, files: [{ path: '/k', what: "the pair's key", mode }] });
   assert.equal(trouble(file(0o600)), trouble(HEALTHY));

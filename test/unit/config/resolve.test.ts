@@ -51,6 +51,14 @@ resolve('a named interface needs no address', () => {
   assert.is(resolved('["198.51.100.9/24"]', 'interface = "lan"'), 'lan eth1 carp1-lan');
 });
 
+resolve('fe80::1 is a router on every link: allowed on each interface, once', () => {
+  const on = (role: string, vhid: number): string =>
+    `interface = "${role}"\n[[vip]]\nvhid=${vhid}\npassword="p"\naddresses=["fe80::1/64"]\n`;
+  const last = (role: string): string => `${on('wan', 2)}interface = "${role}"`;
+  assert.is(resolved('["fe80::1/64"]', last('lan')), 'wan eth0 carp1-wan, lan eth1 carp2-lan');
+  assert.match(resolved('["fe80::1/64"]', last('wan')), /found fe80::1\/64, which vip\[0\] already has on eth0/);
+});
+
 resolve('a vhid used twice shows once the interfaces are known', () => {
   const second = '[[vip]]\nvhid=1\npassword="p"\naddresses=["203.0.113.9/24"]\n';
   assert.match(

@@ -53,6 +53,15 @@ test('errors stand before warnings, the oldest first', () => {
   );
 });
 
+test('an interface without an own address is named, with the mend', () => {
+  const status = well();
+  status.carp.demotion = { total: 240, reasons: [{ reason: 'no_ipv4:lan', weight: 240 }] };
+  const [trouble, ...more] = new TroubleTracker().look(status, T0);
+  assert.is(more.length, 0);
+  assert.equal([trouble?.what, trouble?.where, trouble?.severity], ['no_address', 'lan', 'error']);
+  assert.match(trouble?.text ?? '', /lan has no own IPv4 address/);
+});
+
 test('a dead sync link and a dead box are told apart by adverts', () => {
   const status = well();
   assert.ok(status.sync);
