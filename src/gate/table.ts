@@ -16,7 +16,8 @@ import { formatIp, type Prefix } from '../net/ip.ts';
 export const BEAT_OPEN = 0x88b5;
 export const BEAT_CLOSE = 0x88b6;
 
-const TABLE = 'netdev carpio_gate';
+export const GATE_TABLE = { family: 'netdev', name: 'carpio_gate' } as const;
+const TABLE = `${GATE_TABLE.family} ${GATE_TABLE.name}`;
 /**
  * Twice what one node may have of vhids: a gate that closes and opens again within one life of an element needs two.
  */

@@ -47,6 +47,8 @@ interface CarpSidePorts {
   /** The election has ended: everything is to be let go of. */
   stopped(clean: boolean, cause: HandOverCause): void;
   sync(): SyncSide | null;
+  /** This node begins to change its tables of nftables, or has done so: it is no loss. */
+  changesTables(begins: boolean): void;
   /** The address of this node's peer channel; null: none. */
   channelAddress(): string | null;
 }
@@ -218,6 +220,12 @@ export class CarpSide {
     await this.proof.close();
   }
 
+  /** Somebody has removed the gate's table: it is made anew. Resolves with null, or what failed. */
+  makeGateAgain(): Promise<string | null> {
+    this.kernelGate.forget();
+    return this.vipSet.rearm();
+  }
+
   private makeGates(warn: (message: string) => void): Gates {
     const ports = {
       send: (kind: GateOrder, keys: readonly VhidKey[]) => this.kernelGate.send(kind, keys),
@@ -239,8 +247,10 @@ export class CarpSide {
       {
         adverts: this.adverts,
         loadGate: async (hosts) => {
+          this.ports.changesTables(true);
           const failed = await this.kernelGate.load(hosts);
           this.gates.renew();
+          this.ports.changesTables(false);
           return failed;
         },
         forgetGate: () => this.kernelGate.forget(),

@@ -14,6 +14,7 @@ import type { NodeEvent, ReplicateEvent } from '../contract/events.ts';
 import type { NodeStatus } from '../contract/status.ts';
 import { VERSION } from '../contract/version.ts';
 import { causeText } from '../contract/words.ts';
+import { GATE_TABLE } from '../gate/table.ts';
 import type { LinkInfo, LinkWatch } from '../kernel/links.ts';
 import { watchLinks } from '../kernel/links.ts';
 import { NftTables } from '../kernel/nft-tables.ts';
@@ -131,6 +132,7 @@ export class CarpioNode {
       electionEvent: (event) => this.handOver.onEvent(event),
       stopped: (clean, cause) => void this.finish(clean, cause),
       sync: () => this.sync,
+      changesTables: (begins) => (begins ? this.tables?.hold() : this.tables?.settle()),
       channelAddress: () => this.channel?.own ?? null,
     });
     this.tracks = new Tracks({
@@ -180,7 +182,12 @@ export class CarpioNode {
   }
 
   private keepTables(): void {
-    const kept = [{ tables: () => this.firewall.kept, make: () => this.changes.again() }];
+    // The gate first: without it a backup answers for the virtual addresses. The kernel itself takes chains out of its
+    // table when a device goes, so that its content is no sign of a loss.
+    const kept = [
+      { tables: () => [{ table: GATE_TABLE, whole: false }], make: () => this.carp.makeGateAgain() },
+      { tables: () => this.firewall.kept, make: () => this.changes.again() },
+    ];
     this.tables = new TableKeeper(kept, new NftTables(), {
       publish: (event) => this.publish(event),
       demote: (reason, weight) => this.carp.election.feed({ type: 'demote', reason, weight }),

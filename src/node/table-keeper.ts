@@ -74,7 +74,7 @@ export class TableKeeper {
   settle(): void {
     this.#held--;
     // As long as tables are missing, what there is now is not what there shall be.
-    if (this.#lost === null) this.#learn();
+    if (this.#lost === null) this.#learn(true);
   }
 
   close(): void {
@@ -149,11 +149,20 @@ export class TableKeeper {
     this.#ports.publish({ kind: 'firewall.back', tables, ms: Math.round(this.#ports.nowMs() - sinceMs) });
   }
 
-  #learn(): void {
+  /** @param watchful a table that is missing now was there before the change: somebody else has removed it meanwhile */
+  #learn(watchful = false): void {
     if (this.#closed) return;
     try {
       this.#seen = this.#kernel.generation();
-      this.#known = this.#kernel.read();
+      const known = new Map(this.#kernel.read());
+      const missing = this.#kept.flatMap((kept) => kept.tables()).map(({ table }) => tableText(table));
+      for (const table of watchful ? missing.filter((one) => !known.has(one)) : []) {
+        const was = this.#known.get(table);
+        if (was === undefined) continue;
+        known.set(table, was);
+        this.#seen = -1;
+      }
+      this.#known = known;
     } catch (error) {
       this.#ports.warn(`the nftables tables cannot be looked at: ${messageOf(error)}`);
     }

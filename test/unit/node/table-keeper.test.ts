@@ -116,4 +116,11 @@ each('what this node changes itself is no loss', async (world) => {
   assert.is(world.made, 0);
 });
 
+each('what somebody removes while this node changes something is a loss', async (world) => {
+  world.keeper.hold();
+  world.change((tables) => tables.delete('inet filter'));
+  world.keeper.settle();
+  assert.equal(await world.look(), ['firewall.lost', 'firewall.back']);
+});
+
 test.run();
