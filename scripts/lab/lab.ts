@@ -170,17 +170,18 @@ export class Lab {
 
   /** Kernel truth: which machines that are on hold a virtual address on a device that is up. */
   async holders(address: string): Promise<FirewallName[]> {
-    const there = FIREWALLS.filter((node) => !this.off.has(node));
-    const gates = await Promise.all(there.map((node) => this.openGates(node)));
-    const on = there.filter((_node, i) => gates[i] !== 0);
-    const lists = await Promise.all(
-      on.map(async (node) => JSON.parse((await command(['ip', '-n', node, '-j', 'addr', 'show', 'up'])).stdout)),
-    );
-    return on.filter((_node, i) =>
-      (lists[i] as { addr_info?: { local?: string }[] }[]).some((device) =>
-        device.addr_info?.some((info) => info.local === bare(address)),
-      ),
-    );
+    const on = FIREWALLS.filter((node) => !this.off.has(node));
+    const held = await Promise.all(on.map((node) => this.#holds(node, bare(address))));
+    return on.filter((_node, i) => held[i]);
+  }
+
+  /** An address on a device that is up, and not behind a closed gate. */
+  async #holds(node: FirewallName, address: string): Promise<boolean> {
+    const gates = await this.openGates(node);
+    const { stdout } = await command(['ip', '-n', node, '-j', 'addr', 'show', 'up']);
+    const devices = JSON.parse(stdout) as { ifname: string; addr_info?: { local?: string }[] }[];
+    const answers = devices.filter(({ ifname }) => gates !== 0 || ifname === 'lo');
+    return answers.some(({ addr_info }) => addr_info?.some((info) => info.local === address));
   }
 
   /** How many gates are open in a node's kernel (src/gate/table.ts); null: it has none. */

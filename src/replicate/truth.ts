@@ -181,7 +181,10 @@ const canonical = (text: string): string => {
   return prefix === null ? text : `${formatIp(prefix.bytes)}/${prefix.length}`;
 };
 
-/** The macvlans carry their addresses always, up or down; with `mac = "physical"` they come and go with the role. */
+/**
+ * What stands on the macvlans and should not, or is missing. A macvlan carries its addresses while its gate is open: one
+ * without any is a backup's. With `mac = "physical"` they come and go on the NIC, among others.
+ */
 export function addressDrift(
   { config, vips }: Pick<Prepared, 'config' | 'vips'>,
   links: readonly LinkInfo[],
@@ -198,8 +201,9 @@ export function addressDrift(
         .filter((a) => !a.address.startsWith('fe80:') || wanted.has(`${a.address}/${a.prefix}`))
         .map((a) => canonical(`${a.address}/${a.prefix}`)),
     );
+    const isOpen = [...wanted].some((one) => there.has(one));
     return [
-      ...[...wanted].filter((one) => !there.has(one)).map((one) => `addresses: -${device} ${one}`),
+      ...[...wanted].filter((one) => isOpen && !there.has(one)).map((one) => `addresses: -${device} ${one}`),
       ...[...there].filter((one) => !wanted.has(one)).map((one) => `addresses: +${device} ${one}`),
     ];
   });

@@ -27,9 +27,11 @@ export async function footprint(lab: Lab, node: FirewallName): Promise<string> {
   const show = async (...argv: string[]): Promise<string> => (await lab.exec(node, argv)).stdout;
   const settings = ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding', 'net/ipv4/conf/eth0/arp_ignore'];
   return [
-    await show('ip', '-br', 'link'),
-    await show('ip', '-br', 'addr'),
-    await show('nft', 'list', 'ruleset'),
+    // A macvlan's operational state follows its NIC's some time after the device is up.
+    (await show('ip', '-br', 'link')).replaceAll('UNKNOWN', 'UP     '),
+    (await show('ip', '-br', 'addr')).replaceAll('UNKNOWN', 'UP     '),
+    // Without what packets and time change: counters, and how long a gate stays open.
+    await show('nft', '-s', 'list', 'ruleset'),
     await show('sh', '-c', settings.map((path) => `cat /proc/sys/${path}`).join('; ')),
   ].join('\n');
 }

@@ -85,6 +85,7 @@ rules('addresses on the virtual devices: missing ones and those put there by han
     'addresses: -carp2-lan fd00::1/64',
     'addresses: +carp2-lan 10.0.0.77/24',
   ]);
+  assert.equal(drift(parent, link('carp2-lan')), [], "a backup's device has no address: its gate is closed");
   assert.equal(drift(parent), ['addresses: device carp2-lan is not there']);
   assert.equal(drift(), [], 'without its card there is nothing to say');
 });
