@@ -34,9 +34,10 @@ export class KernelGate {
   /**
    * Brings the table to these hosts in one transaction, and does nothing when it holds them. Gates that are open stay
    * open, unless the table has to be made anew. The devices must exist.
+   * @param open asked late: the gates that are open now
    * @returns null, or what nft said: the table is as it was then
    */
-  async load(hosts: readonly GateHost[]): Promise<string | null> {
+  async load(hosts: readonly GateHost[], open: () => readonly VhidKey[] = () => []): Promise<string | null> {
     const wanted = hosts.map(({ key, ...host }) => ({
       ...host,
       mark: this.#markOf(key),
@@ -47,7 +48,8 @@ export class KernelGate {
     this.#loaded = null;
     try {
       let failed = before === null ? 'not known' : await applyNft(gateInPlace(before, wanted));
-      if (failed !== null) failed = await applyNft(gateTable(wanted));
+      const marks = open().map((key) => this.#markOf(key));
+      if (failed !== null) failed = await applyNft(gateTable(wanted, marks));
       if (failed === null) this.#loaded = wanted;
       return failed;
     } catch (error) {
@@ -108,9 +110,5 @@ export class KernelGate {
   }
 }
 
-const sameHosts = (a: readonly GatedHost[], b: readonly GatedHost[]): boolean => textOf(a) === textOf(b);
-
-const textOf = (hosts: readonly GatedHost[]): string =>
-  JSON.stringify(
-    hosts.map(({ addresses, ...host }) => [host, addresses.map(({ bytes, length }) => [[...bytes], length])]),
-  );
+/** The addresses of a virtual device are in no rule: another one changes nothing here. */
+const sameHosts = (a: readonly GatedHost[], b: readonly GatedHost[]): boolean => gateTable(a) === gateTable(b);

@@ -38,11 +38,14 @@ export interface GatedHost {
 export const REMOVE_GATE = `table ${TABLE}\ndelete table ${TABLE}\n`;
 
 /**
- * The whole table anew, in one transaction with the removal of the one before. All gates are closed by it. The devices
- * must exist when it is loaded.
+ * The whole table anew, in one transaction with the removal of the one before. The devices must exist when it is
+ * loaded.
+ * @param open marks of the gates that are open now: they stay so for one life of an element, until the next beat
  * @throws Error when a device's name cannot be written in a rule
  */
-export function gateTable(hosts: readonly GatedHost[]): string {
+export function gateTable(hosts: readonly GatedHost[], open: readonly number[] = []): string {
+  const life = `timeout ${GATE.timeoutUs / 1000}ms`;
+  const carried = open.map((mark) => `add element ${TABLE} alive { ${hex(mark)} ${life} }\n`);
   return `${REMOVE_GATE}table ${TABLE} {
 	set keys {
 		type mark
@@ -71,7 +74,7 @@ export function gateTable(hosts: readonly GatedHost[]): string {
 		meta protocol ${hex(BEAT_CLOSE)} meta mark @passing_keys delete @passing { meta mark }
 	}
 }
-${content(hosts)}`;
+${content(hosts)}${carried.join('')}`;
 }
 
 /**

@@ -248,7 +248,7 @@ export class CarpSide {
         adverts: this.adverts,
         loadGate: async (hosts) => {
           this.ports.changesTables(true);
-          const failed = await this.kernelGate.load(hosts);
+          const failed = await this.kernelGate.load(hosts, () => this.gates.open);
           this.gates.renew();
           this.ports.changesTables(false);
           return failed;

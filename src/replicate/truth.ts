@@ -182,8 +182,8 @@ const canonical = (text: string): string => {
 };
 
 /**
- * What stands on the macvlans and should not, or is missing. A macvlan carries its addresses while its gate is open: one
- * without any is a backup's. With `mac = "physical"` they come and go on the NIC, among others.
+ * What stands on the macvlans and should not, or is missing. A macvlan carries its addresses while its gate is open:
+ * one without any is a backup's. With `mac = "physical"` they come and go on the NIC, among others.
  */
 export function addressDrift(
   { config, vips }: Pick<Prepared, 'config' | 'vips'>,
