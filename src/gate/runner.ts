@@ -16,6 +16,8 @@ interface GatePorts {
   /** A gate has just opened; `waited`: after it was MASTER already. */
   opened(key: VhidKey, waited: boolean): void;
   closed(key: VhidKey): void;
+  /** Looks at the election's clock, which steps down after a sleep, and then feeds `look`. */
+  look(): void;
   /** Once for each failure that is another one than before. */
   warn(message: string): void;
 }
@@ -102,6 +104,6 @@ export class Gates {
     const due = gatesDeadline(this.#state);
     if (due === null) return;
     const wait = Math.max(0, Math.ceil((due - this.#clock.nowUs()) / 1000));
-    this.#timer = this.#clock.later(wait, () => this.feed({ type: 'look' }));
+    this.#timer = this.#clock.later(wait, () => this.#ports.look());
   }
 }

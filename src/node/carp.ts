@@ -184,6 +184,8 @@ export class CarpSide {
   }
 
   onPeer(received: ReceivedReport | null): void {
+    // A report that waited while this node slept must not open a gate.
+    this.election.look();
     // A silent peer goes on proving: only its own word takes that back.
     if (received !== null) this.proof.onReport(received.proof);
     if (received !== null) this.gates.feed({ type: 'peer', open: received.open });
@@ -236,6 +238,7 @@ export class CarpSide {
         if (waited) this.report();
       },
       closed: (key: VhidKey) => this.vipSet.follow(key, false),
+      look: () => this.election.look(),
       warn,
     };
     return new Gates(ports, REAL_CLOCK);
@@ -249,6 +252,8 @@ export class CarpSide {
         loadGate: async (hosts) => {
           this.ports.changesTables(true);
           const failed = await this.kernelGate.load(hosts, () => this.gates.open);
+          // This node may have slept meanwhile: then nothing is open any more.
+          this.election.look();
           this.gates.renew();
           this.ports.changesTables(false);
           return failed;

@@ -317,6 +317,7 @@ export class Daemon {
       if (message.report !== this.reportText) this.reportRead = readReport(message.report);
       this.reportText = message.report;
       if (this.reportRead !== null) {
+        this.election.look();
         this.gates.feed({ type: 'peer', open: this.reportRead.open });
         this.ear.onPeer(this.reportRead);
       } else this.box.world.problem(`${this.box.name} cannot read the report of its peer`);
@@ -358,6 +359,7 @@ export class Daemon {
         if (waited) this.report();
       },
       closed: () => {},
+      look: () => this.election.look(),
       warn: (text: string) => box.world.problem(`${box.name} warns: ${text}`),
     };
     return new Gates(ports, this.clock);
