@@ -1,4 +1,4 @@
-/** pf states and conntrack's connections: the tables of the vectors, worked cases, captures, and there and back. */
+/** pf states and conntrack's connections: the tables of the vectors, worked cases, and there and back. */
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
