@@ -54,11 +54,12 @@ export class Gates {
 
   /** After the kernel's table was made anew: what it must know of again. */
   renew(): void {
-    this.#send(
-      'close',
-      (Object.keys(this.#state.gates) as VhidKey[]).filter((key) => !this.isOpen(key)),
-    );
-    this.#send('open', this.open);
+    const { gates } = this.#state;
+    const all = Object.keys(gates) as VhidKey[];
+    const of = (phase: Gate['phase']): VhidKey[] => all.filter((key) => gates[key]?.phase === phase);
+    this.#send('close', of('closed'));
+    this.#send('open', of('open'));
+    this.#send('pass', of('waits'));
   }
 
   close(): void {

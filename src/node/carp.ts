@@ -251,12 +251,14 @@ export class CarpSide {
         adverts: this.adverts,
         loadGate: async (hosts) => {
           this.ports.changesTables(true);
-          const failed = await this.kernelGate.load(hosts, () => this.gates.open);
-          // This node may have slept meanwhile: then nothing is open any more.
-          this.election.look();
-          this.gates.renew();
-          this.ports.changesTables(false);
-          return failed;
+          try {
+            return await this.kernelGate.load(hosts, () => this.gates.open);
+          } finally {
+            // This node may have slept meanwhile: then nothing is open any more.
+            this.election.look();
+            this.gates.renew();
+            this.ports.changesTables(false);
+          }
         },
         forgetGate: () => this.kernelGate.forget(),
         isOpen: (key) => this.gates.isOpen(key),

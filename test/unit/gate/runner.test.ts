@@ -58,4 +58,13 @@ gates('a node that slept in between steps down at its look, and the gate stays c
   assert.not.ok(sent.includes(`open ${KEY}`), sent.join());
 });
 
+gates('a table that was made anew is given what each gate is, one that waits included', () => {
+  const { runner, sent } = box(() => {});
+  runner.feed({ type: 'role', key: 'lan/2', master: false });
+  runner.feed({ type: 'role', key: 'lan/3', master: true });
+  sent.length = 0;
+  runner.renew();
+  assert.equal(sent, ['close lan/2', 'open lan/3', `pass ${KEY}`]);
+});
+
 gates.run();
